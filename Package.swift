@@ -1,0 +1,68 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swift: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+// A Swift room: its name, the rooms below it that it may import, and the settings all rooms share.
+func room(_ name: String, uses dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+func tests(_ name: String, of dependencies: [Target.Dependency], fixtures: Bool = false) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, exclude: fixtures ? ["Fixtures"] : [], swiftSettings: swift)
+}
+
+let package = Package(
+    name: "pilot-mpi",
+    products: [.executable(name: "pilot", targets: ["pilot"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        .executableTarget(
+            name: "pilot",
+            dependencies: [
+                "PilotInpainting", "ShardedRuntime", "DiffusionModels", "ImageFiles", "MessagePassing", "NeuralLayers",
+                "TensorKernels", "Failures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swift),
+        room("PilotInpainting", uses: ["DiffusionModels", "TensorKernels", "Failures"]),
+        room("ShardedRuntime", uses: ["DiffusionModels", "MessagePassing", "TensorKernels", "Failures"]),
+        room("DiffusionModels", uses: ["NeuralLayers", "TensorKernels", "Failures"]),
+        room("ImageFiles", uses: ["Failures", "CPNG", "CJPEG"]),
+        room("MessagePassing", uses: ["Failures", "COpenMPI"]),
+        room("NeuralLayers", uses: ["TensorKernels", "Failures"]),
+        room("TensorKernels", uses: ["Failures", "COneDNN", "COpenBLAS", "CVectorKernels"]),
+        room("Failures"),
+
+        .systemLibrary(
+            name: "OpenMPISystem", path: "Sources/COpenMPI/System", pkgConfig: "ompi-c",
+            providers: [.apt(["libopenmpi-dev"])]),
+        .target(
+            name: "COpenMPI", dependencies: ["OpenMPISystem"], exclude: ["System"],
+            cSettings: [.treatAllWarnings(as: .error)]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+        .target(
+            name: "CPNG", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("png")]),
+        .target(
+            name: "CJPEG", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("jpeg")]),
+        .target(
+            name: "CVectorKernels", cSettings: [.treatAllWarnings(as: .error)],
+            linkerSettings: [.linkedLibrary("gomp")]),
+
+        tests("TensorKernelsTests", of: ["TensorKernels"]),
+        tests("NeuralLayersTests", of: ["NeuralLayers", "TensorKernels"]),
+        tests("DiffusionModelsTests", of: ["DiffusionModels", "NeuralLayers", "TensorKernels"], fixtures: true),
+        tests("ImageFilesTests", of: ["ImageFiles"], fixtures: true),
+        tests("MessagePassingTests", of: ["MessagePassing"]),
+        tests("ShardedRuntimeTests", of: ["ShardedRuntime"]),
+        tests("PilotInpaintingTests", of: ["PilotInpainting"], fixtures: true),
+        tests("pilotTests", of: ["TensorKernels", "ImageFiles"], fixtures: true),
+    ]
+)
