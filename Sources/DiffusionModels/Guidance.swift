@@ -12,9 +12,9 @@ public struct AttentionMasking: OptionSet, Sendable, Hashable {
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// A background query sees no prompt token but the first (`<|startoftext|>`), Eq. 14.
-    public static let cross = AttentionMasking(rawValue: 1)
+    public static let crossAttention = AttentionMasking(rawValue: 1)
     /// A background query sees no foreground key, Eq. 15.
-    public static let `self` = AttentionMasking(rawValue: 2)
+    public static let selfAttention = AttentionMasking(rawValue: 2)
 }
 
 /// What one guidance branch of one job needs beside latent and timestep; fixed for the job.
