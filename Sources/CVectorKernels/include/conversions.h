@@ -1,0 +1,11 @@
+// Element conversions between float32, float16 and bfloat16, vectorised; in C for the instruction-set dispatch.
+#ifndef PILOT_CONVERSIONS_H
+#define PILOT_CONVERSIONS_H
+#include <stddef.h>
+#include <stdint.h>
+
+void pilot_float32_from_bfloat16(const uint16_t *source, float *target, size_t count);
+void pilot_float32_from_float16(const uint16_t *source, float *target, size_t count);
+/// Rounds to nearest, ties to even; NaN stays NaN.
+void pilot_bfloat16_from_float32(const float *source, uint16_t *target, size_t count);
+#endif
