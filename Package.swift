@@ -59,7 +59,7 @@ let package = Package(
         tests("TensorKernelsTests", of: ["TensorKernels"]),
         tests("NeuralLayersTests", of: ["NeuralLayers", "TensorKernels"]),
         tests("DiffusionModelsTests", of: ["DiffusionModels", "NeuralLayers", "TensorKernels"], fixtures: true),
-        tests("ImageFilesTests", of: ["ImageFiles"], fixtures: true),
+        tests("ImageFilesTests", of: ["ImageFiles", "Failures"], fixtures: true),
         tests("MessagePassingTests", of: ["MessagePassing"]),
         tests("ShardedRuntimeTests", of: ["ShardedRuntime"]),
         tests("PilotInpaintingTests", of: ["PilotInpainting"], fixtures: true),
