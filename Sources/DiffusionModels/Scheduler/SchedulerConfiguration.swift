@@ -1,0 +1,93 @@
+/// What a model folder's `scheduler/scheduler_config.json` says about its noise schedule.
+///
+/// The file may belong to any diffusers scheduler with a beta schedule (Stable Diffusion 1.5 ships a PNDM one); it is
+/// read as `DDIMScheduler.from_config` reads it: keys DDIM doesn't know are ignored, absent ones take DDIM's defaults.
+public struct SchedulerConfiguration: Codable, Equatable, Sendable {
+    /// How the betas run from `betaStart` to `betaEnd`.
+    public enum BetaSchedule: String, Codable, Sendable, CaseIterable {
+        case linear
+        /// Linear in the square root, the schedule of the latent diffusion models.
+        case scaledLinear = "scaled_linear"
+        /// Nichol and Dhariwal's cosine schedule; takes no `betaStart` and `betaEnd`.
+        case squaredCosine = "squaredcos_cap_v2"
+    }
+
+    /// What the network was trained to predict.
+    public enum PredictionType: String, Codable, Sendable, CaseIterable {
+        case epsilon
+        case velocity = "v_prediction"
+        case sample
+    }
+
+    /// How the sampling timesteps are laid over the training timesteps (Lin et al., arXiv 2305.08891, Table 2).
+    public enum TimestepSpacing: String, Codable, Sendable, CaseIterable {
+        case leading
+        case trailing
+        case linspace
+    }
+
+    public var trainingTimesteps = 1000
+    public var betaStart = 0.0001
+    public var betaEnd = 0.02
+    public var betaSchedule = BetaSchedule.linear
+    /// Overrides the schedule and its two ends.
+    public var trainedBetas: [Double]?
+    /// Whether a step clamps its prediction of the clean sample to +-`clipSampleRange`.
+    public var clipSample = true
+    public var clipSampleRange = 1.0
+    /// Whether the last step goes to cumulative alpha 1; otherwise to that of timestep 0.
+    public var setAlphaToOne = true
+    public var stepsOffset = 0
+    public var predictionType = PredictionType.epsilon
+    public var timestepSpacing = TimestepSpacing.leading
+    public var rescaleBetasZeroSNR = false
+    public var thresholding = false
+
+    /// The defaults of diffusers' `DDIMScheduler`.
+    public init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case trainingTimesteps = "num_train_timesteps"
+        case betaStart = "beta_start"
+        case betaEnd = "beta_end"
+        case betaSchedule = "beta_schedule"
+        case trainedBetas = "trained_betas"
+        case clipSample = "clip_sample"
+        case clipSampleRange = "clip_sample_range"
+        case setAlphaToOne = "set_alpha_to_one"
+        case stepsOffset = "steps_offset"
+        case predictionType = "prediction_type"
+        case timestepSpacing = "timestep_spacing"
+        case rescaleBetasZeroSNR = "rescale_betas_zero_snr"
+        case thresholding
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let file = try decoder.container(keyedBy: CodingKeys.self)
+        func value<Value: Decodable>(_ key: CodingKeys, _ fallback: Value) throws -> Value {
+            try file.decodeIfPresent(Value.self, forKey: key) ?? fallback
+        }
+        func choice<Value: RawRepresentable & CaseIterable>(
+            _ key: CodingKeys, _ fallback: Value
+        ) throws -> Value where Value.RawValue == String {
+            guard let name = try file.decodeIfPresent(String.self, forKey: key) else { return fallback }
+            if let known = Value(rawValue: name) { return known }
+            let choices = Value.allCases.map(\.rawValue).joined(separator: ", ")
+            throw DecodingError.dataCorruptedError(
+                forKey: key, in: file, debugDescription: "expected one of \(choices), found \(name)")
+        }
+        trainingTimesteps = try value(.trainingTimesteps, trainingTimesteps)
+        betaStart = try value(.betaStart, betaStart)
+        betaEnd = try value(.betaEnd, betaEnd)
+        betaSchedule = try choice(.betaSchedule, betaSchedule)
+        trainedBetas = try file.decodeIfPresent([Double].self, forKey: .trainedBetas)
+        clipSample = try value(.clipSample, clipSample)
+        clipSampleRange = try value(.clipSampleRange, clipSampleRange)
+        setAlphaToOne = try value(.setAlphaToOne, setAlphaToOne)
+        stepsOffset = try value(.stepsOffset, stepsOffset)
+        predictionType = try choice(.predictionType, predictionType)
+        timestepSpacing = try choice(.timestepSpacing, timestepSpacing)
+        rescaleBetasZeroSNR = try value(.rescaleBetasZeroSNR, rescaleBetasZeroSNR)
+        thresholding = try value(.thresholding, thresholding)
+    }
+}
