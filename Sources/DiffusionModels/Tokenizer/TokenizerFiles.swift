@@ -1,0 +1,93 @@
+import Failures
+import Foundation
+
+/// The files of a tokenizer folder, read once, with bounds: they may come from anyone.
+struct TokenizerFiles {
+    /// CLIP's own largest file, `tokenizer.json`, has 4 MB.
+    private static let largestFile = 64 << 20
+
+    let folder: String
+    /// `tokenizer.json`; where it is there the vocabulary is taken from it.
+    let tokenizer: OrderedJSON?
+    let configuration: OrderedJSON?
+    let specialTokensMap: OrderedJSON?
+    let addedTokens: OrderedJSON?
+
+    init(folder: String) throws {
+        self.folder = folder
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isDirectory), isDirectory.boolValue else {
+            throw Failure.missingInput(
+                "\(folder): no such folder; a diffusers model has its tokenizer's files in 'tokenizer'")
+        }
+        tokenizer = try Self.readJSON("tokenizer.json", in: folder)
+        configuration = try Self.readJSON("tokenizer_config.json", in: folder)
+        specialTokensMap = try Self.readJSON("special_tokens_map.json", in: folder)
+        addedTokens = try Self.readJSON("added_tokens.json", in: folder)
+    }
+
+    func path(_ name: String) -> String { Self.path(name, in: folder) }
+
+    private static func path(_ name: String, in folder: String) -> String {
+        folder.hasSuffix("/") ? folder + name : folder + "/" + name
+    }
+
+    /// The object in the file `name`, which must be there.
+    func requiredJSON(_ name: String) throws -> OrderedJSON {
+        if let json = try Self.readJSON(name, in: folder) { return json }
+        throw missing(name)
+    }
+
+    func requiredText(_ name: String) throws -> String {
+        guard let bytes = try Self.read(path(name)) else { throw missing(name) }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw Failure.badData("\(path(name)): not UTF-8 text; fetch the file again")
+        }
+        return text
+    }
+
+    /// Bad data among the special tokens, which either file may state.
+    func badConfiguration(key: String, expected: String, found: String) -> Failure {
+        let statedInMap = specialTokensMap?[key] != nil && configuration?["added_tokens_decoder"] == nil
+        let name = statedInMap ? "special_tokens_map.json" : "tokenizer_config.json"
+        return .badData(file: path(name), key: key, expected: expected, found: found)
+    }
+
+    private func missing(_ name: String) -> Failure {
+        .missingInput(
+            "\(path(name)): no such file; a tokenizer folder holds tokenizer.json, or vocab.json and merges.txt")
+    }
+
+    private static func readJSON(_ name: String, in folder: String) throws -> OrderedJSON? {
+        let path = path(name, in: folder)
+        guard let bytes = try read(path) else { return nil }
+        let json = try OrderedJSON(parsing: bytes, file: path)
+        guard case .object = json else {
+            throw Failure.badData("\(path): expected a JSON object, found \(json.summary)")
+        }
+        return json
+    }
+
+    /// The bytes of a regular file of bearable size, nil if there is none.
+    private static func read(_ path: String) throws -> [UInt8]? {
+        let url = URL(fileURLWithPath: path).resolvingSymlinksInPath()
+        guard FileManager.default.fileExists(atPath: url.path) else { return nil }
+        do {
+            let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
+            guard attributes[.type] as? FileAttributeType == .typeRegular else {
+                throw Failure.badData("\(path): not a regular file")
+            }
+            let size = (attributes[.size] as? NSNumber)?.intValue ?? 0
+            guard size <= largestFile else {
+                throw Failure.badData(
+                    "\(path): expected a file of at most \(largestFile) bytes, found \(size); this is no CLIP tokenizer"
+                )
+            }
+            return [UInt8](try Data(contentsOf: url))
+        } catch let failure as Failure {
+            throw failure
+        } catch {
+            throw Failure.missingInput("\(path): can't be read: \(error.localizedDescription)")
+        }
+    }
+}
