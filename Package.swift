@@ -56,6 +56,11 @@ let package = Package(
             name: "CVectorKernels", cSettings: [.treatAllWarnings(as: .error)],
             linkerSettings: [.linkedLibrary("gomp")]),
 
+        // Programs that tests run under mpirun.
+        .executableTarget(
+            name: "MessagePassingProbe", dependencies: ["MessagePassing", "Failures"],
+            path: "Tests/MessagePassingProbe", swiftSettings: swift),
+
         tests("TensorKernelsTests", of: ["TensorKernels"]),
         tests("NeuralLayersTests", of: ["NeuralLayers", "TensorKernels"]),
         tests("DiffusionModelsTests", of: ["DiffusionModels", "NeuralLayers", "TensorKernels"], fixtures: true),

@@ -1,0 +1,174 @@
+import COpenMPI
+import Failures
+import Synchronization
+
+/// This process's end of MPI: one thread that makes all of MPI's calls, from initialising to finalising.
+///
+/// The thread looks for work and messages, and sleeps in between: 20 us at first, up to 1 ms when nothing happens. A
+/// blocking receive of Open MPI would keep a core busy, which ranks that share cores can't afford.
+final class MPIEndpoint: Sendable {
+    struct Order {
+        let bytes: [UInt8]
+        let destination: Int
+        let tag: MessageTag
+        let completion: MPIExchange.SendCompletion
+    }
+
+    private struct Orders {
+        var sends: [Order] = []
+        var isLeaving = false
+        var hasEnded = false
+    }
+
+    /// What the endpoint reports, on its own thread; none may block.
+    struct Events: Sendable {
+        let control: @Sendable (ControlMessage, _ source: Int) -> Void
+        /// MPI itself failed; no message can be sent any more.
+        let fault: @Sendable (Failure) -> Void
+        /// MPI was finalised.
+        let finalised: @Sendable () -> Void
+    }
+
+    private static let shortestSleep = Duration.microseconds(20)
+    private static let longestSleep = Duration.milliseconds(1)
+    /// While bytes are on their way, MPI moves them only when it is called.
+    private static let longestSleepDuringTransfer = Duration.microseconds(100)
+    /// How long unfinished sending may hold up the end of the job.
+    private static let flushLimit = Duration.seconds(1)
+
+    let rank: Int
+    let size: Int
+    let hostName: String
+    let mailbox = Mailbox()
+    let traffic = Mutex(Traffic())
+    private let thread: DedicatedThread
+    private let orders = Monitor(Orders())
+    /// MPI's handle is a pointer that only the endpoint's thread uses.
+    private nonisolated(unsafe) let communicator: MPI_Comm
+
+    private init(thread: DedicatedThread, start: Start) {
+        self.thread = thread
+        rank = start.rank
+        size = start.size
+        hostName = start.hostName
+        communicator = start.communicator
+    }
+
+    /// Initialises MPI on a thread of its own.
+    static func start() async throws -> MPIEndpoint {
+        let thread = try DedicatedThread(name: "mpi", stackBytes: 16 << 20)
+        let start = try await thread.run { try Start() }
+        return MPIEndpoint(thread: thread, start: start)
+    }
+
+    /// Begins to exchange messages; nothing is delivered before, so that no event is missed.
+    func open(_ events: Events) {
+        thread.enqueue { [self] in serve(events) }
+    }
+
+    func enqueue(_ order: Order) {
+        let isAccepted = orders.change { orders in
+            guard !orders.hasEnded else { return false }
+            orders.sends.append(order)
+            return true
+        }
+        if !isAccepted {
+            order.completion(.failure(Failure.internalFault("a message was to be sent after the job's end")))
+        }
+    }
+
+    /// Finalises MPI as soon as all sending ordered so far is done.
+    func leave() {
+        orders.change { $0.isLeaving = true }
+    }
+
+    private func serve(_ events: Events) {
+        let exchange = MPIExchange(
+            communicator: communicator, size: size, call: MPICall(rank: rank, hostName: hostName))
+        do {
+            try exchangeUntilLeaving(exchange, events)
+            var handle: MPI_Comm? = communicator
+            try MPICall(rank: rank, hostName: hostName).check(pilot_mpi_finalize(&handle), "finalising MPI")
+            close(exchange, with: Failure.internalFault("the job has ended"))
+            events.finalised()
+        } catch {
+            let failure = Failure(wrapping: error)
+            close(exchange, with: failure)
+            events.fault(failure)
+        }
+    }
+
+    private func exchangeUntilLeaving(_ exchange: MPIExchange, _ events: Events) throws {
+        var sleep = Self.shortestSleep
+        var leavingSince: ContinuousClock.Instant?
+        while true {
+            let limit = exchange.hasTransfers ? min(sleep, Self.longestSleepDuringTransfer) : sleep
+            let isAlreadyLeaving = leavingSince != nil
+            _ = orders.wait(atMost: limit) { orders in
+                !orders.sends.isEmpty || (orders.isLeaving && !isAlreadyLeaving) ? true : nil
+            }
+            let (sends, isLeaving) = orders.withLock { orders in
+                defer { orders.sends = [] }
+                return (orders.sends, orders.isLeaving)
+            }
+            for order in sends {
+                try exchange.startSending(
+                    order.bytes, to: order.destination, tag: order.tag, completion: order.completion)
+            }
+            let hasMoved = try exchange.progress { try arrived($0, events) }
+            sleep = hasMoved || !sends.isEmpty ? Self.shortestSleep : min(sleep * 1.25, Self.longestSleep)
+            guard isLeaving else { continue }
+            let since = leavingSince ?? .now
+            leavingSince = since
+            if !exchange.hasSends || ContinuousClock.now - since > Self.flushLimit { return }
+        }
+    }
+
+    private func arrived(_ arrival: MPIExchange.Arrival, _ events: Events) throws {
+        traffic.withLock { $0.countReceived(arrival.bytes.count) }
+        if arrival.tag == .control {
+            events.control(try ControlMessage(decoding: arrival.bytes, from: arrival.source), arrival.source)
+        } else {
+            mailbox.deliver(arrival.bytes, from: arrival.source, tag: arrival.tag)
+        }
+    }
+
+    private func close(_ exchange: MPIExchange, with error: any Error) {
+        let unsent = orders.change { orders in
+            orders.hasEnded = true
+            defer { orders.sends = [] }
+            return orders.sends
+        }
+        for order in unsent { order.completion(.failure(error)) }
+        exchange.fail(with: error)
+        mailbox.close(with: error)
+    }
+}
+
+/// What initialising MPI gives.
+private struct Start: @unchecked Sendable {
+    let communicator: MPI_Comm
+    let rank: Int
+    let size: Int
+    let hostName: String
+
+    init() throws {
+        var handle: MPI_Comm?
+        var takesTurns: Int32 = 0
+        let code = pilot_mpi_start(&handle, &takesTurns)
+        hostName = systemHostName()
+        guard code == MPI_SUCCESS, let handle else {
+            throw Failure.internalFault("MPI could not be initialised on \(hostName): \(MPICall.text(of: code))")
+        }
+        guard takesTurns != 0 else {
+            throw Failure.internalFault("MPI on \(hostName) was built without threads (MPI_THREAD_SERIALIZED)")
+        }
+        communicator = handle
+        var rank: Int32 = 0
+        var size: Int32 = 0
+        MPI_Comm_rank(handle, &rank)
+        MPI_Comm_size(handle, &size)
+        self.rank = Int(rank)
+        self.size = Int(size)
+    }
+}

@@ -1,0 +1,97 @@
+import Failures
+import Foundation
+import Glibc
+
+/// Runs a program on the ranks that a launcher started, or on the single rank of a process started by hand.
+public enum ParallelProgram {
+    /// Runs `body` on this rank and ends the process: with 0 when every rank's body returned, else with the exit code
+    /// of the first failure, after one line `pilot: error: …` on rank 0's standard error.
+    ///
+    /// Without a launcher MPI is not touched. When one rank fails, or is told by a signal to end, all ranks end within
+    /// seconds, whatever their bodies are doing, and run their `cleanUps`.
+    public static func run(
+        cleanUps: CleanUps = CleanUps(), _ body: @Sendable (any Communicator) async throws -> Void
+    ) async -> Never {
+        let launch: LaunchEnvironment?
+        do {
+            launch = try LaunchEnvironment.detect(in: ProcessInfo.processInfo.environment)
+        } catch {
+            end(with: Failure(wrapping: error))
+        }
+        if let launch, launch.size != 1 {
+            await runUnderMPI(launch, cleanUps, body)
+        } else {
+            await runAlone(cleanUps, body)
+        }
+    }
+
+    private static func runAlone(
+        _ cleanUps: CleanUps, _ body: @Sendable (any Communicator) async throws -> Void
+    ) async -> Never {
+        let handler = TerminationHandler.install { signal in
+            StandardError.report(explanation(of: signal, underLauncher: false))
+            cleanUps.runAll()
+            _exit(signal.exitCode)
+        }
+        do {
+            try await body(LocalCommunicator())
+        } catch {
+            cleanUps.runAll()
+            end(with: Failure(wrapping: error))
+        }
+        withExtendedLifetime(handler) {}
+        fflush(nil)
+        _exit(0)
+    }
+
+    private static func runUnderMPI(
+        _ launch: LaunchEnvironment, _ cleanUps: CleanUps,
+        _ body: @Sendable (any Communicator) async throws -> Void
+    ) async -> Never {
+        let endpoint: MPIEndpoint
+        do {
+            endpoint = try await MPIEndpoint.start()
+        } catch {
+            end(with: Failure(wrapping: error))
+        }
+        let departure = Departure(endpoint: endpoint, cleanUps: cleanUps)
+        let handler = TerminationHandler.install { departure.interrupt($0) }
+        endpoint.open(
+            MPIEndpoint.Events(
+                control: { departure.receive($0, from: $1) },
+                fault: { departure.fault($0) },
+                finalised: { departure.end() }))
+        do {
+            if let expected = launch.size, expected != endpoint.size {
+                throw Failure.usage(
+                    "the launcher started \(expected) ranks, but MPI knows of \(endpoint.size): "
+                        + "start the program with the mpirun of the Open MPI that it was built with")
+            }
+            try await body(MPICommunicator(endpoint: endpoint))
+            departure.finish()
+        } catch {
+            departure.fail(Failure(wrapping: error))
+        }
+        // The endpoint's thread ends the process when the ranks have agreed on it.
+        while true { try? await Task.sleep(for: .seconds(3600)) }
+        withExtendedLifetime(handler) {}
+    }
+
+    static func explanation(of signal: TerminationHandler.Signal, underLauncher: Bool) -> String {
+        let removed = "; what was half-written is removed"
+        switch signal {
+        case .interrupt: return "interrupted by Ctrl-C" + removed
+        case .hangUp: return "stopped: the terminal is gone (SIGHUP)" + removed
+        case .terminate where underLauncher:
+            return "stopped by the launcher (SIGTERM): Ctrl-C, a time limit, or another rank that died "
+                + "(killed for memory, perhaps)" + removed
+        case .terminate: return "stopped by a request to terminate (SIGTERM)" + removed
+        }
+    }
+
+    private static func end(with failure: Failure) -> Never {
+        StandardError.report(failure.message)
+        fflush(nil)
+        _exit(failure.exitCode)
+    }
+}
