@@ -61,13 +61,15 @@ let package = Package(
             name: "MessagePassingProbe", dependencies: ["MessagePassing", "Failures"],
             path: "Tests/MessagePassingProbe", swiftSettings: swift),
 
-        tests("TensorKernelsTests", of: ["TensorKernels"]),
+        tests("TensorKernelsTests", of: ["TensorKernels"], fixtures: true),
         tests("NeuralLayersTests", of: ["NeuralLayers", "TensorKernels"]),
-        tests("DiffusionModelsTests", of: ["DiffusionModels", "NeuralLayers", "TensorKernels"], fixtures: true),
+        tests(
+            "DiffusionModelsTests", of: ["DiffusionModels", "NeuralLayers", "TensorKernels", "Failures"], fixtures: true
+        ),
         tests("ImageFilesTests", of: ["ImageFiles", "Failures"], fixtures: true),
         tests("MessagePassingTests", of: ["MessagePassing"]),
         tests("ShardedRuntimeTests", of: ["ShardedRuntime"]),
-        tests("PilotInpaintingTests", of: ["PilotInpainting"], fixtures: true),
+        tests("PilotInpaintingTests", of: ["PilotInpainting", "DiffusionModels", "Failures"], fixtures: true),
         tests("pilotTests", of: ["TensorKernels", "ImageFiles"], fixtures: true),
     ]
 )

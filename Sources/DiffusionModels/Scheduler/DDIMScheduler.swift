@@ -74,10 +74,13 @@ public struct DDIMScheduler: Sendable {
 
     /// `numpy.round(numpy.arange(T, 0, -T / count)) - 1`, with numpy's own way of laying out a range: its length is
     /// computed first, and its spacing is the difference of its first two elements.
+    ///
+    /// For some counts (61 of 1000) rounding makes numpy's range one too long, and diffusers ends with timestep -1,
+    /// which it takes for the noisiest one. That step is left out here.
     private func trailingTimesteps(count: Int) -> [Int] {
         let start = Double(trainingTimesteps)
         let ratio = start / Double(count)
-        let length = Int((-start / -ratio).rounded(.up))
+        let length = min(count, Int((start / ratio).rounded(.up)))
         let spacing = (start - ratio) - start
         return (0..<length).map { index in
             Int((start + Double(index) * spacing).rounded(.toNearestOrEven)) - 1
