@@ -61,7 +61,7 @@ let package = Package(
             name: "MessagePassingProbe", dependencies: ["MessagePassing", "Failures"],
             path: "Tests/MessagePassingProbe", swiftSettings: swift),
 
-        tests("TensorKernelsTests", of: ["TensorKernels"], fixtures: true),
+        tests("TensorKernelsTests", of: ["TensorKernels", "Failures"], fixtures: true),
         tests("NeuralLayersTests", of: ["NeuralLayers", "TensorKernels"]),
         tests(
             "DiffusionModelsTests", of: ["DiffusionModels", "NeuralLayers", "TensorKernels", "Failures"], fixtures: true

@@ -1,0 +1,117 @@
+import Failures
+import TensorKernels
+
+/// The weights of one network out of a checkpoint, each found under any of the names its tensor has had.
+///
+/// Layers ask for the current diffusers names; CLIP's without the `text_model.` prefix. `finish()` tells what did not
+/// fit. Not for use by two threads at once.
+public final class CheckpointWeights: WeightSource {
+    public let checkpoint: Checkpoint
+    private var used: Set<String> = []
+    private var asked: Set<String> = []
+    private var missing: [String] = []
+    private var misshapen: [String] = []
+    private var unreadable: [String] = []
+
+    public init(_ checkpoint: Checkpoint) {
+        self.checkpoint = checkpoint
+    }
+
+    public func contains(_ key: String) -> Bool { stored(key) != nil }
+
+    public func tensor(_ key: String, _ shape: [Int]) -> StoredTensor {
+        let isFirstAsking = asked.insert(key).inserted
+        guard let found = stored(key) else {
+            if isFirstAsking { missing.append(quoted(key)) }
+            return StoredTensor(placeholder: key, shape: shape)
+        }
+        used.insert(found.name)
+        guard Self.isSame(found.shape, shape) else {
+            if isFirstAsking { misshapen.append("\(quoted(found.name)) is \(found.shape), expected \(shape)") }
+            return StoredTensor(placeholder: key, shape: shape)
+        }
+        guard found.elementType.isNetworkType else {
+            if isFirstAsking {
+                unreadable.append("\(quoted(found.name)) is \(found.elementType.rawValue), expected F32, F16 or BF16")
+            }
+            return StoredTensor(placeholder: key, shape: shape)
+        }
+        // Checked here and not in `finish()`: the layer reads the same pages next.
+        if isFirstAsking, let index = found.firstNonFinite {
+            unreadable.append("\(quoted(found.name)) is NaN or infinite at element \(index)")
+        }
+        return found.reshaped(shape)
+    }
+
+    /// Says whether all that was asked for was there, and fit.
+    ///
+    /// - Parameter allowingSurplus: true for a network that takes only a part of the checkpoint, such as a stage of a
+    ///   UNet or the encoder of a VAE; otherwise a tensor that nobody asked for is an error, since it means that the
+    ///   network is another than the one that was trained.
+    /// - Throws: `Failure.badData` with the names of missing, misshapen, unreadable and surplus tensors.
+    public func finish(allowingSurplus: Bool = false) throws {
+        let surplus = allowingSurplus ? [] : surplusNames()
+        let faults = [
+            ("missing", missing), ("of another shape", misshapen), ("unusable", unreadable),
+            ("surplus", surplus.map(quoted)),
+        ].filter { !$0.1.isEmpty }
+        guard !faults.isEmpty else { return }
+        let description = faults.map { "\($0.1.count) \($0.0): \(Self.listed($0.1))" }.joined(separator: "; ")
+        throw Failure.badData(
+            "\(checkpoint.location): the tensors are not those its config.json describes: \(description)")
+    }
+
+    private func stored(_ key: String) -> StoredTensor? {
+        for spelling in checkpoint.component.spellings(of: key) {
+            if let tensor = checkpoint.tensors[spelling] { return tensor }
+        }
+        return nil
+    }
+
+    private func surplusNames() -> [String] {
+        checkpoint.tensors.keys.filter { !used.contains($0) && !ModelFolder.Component.isIgnorable($0) }.sorted()
+    }
+
+    // A 1x1 convolution and a linear layer hold the same numbers, and projections have been saved as either.
+    private static func isSame(_ stored: [Int], _ asked: [Int]) -> Bool {
+        func withoutKernel(_ shape: [Int]) -> [Int] {
+            shape.count == 4 && shape[2] == 1 && shape[3] == 1 ? Array(shape.prefix(2)) : shape
+        }
+        return stored == asked || withoutKernel(stored) == withoutKernel(asked)
+    }
+
+    private static func listed(_ names: [String]) -> String {
+        let limit = 10
+        let rest = names.count - limit
+        return names.prefix(limit).joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
+    }
+}
+
+extension ModelFolder.Component {
+    /// The names under which checkpoints have held the tensor that is now called `key`, the current one first.
+    func spellings(of key: String) -> [String] {
+        switch self {
+        case .unet: [key]
+        case .textEncoder: [key, "text_model." + key]
+        case .vae: [key, Self.olderAttentionName(key)].compactMap { $0 }
+        }
+    }
+
+    /// diffusers before 0.14 named the projections of the VAE's attention otherwise.
+    private static func olderAttentionName(_ key: String) -> String? {
+        let older = [
+            "to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn",
+        ]
+        for (name, olderName) in older {
+            for parameter in ["weight", "bias"] where key.hasSuffix(".\(name).\(parameter)") {
+                return key.dropLast("\(name).\(parameter)".count) + "\(olderName).\(parameter)"
+            }
+        }
+        return nil
+    }
+
+    /// Tensors that some versions save and no computation reads: CLIP's list of the numbers from 0 on.
+    static func isIgnorable(_ name: String) -> Bool {
+        name == "position_ids" || name.hasSuffix(".position_ids")
+    }
+}

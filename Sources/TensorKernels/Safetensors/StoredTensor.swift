@@ -1,0 +1,152 @@
+import CVectorKernels
+
+/// A tensor as a file holds it, row-major in its own element type; the bytes stay in the mapped file until they are
+/// asked for.
+///
+/// A value keeps the file mapped for as long as it lives.
+public struct StoredTensor: Sendable {
+    public let name: String
+    /// The path of the file it comes from; for a tensor made in memory, a word that says so.
+    public let file: String
+    public let elementType: StoredElementType
+    public let shape: [Int]
+    /// The number of elements: the product of `shape`, 1 for a scalar.
+    public let count: Int
+    private let contents: Contents
+
+    private enum Contents: Sendable {
+        case mapped(MappedFile, Range<Int>)
+        case values([Float])
+        case zeros
+    }
+
+    /// The tensor at `range` of a mapped file, whose size the caller has checked against `shape` and `elementType`.
+    init(name: String, elementType: StoredElementType, shape: [Int], count: Int, mapping: MappedFile, range: Range<Int>)
+    {
+        precondition(range.count == count * elementType.byteCount, "a stored tensor's bytes must fill its shape")
+        self.name = name
+        self.file = mapping.path
+        self.elementType = elementType
+        self.shape = shape
+        self.count = count
+        self.contents = .mapped(mapping, range)
+    }
+
+    /// A float32 tensor made in memory.
+    /// - Precondition: `values` fill `shape`.
+    public init(name: String, shape: [Int], values: [Float]) {
+        precondition(values.count == shape.reduce(1, *), "a tensor's values must fill its shape")
+        self.name = name
+        self.file = "(memory)"
+        self.elementType = .float32
+        self.shape = shape
+        self.count = values.count
+        self.contents = .values(values)
+    }
+
+    /// A float32 tensor of zeros that holds no memory; it stands for one that is not there.
+    public init(placeholder name: String, shape: [Int]) {
+        self.name = name
+        self.file = "(placeholder)"
+        self.elementType = .float32
+        self.shape = shape
+        self.count = shape.reduce(1, *)
+        self.contents = .zeros
+    }
+
+    private init(_ other: StoredTensor, shape: [Int]) {
+        self.name = other.name
+        self.file = other.file
+        self.elementType = other.elementType
+        self.shape = shape
+        self.count = other.count
+        self.contents = other.contents
+    }
+
+    /// Whether this stands for a tensor that is not there; packing its zeros is a waste of memory.
+    public var isPlaceholder: Bool {
+        if case .zeros = contents { true } else { false }
+    }
+
+    /// The bytes the tensor takes in its file.
+    public var byteCount: Int { count * elementType.byteCount }
+
+    /// Calls `body` with the elements' bytes, little-endian, which are valid for the time of the call and may lie at any
+    /// alignment.
+    public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        switch contents {
+        case .mapped(let mapping, let range):
+            try mapping.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[range])) }
+        case .values(let values):
+            try values.withUnsafeBytes(body)
+        case .zeros:
+            try [Float](repeating: 0, count: count).withUnsafeBytes(body)
+        }
+    }
+
+    /// Writes the elements as float32 to `target`, which has room for `count` of them.
+    /// - Precondition: `elementType.isNetworkType`.
+    public func copyFloat32(to target: UnsafeMutablePointer<Float>) {
+        precondition(elementType.isNetworkType, "\(elementType.rawValue) elements are not read as float32")
+        if isPlaceholder {
+            target.update(repeating: 0, count: count)
+            return
+        }
+        withUnsafeBytes { bytes in
+            guard let source = bytes.baseAddress, count > 0 else { return }
+            switch elementType {
+            case .float16:
+                withAlignedHalves(bytes) { pilot_float32_from_float16($0, target, count) }
+            case .bfloat16:
+                withAlignedHalves(bytes) { pilot_float32_from_bfloat16($0, target, count) }
+            default:
+                UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: bytes.count)
+            }
+        }
+    }
+
+    /// The elements as float32, in row-major order.
+    /// - Precondition: `elementType.isNetworkType`.
+    public func float32Values() -> [Float] {
+        if case .values(let values) = contents { return values }
+        return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+            if let target = buffer.baseAddress { copyFloat32(to: target) }
+            initialized = count
+        }
+    }
+
+    /// The same elements under another shape.
+    /// - Precondition: the shapes have the same number of elements.
+    public func reshaped(_ shape: [Int]) -> StoredTensor {
+        precondition(shape.reduce(1, *) == count, "\(name): \(self.shape) cannot be seen as \(shape)")
+        return StoredTensor(self, shape: shape)
+    }
+
+    /// The index of the first element that is NaN or infinite, or nil if all are finite.
+    /// - Precondition: `elementType.isNetworkType`.
+    public var firstNonFinite: Int? {
+        if isPlaceholder { return nil }
+        return withUnsafeBytes { indexOfFirstNonFinite(in: $0, elementType) }
+    }
+
+    /// Lets the system take back the memory that reading the tensor has brought in; it may be read again.
+    public func releasePages() {
+        if case .mapped(let mapping, let range) = contents { mapping.adviseUnneeded(range) }
+    }
+}
+
+// A header of odd length puts 16-bit elements at odd addresses, which C's uint16_t pointers must not have.
+private func withAlignedHalves(_ bytes: UnsafeRawBufferPointer, _ body: (UnsafePointer<UInt16>) -> Void) {
+    guard let base = bytes.baseAddress else { return }
+    if Int(bitPattern: base) % MemoryLayout<UInt16>.alignment == 0 {
+        body(base.assumingMemoryBound(to: UInt16.self))
+    } else {
+        let copy = [UInt16](unsafeUninitializedCapacity: bytes.count / 2) { buffer, initialized in
+            UnsafeMutableRawBufferPointer(buffer).copyMemory(from: bytes)
+            initialized = bytes.count / 2
+        }
+        copy.withUnsafeBufferPointer { buffer in
+            if let aligned = buffer.baseAddress { body(aligned) }
+        }
+    }
+}
