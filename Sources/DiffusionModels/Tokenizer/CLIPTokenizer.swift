@@ -51,7 +51,8 @@ public struct CLIPTokenizer: Sendable {
         func id(of key: String) throws -> Int32 {
             let content = try special.content(of: key)
             guard let id = added.first(where: { $0.token.content.utf8.elementsEqual(content.utf8) })?.id else {
-                throw files.badConfiguration(key: key, expected: "a token of the vocabulary", found: quoted(content))
+                throw files.badConfiguration(
+                    key: key, expected: "a token of the vocabulary", found: OrderedJSON.quoted(content))
             }
             return id
         }

@@ -70,7 +70,8 @@ struct JSONReader {
             guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else { throw failure("a key") }
             let key = try string()
             guard keys.insert(Array(key.utf8)).inserted else {
-                throw Failure.badData("\(file): the key \(quoted(key)) is there twice; fetch the file again")
+                throw Failure.badData(
+                    "\(file): the key \(OrderedJSON.quoted(key)) is there twice; fetch the file again")
             }
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw failure("':'") }

@@ -52,7 +52,7 @@ struct MergeEntry {
         guard parts.count == 2 else {
             throw Failure.badData(
                 file: file, key: place, expected: "two tokens and a space between",
-                found: quoted(String(decoding: line, as: UTF8.self)))
+                found: OrderedJSON.quoted(String(decoding: line, as: UTF8.self)))
         }
         self.init(left: Array(parts[0]), right: Array(parts[1]), file: file, place: place)
     }

@@ -46,16 +46,16 @@ enum OrderedJSON: Equatable {
         case .null: "null"
         case .boolean(let flag): "\(flag)"
         case .number(let spelling): String(spelling.prefix(40))
-        case .string(let text): quoted(text)
+        case .string(let text): Self.quoted(text)
         case .array(let values): "an array of \(values.count)"
         case .object(let members): "an object of \(members.count)"
         }
     }
-}
 
-/// `text` in quotation marks, on one line and not longer than a line.
-func quoted(_ text: String) -> String {
-    let scalars = text.unicodeScalars
-    let head = scalars.prefix(60).map { $0.escaped(asASCII: false) }.joined()
-    return scalars.count > 60 ? "\"\(head)…\"" : "\"\(head)\""
+    /// `text` in quotation marks, on one line and not longer than a line.
+    static func quoted(_ text: String) -> String {
+        let scalars = text.unicodeScalars
+        let head = scalars.prefix(60).map { $0.escaped(asASCII: false) }.joined()
+        return scalars.count > 60 ? "\"\(head)…\"" : "\"\(head)\""
+    }
 }

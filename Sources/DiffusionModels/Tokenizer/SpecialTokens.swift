@@ -28,6 +28,10 @@ struct SpecialTokens {
         splitsSpecialTokens = configuration?["split_special_tokens"]?.boolean ?? false
         // transformers writes 1e30 for "no limit", which is no integer.
         modelMaximumLength = configuration?["model_max_length"]?.integer
+        if let length = modelMaximumLength, length < 2 {
+            throw files.badConfiguration(
+                key: "model_max_length", expected: "at least 2, for the start and the end token", found: "\(length)")
+        }
         let named = try Self.named(files: files)
         for token in try Self.stated(files: files, special: Set(named.map { Array($0.token.content.utf8) })) {
             add(token)
@@ -57,7 +61,7 @@ struct SpecialTokens {
             }
             guard next < vocabularySize, let id = Int32(exactly: next) else {
                 throw Failure.badData(
-                    "\(files.folder): the vocabulary has no token \(quoted(token.content)), and a new one would get id "
+                    "\(files.folder): the vocabulary has no token \(OrderedJSON.quoted(token.content)), and a new one would get id "
                         + "\(next), beyond the text encoder's vocab_size \(vocabularySize); the tokenizer and the text "
                         + "encoder are of different models, or a file is incomplete")
             }
@@ -103,7 +107,7 @@ struct SpecialTokens {
         var stated: [Int: AddedToken] = [:]
         func insert(_ token: AddedToken, id: Int?, key: String) throws {
             guard let id, id >= 0 else {
-                throw files.badConfiguration(key: key, expected: "an id", found: quoted(key))
+                throw files.badConfiguration(key: key, expected: "an id", found: OrderedJSON.quoted(key))
             }
             var token = token
             if special.contains(Array(token.content.utf8)) { token.isSpecial = true }

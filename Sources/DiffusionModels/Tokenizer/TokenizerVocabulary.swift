@@ -45,8 +45,8 @@ struct TokenizerVocabulary {
             let symbol = Array(String(Self.character(of: byte)).utf8) + suffix
             if let id = ids[symbol] ?? unknown { return id }
             throw Failure.badData(
-                "\(file): expected the token \(quoted(String(decoding: symbol, as: UTF8.self))) or the unknown token "
-                    + "\(quoted(unknownToken)), found neither; this is no CLIP vocabulary")
+                "\(file): expected the token \(OrderedJSON.quoted(String(decoding: symbol, as: UTF8.self))) or the unknown token "
+                    + "\(OrderedJSON.quoted(unknownToken)), found neither; this is no CLIP vocabulary")
         }
         return BytePairEncoding(
             bytes: try (0...255).map { try id($0, suffix: []) },
@@ -92,13 +92,13 @@ struct TokenizerVocabulary {
             guard let value = member.value.integer, value >= 0, value < vocabularySize, let id = Int32(exactly: value)
             else {
                 throw Failure.badData(
-                    file: file, key: "token \(quoted(member.key))",
+                    file: file, key: "token \(OrderedJSON.quoted(member.key))",
                     expected: "an id from 0 to \(vocabularySize - 1), below the text encoder's vocab_size",
                     found: member.value.summary)
             }
             if let owner = owners.updateValue(member.key, forKey: id) {
                 throw Failure.badData(
-                    "\(file): id \(id) belongs to both \(quoted(owner)) and \(quoted(member.key)); each id is to be "
+                    "\(file): id \(id) belongs to both \(OrderedJSON.quoted(owner)) and \(OrderedJSON.quoted(member.key)); each id is to be "
                         + "used once")
             }
             ids[Array(member.key.utf8)] = id
@@ -116,14 +116,14 @@ struct TokenizerVocabulary {
                 if let id = ids[token] { return id }
                 throw Failure.badData(
                     file: entry.file, key: entry.place, expected: "tokens of the vocabulary",
-                    found: quoted(String(decoding: token, as: UTF8.self)))
+                    found: OrderedJSON.quoted(String(decoding: token, as: UTF8.self)))
             }
             let pair = BytePairEncoding.pair(try id(entry.left), try id(entry.right))
             let merge = BytePairEncoding.Merge(rank: Int32(rank), result: try id(entry.left + entry.right))
             guard merges.updateValue(merge, forKey: pair) == nil else {
                 throw Failure.badData(
                     file: entry.file, key: entry.place, expected: "a merge that is not listed before",
-                    found: quoted(String(decoding: entry.left + [0x20] + entry.right, as: UTF8.self)))
+                    found: OrderedJSON.quoted(String(decoding: entry.left + [0x20] + entry.right, as: UTF8.self)))
             }
         }
         return merges
