@@ -55,6 +55,18 @@ public struct PilotSampler: Sendable {
         image: Int = 0, initialLatent: Latent? = nil, predictor: some NoisePredictor,
         observer: @escaping PilotObserver = { _ in }
     ) async throws -> Latent {
+        do {
+            return try await run(
+                image: image, initialLatent: initialLatent, predictor: predictor, observer: observer)
+        } catch is CancellationError {
+            // A predictor's or an observer's; the sampler's own says where.
+            throw Failure(.interrupted, "interrupted")
+        }
+    }
+
+    private func run(
+        image: Int, initialLatent: Latent?, predictor: some NoisePredictor, observer: PilotObserver
+    ) async throws -> Latent {
         var generator = TorchGenerator(seed: parameters.seed &+ UInt64(image))
         if let initialLatent { try check(initialLatent: initialLatent) }
         var latent = initialLatent ?? noise(from: &generator)

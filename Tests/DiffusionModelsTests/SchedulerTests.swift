@@ -113,10 +113,11 @@ private func difference(_ found: Latent, _ expected: [Float]) -> Float {
 
     @Test func missingKeysTakeTheDefaultsOfDDIM() throws {
         let found = try read(#"{"_class_name": "EulerDiscreteScheduler", "beta_end": 0.012, "trained_betas": null}"#)
-        var expected = SchedulerConfiguration()
-        expected.betaEnd = 0.012
-        #expect(found == expected)
-        #expect(found.clipSample && found.setAlphaToOne && found.stepsOffset == 0)
+        #expect(found.betaEnd == 0.012 && found.betaStart == 0.0001 && found.betaSchedule == .linear)
+        #expect(found.clipSample && found.isClipSampleDefaulted && found.clipSampleRange == 1)
+        #expect(found.setAlphaToOne && found.stepsOffset == 0 && found.trainedBetas == nil)
+        #expect(found.predictionType == .epsilon && found.timestepSpacing == .leading)
+        #expect(try !read(#"{"clip_sample": true}"#).isClipSampleDefaulted)
     }
 
     @Test(arguments: [
@@ -162,6 +163,14 @@ private func difference(_ found: Latent, _ expected: [Float]) -> Float {
             #expect(failure.kind == .usage && failure.message.contains("steps"))
         }
         try scheduler.validate(steps: 999)
+    }
+
+    @Test func betasTooSmallForFloat32AreRefused() throws {
+        var configuration = SchedulerConfiguration()
+        configuration.trainingTimesteps = 2
+        configuration.trainedBetas = [1e-12, 1e-12]
+        let failure = try #require(throws: Failure.self) { try DDIMScheduler(configuration, file: "s.json") }
+        #expect(failure.kind == .badData && failure.message.hasPrefix("s.json: betas: "))
     }
 
     @Test func pureNoiseNeedsAModelThatCanRecoverFromIt() throws {

@@ -7,13 +7,21 @@ public struct DDIMScheduler: Sendable {
     public let cumulativeAlphas: [Float]
     /// abar beyond the last step: 1, or abar_0.
     public let finalCumulativeAlpha: Float
+    private let file: String
 
     /// - Parameter file: the configuration's file name, for messages.
-    /// - Throws: `Failure.badData` as `SchedulerConfiguration.validate(file:)`.
+    /// - Throws: `Failure.badData` as `SchedulerConfiguration.validate(file:)`, and when the betas make no schedule in
+    ///   float32.
     public init(_ configuration: SchedulerConfiguration, file: String = "scheduler_config.json") throws {
         try configuration.validate(file: file)
         self.configuration = configuration
+        self.file = file
         cumulativeAlphas = NoiseSchedule.cumulativeAlphas(of: configuration)
+        if let timestep = cumulativeAlphas.firstIndex(where: { !($0 >= 0 && $0 < 1) }) {
+            throw Failure.badData(
+                file: file, key: "betas", expected: "a share of signal from 0 to below 1 at every timestep",
+                found: "\(cumulativeAlphas[timestep]) at timestep \(timestep)")
+        }
         finalCumulativeAlpha = configuration.setAlphaToOne ? 1 : cumulativeAlphas[0]
     }
 
@@ -43,8 +51,9 @@ public struct DDIMScheduler: Sendable {
         }
         if let noise = timesteps.first(where: isUnrecoverable) {
             throw Failure.badData(
-                "scheduler_config.json: rescale_betas_zero_snr: timestep \(noise) is pure noise, from which a model "
-                    + "with prediction_type epsilon can't recover an image; expected v_prediction or sample")
+                "\(file): the betas (with rescale_betas_zero_snr \(configuration.rescaleBetasZeroSNR)) make timestep "
+                    + "\(noise) pure noise, from which a model with prediction_type epsilon can't recover an image; "
+                    + "expected v_prediction or sample")
         }
     }
 

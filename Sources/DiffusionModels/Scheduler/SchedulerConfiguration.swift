@@ -34,6 +34,11 @@ public struct SchedulerConfiguration: Codable, Equatable, Sendable {
     public var trainedBetas: [Double]?
     /// Whether a step clamps its prediction of the clean sample to +-`clipSampleRange`.
     public var clipSample = true
+    /// Whether the file was silent on `clip_sample`, so that DDIM's default clamps.
+    ///
+    /// Files of schedulers that never clamp (Euler, newer PNDM) don't hold the key, and no latent diffusion model wants
+    /// its latents clamped to +-1: worth a warning.
+    public private(set) var isClipSampleDefaulted = false
     public var clipSampleRange = 1.0
     /// Whether the last step goes to cumulative alpha 1; otherwise to that of timestep 0.
     public var setAlphaToOne = true
@@ -82,6 +87,7 @@ public struct SchedulerConfiguration: Codable, Equatable, Sendable {
         betaSchedule = try choice(.betaSchedule, betaSchedule)
         trainedBetas = try file.decodeIfPresent([Double].self, forKey: .trainedBetas)
         clipSample = try value(.clipSample, clipSample)
+        isClipSampleDefaulted = !file.contains(.clipSample)
         clipSampleRange = try value(.clipSampleRange, clipSampleRange)
         setAlphaToOne = try value(.setAlphaToOne, setAlphaToOne)
         stepsOffset = try value(.stepsOffset, stepsOffset)
