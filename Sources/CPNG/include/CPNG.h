@@ -1,1 +1,46 @@
-#pragma once
+// PNG in and out of memory through libpng. No call here ever leaves by longjmp: see reader.c.
+#ifndef PILOT_CPNG_H
+#define PILOT_CPNG_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PILOT_PNG_MESSAGE_SIZE = 256 };
+
+typedef struct pilot_png_reader pilot_png_reader;
+
+/// One text chunk. The pointers belong to the reader and live as long as it does.
+typedef struct {
+    const char *keyword;
+    const char *text;
+    size_t length;
+    /// True for iTXt, whose text is UTF-8; false for tEXt and zTXt, whose text is Latin-1.
+    bool is_utf8;
+} pilot_png_text;
+
+/// Starts to read a file that lies in memory, up to its pixels. `data` must outlive the reader.
+/// Returns NULL, and the reason in `message`, if the file is no PNG or its beginning is corrupt.
+pilot_png_reader *pilot_png_open(const uint8_t *data, size_t size, char message[PILOT_PNG_MESSAGE_SIZE]);
+void pilot_png_close(pilot_png_reader *reader);
+
+uint32_t pilot_png_width(const pilot_png_reader *reader);
+uint32_t pilot_png_height(const pilot_png_reader *reader);
+/// Of the decoded pixels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
+int pilot_png_channels(const pilot_png_reader *reader);
+
+/// Decodes width * height * channels bytes into `pixels`, row by row, and reads the file to its end; to be called once.
+/// A sample of 16 bits gives its upper byte; in a grey picture without alpha it is rounded to v * 255 / 65535.
+bool pilot_png_decode(pilot_png_reader *reader, uint8_t *pixels, char message[PILOT_PNG_MESSAGE_SIZE]);
+
+/// What stood beside the pixels; complete after `pilot_png_decode`.
+int pilot_png_text_count(const pilot_png_reader *reader);
+pilot_png_text pilot_png_text_at(const pilot_png_reader *reader, int index);
+/// The contents of the eXIf chunk, or NULL.
+const uint8_t *pilot_png_exif(const pilot_png_reader *reader, size_t *size);
+
+/// Encodes 8-bit RGB rows and text chunks (tEXt or iTXt, uncompressed; the texts end with a zero byte).
+/// Returns the file's bytes, to be released with `free`, or NULL and the reason in `message`.
+uint8_t *pilot_png_encode(
+    const uint8_t *pixels, uint32_t width, uint32_t height, const pilot_png_text *texts, int text_count, size_t *size,
+    char message[PILOT_PNG_MESSAGE_SIZE]);
+#endif

@@ -1,0 +1,97 @@
+// Why this is C: libpng reports an error by longjmp; see reader.c. Here the state that must survive a jump is the encoder.
+#include "CPNG.h"
+#include <png.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    png_structp png;
+    png_infop info;
+    png_textp texts;
+    uint8_t *bytes;
+    size_t size, capacity;
+    jmp_buf failure;
+    char *message;
+} encoder;
+
+static void fail(png_structp png, png_const_charp message) {
+    encoder *state = png_get_error_ptr(png);
+    strncpy(state->message, message, PILOT_PNG_MESSAGE_SIZE - 1);
+    state->message[PILOT_PNG_MESSAGE_SIZE - 1] = 0;
+    longjmp(state->failure, 1);
+}
+
+static void ignore_warning(png_structp png, png_const_charp message) {
+    (void)png;
+    (void)message;
+}
+
+static void append(png_structp png, png_bytep bytes, size_t count) {
+    encoder *state = png_get_io_ptr(png);
+    if (count > state->capacity - state->size) {
+        const size_t capacity = 2 * state->capacity + count + 65536;
+        uint8_t *grown = realloc(state->bytes, capacity);
+        if (grown == NULL) png_error(png, "out of memory");
+        state->bytes = grown;
+        state->capacity = capacity;
+    }
+    memcpy(state->bytes + state->size, bytes, count);
+    state->size += count;
+}
+
+static void nothing_to_flush(png_structp png) { (void)png; }
+
+static void set_texts(encoder *state, const pilot_png_text *texts, int count) {
+    if (count == 0) return;
+    state->texts = calloc((size_t)count, sizeof *state->texts);
+    if (state->texts == NULL) png_error(state->png, "out of memory");
+    for (int i = 0; i < count; i++) {
+        // libpng's structure has no const; it copies both strings.
+        state->texts[i].compression = texts[i].is_utf8 ? PNG_ITXT_COMPRESSION_NONE : PNG_TEXT_COMPRESSION_NONE;
+        state->texts[i].key = (png_charp)texts[i].keyword;
+        state->texts[i].text = (png_charp)texts[i].text;
+    }
+    png_set_text(state->png, state->info, state->texts, count);
+}
+
+static void write_file(
+    encoder *state, const uint8_t *pixels, uint32_t width, uint32_t height, const pilot_png_text *texts,
+    int text_count) {
+    png_set_write_fn(state->png, state, append, nothing_to_flush);
+    png_set_IHDR(
+        state->png, state->info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE,
+        PNG_FILTER_TYPE_BASE);
+    // Stated, though they are the defaults, since the bytes of a result are promised not to depend on surroundings.
+    png_set_compression_level(state->png, 6);
+    png_set_filter(state->png, PNG_FILTER_TYPE_BASE, PNG_ALL_FILTERS);
+    set_texts(state, texts, text_count);
+    png_write_info(state->png, state->info);
+    for (uint32_t y = 0; y < height; y++) png_write_row(state->png, pixels + (size_t)y * width * 3);
+    png_write_end(state->png, NULL);
+}
+
+uint8_t *pilot_png_encode(
+    const uint8_t *pixels, uint32_t width, uint32_t height, const pilot_png_text *texts, int text_count, size_t *size,
+    char message[PILOT_PNG_MESSAGE_SIZE]) {
+    strcpy(message, "out of memory");
+    encoder *state = calloc(1, sizeof *state);
+    if (state == NULL) return NULL;
+    state->message = message;
+    if (setjmp(state->failure)) {
+        free(state->bytes);
+        state->bytes = NULL;
+        state->size = 0;
+    } else {
+        state->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, state, fail, ignore_warning);
+        if (state->png != NULL) state->info = png_create_info_struct(state->png);
+        if (state->info == NULL) longjmp(state->failure, 1);
+        write_file(state, pixels, width, height, texts, text_count);
+    }
+    uint8_t *bytes = state->bytes;
+    *size = state->size;
+    png_destroy_write_struct(&state->png, &state->info);
+    free(state->texts);
+    free(state);
+    return bytes;
+}

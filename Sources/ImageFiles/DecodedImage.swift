@@ -1,0 +1,95 @@
+import Failures
+
+/// A PNG or JPEG file as read, upright, before it is decided whether it is a photograph or a mask.
+public struct DecodedImage: Sendable {
+    /// As the user named the file.
+    public let path: String
+    /// The text chunks of a PNG file, in the file's order.
+    public let textChunks: [TextChunk]
+    /// Things that did not prevent the reading but that the user should hear of; one line each.
+    public let warnings: [String]
+    let raster: Raster
+
+    public var width: Int { raster.width }
+    public var height: Int { raster.height }
+
+    /// Reads a PNG or JPEG file; its first bytes tell which, not its name.
+    ///
+    /// Samples become 8 bits: one bit, two and four are spread over 0...255, of 16 bits the upper byte is taken (in a
+    /// grey picture without alpha, v * 255 / 65535 rounded). Palettes are looked up. CMYK becomes RGB without a colour
+    /// profile; profiles and gamma are not applied, as in Pillow. The EXIF orientation is.
+    /// - Throws: `Failure.missingInput` if the file can't be read; `badData` if it is of another kind, corrupt, cut
+    ///   short, or above the limits.
+    public static func read(_ path: String, limits: ImageLimits = .standard) throws -> DecodedImage {
+        try decode(InputFile.read(path, limit: limits.fileBytes), path: path, limits: limits)
+    }
+
+    /// As `read`, for a file's bytes that are in memory already; `path` is for messages.
+    package static func decode(_ file: [UInt8], path: String, limits: ImageLimits = .standard) throws -> DecodedImage {
+        try file.withUnsafeBytes { bytes in
+            switch ImageFormat(bytes) {
+            case .png:
+                let png = try PNGDecoder(bytes, path: path, limits: limits)
+                let orientation = png.exif.withUnsafeBytes { ExifOrientation.ofTIFF($0) }
+                return DecodedImage(
+                    path: path, textChunks: png.textChunks, warnings: [], raster: png.raster.oriented(orientation))
+            case .jpeg:
+                let jpeg = try JPEGDecoder(bytes, path: path, limits: limits)
+                let stray = "\(path): stray bytes before the JPEG's end mark; the picture itself is whole"
+                return DecodedImage(
+                    path: path, textChunks: [], warnings: jpeg.hasStrayBytes ? [stray] : [],
+                    raster: jpeg.raster.oriented(ExifOrientation.ofJPEG(bytes)))
+            case .other(let found):
+                throw Failure.badData("\(path): expected a PNG or JPEG picture, found \(found)")
+            }
+        }
+    }
+
+    /// The picture's colours, as Pillow's `convert("RGB")` gives them: an alpha channel is dropped, not blended.
+    public var rgb: RGBImage {
+        guard raster.channels != 3 else { return RGBImage(width: width, height: height, bytes: raster.bytes) }
+        let isGrey = raster.channels < 3
+        var bytes = [UInt8](repeating: 0, count: width * height * 3)
+        for pixel in 0..<(width * height) {
+            for channel in 0..<3 {
+                bytes[3 * pixel + channel] = raster.bytes[raster.channels * pixel + (isGrey ? 0 : channel)]
+            }
+        }
+        return RGBImage(width: width, height: height, bytes: bytes)
+    }
+
+    /// The picture's brightness, as Pillow's `convert("L")` gives it: ITU-R BT.601 luma in 16-bit fixed point.
+    public var grey: GreyImage {
+        let channels = raster.channels
+        let bytes = (0..<(width * height)).map { pixel -> UInt8 in
+            let start = channels * pixel
+            if channels < 3 { return raster.bytes[start] }
+            let red = UInt32(raster.bytes[start])
+            let green = UInt32(raster.bytes[start + 1])
+            let blue = UInt32(raster.bytes[start + 2])
+            // 0.299, 0.587 and 0.114 times 65536; their sum is 65536, so the result fits a byte.
+            return UInt8((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16)
+        }
+        return GreyImage(width: width, height: height, bytes: bytes)
+    }
+
+    /// What to tell a user who gives this picture as a mask, if its alpha channel holds something: only its colours are
+    /// read, and a mask painted in alpha alone would be misread. Nil for a mask that is what it seems.
+    public var maskWarning: String? {
+        guard raster.hasAlpha else { return nil }
+        let channels = raster.channels
+        var alphaVaries = false
+        var colourVaries = false
+        for start in stride(from: 0, to: raster.bytes.count, by: channels) {
+            for channel in 0..<channels where raster.bytes[start + channel] != raster.bytes[channel] {
+                if channel == channels - 1 { alphaVaries = true } else { colourVaries = true }
+            }
+        }
+        guard alphaVaries else { return nil }
+        let problem =
+            colourVaries
+            ? "the mask has transparent parts; only its colours are read"
+            : "the mask seems to be painted in its alpha channel; only its colour is read, and that is the same everywhere"
+        return "\(path): \(problem) (white = repaint, black = keep); save it without transparency"
+    }
+}

@@ -1,0 +1,64 @@
+import CPNG
+import Failures
+import Glibc
+
+extension RGBImage {
+    /// Writes the picture as PNG, 8-bit RGB, in one step: see `AtomicFile`.
+    ///
+    /// The file's bytes depend on pixels and texts alone (and on the version of zlib): no time stamp, compression and
+    /// filters fixed. A text goes to a tEXt chunk if Latin-1 can express it, else to an iTXt chunk. Zero bytes, which no
+    /// text chunk can hold, are left out of texts.
+    /// - Throws: `Failure.inputOutput` if the file can't be written.
+    public func writePNG(to path: String, textChunks: [TextChunk] = []) throws {
+        let texts = textChunks.map(EncodedText.init)
+        try withPNG(of: texts) { file in
+            try AtomicFile.write(to: path) { try $0.write(file) }
+        }
+    }
+
+    private func withPNG(of texts: [EncodedText], _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        guard let width = UInt32(exactly: width), let height = UInt32(exactly: height) else {
+            throw Failure.internalFault("a picture of \(width) x \(height) pixels does not fit a PNG file")
+        }
+        var message = [CChar](repeating: 0, count: Int(PILOT_PNG_MESSAGE_SIZE))
+        var size = 0
+        let file = withChunks(of: texts[...], []) { chunks in
+            pilot_png_encode(bytes, width, height, chunks, Int32(chunks.count), &size, &message)
+        }
+        guard let file else { throw Failure.internalFault("cannot encode the PNG: \(String(message: message))") }
+        defer { free(file) }
+        try body(UnsafeRawBufferPointer(start: file, count: size))
+    }
+
+    // Nests one scope per text, in which its bytes keep their place.
+    private func withChunks<Result>(
+        of texts: ArraySlice<EncodedText>, _ chunks: [pilot_png_text], _ body: ([pilot_png_text]) -> Result
+    ) -> Result {
+        guard let text = texts.first else { return body(chunks) }
+        return text.keyword.withUnsafeBufferPointer { keyword in
+            text.text.withUnsafeBufferPointer { bytes in
+                let chunk = pilot_png_text(
+                    keyword: keyword.baseAddress, text: bytes.baseAddress, length: bytes.count - 1,
+                    is_utf8: text.isUTF8)
+                return withChunks(of: texts.dropFirst(), chunks + [chunk], body)
+            }
+        }
+    }
+}
+
+/// A text chunk's bytes, each string ending with a zero as C wants it.
+private struct EncodedText {
+    let keyword: [CChar]
+    let text: [CChar]
+    let isUTF8: Bool
+
+    init(_ chunk: TextChunk) {
+        func terminated(_ bytes: some Sequence<UInt8>) -> [CChar] {
+            bytes.filter { $0 != 0 }.map(CChar.init(bitPattern:)) + [0]
+        }
+        let latin1 = chunk.text.latin1
+        keyword = terminated(chunk.keyword.latin1 ?? Array(chunk.keyword.utf8))
+        text = terminated(latin1 ?? Array(chunk.text.utf8))
+        isUTF8 = latin1 == nil
+    }
+}

@@ -1,0 +1,81 @@
+import Failures
+import Foundation
+import ImageFiles
+import Testing
+
+struct DecodingTests {
+    /// Equality, not nearness: PNG is exact, and both sides decode JPEG with libjpeg-turbo's integer transform.
+    @Test func everyKindOfFileReadsAsPillowReadsIt() throws {
+        let expected = try Fixtures.decode([Fixtures.Readable].self, from: "readable.json")
+        #expect(expected.count > 50)
+        for picture in expected {
+            let decoded = try DecodedImage.read(Fixtures.path(picture.file))
+            #expect(decoded.width == picture.width && decoded.height == picture.height, "\(picture.file)")
+            #expect(decoded.rgb.bytes == Array(picture.rgb), "\(picture.file) as RGB")
+            #expect(decoded.grey.bytes == Array(picture.grey), "\(picture.file) as grey")
+            #expect(decoded.warnings.isEmpty)
+        }
+    }
+
+    @Test func textChunksBeforeAndAfterThePixels() throws {
+        let latin = "café ©"
+        let unicode = "été 東京 🎨"
+        #expect(
+            try DecodedImage.read(Fixtures.path("texts.png")).textChunks == [
+                TextChunk(keyword: "plain", text: latin),
+                TextChunk(keyword: "deflated", text: String(repeating: latin, count: 20)),
+                TextChunk(keyword: "unicode", text: unicode),
+                TextChunk(keyword: "unicode deflated", text: String(repeating: unicode, count: 20)),
+                TextChunk(keyword: "empty", text: ""),
+            ])
+    }
+
+    @Test func aMaskPaintedInAlphaIsSaid() throws {
+        let painted = try DecodedImage.read(Fixtures.path("mask-in-alpha.png"))
+        #expect(try #require(painted.maskWarning).contains("painted in its alpha channel"))
+        let transparent = try DecodedImage.read(Fixtures.path("rgba-8.png"))
+        #expect(try #require(transparent.maskWarning).contains("transparent parts"))
+        #expect(try DecodedImage.read(Fixtures.path("grey-8.png")).maskWarning == nil)
+    }
+
+    @Test func theContentsTellTheKindNotTheName() throws {
+        try withTemporaryFolder { folder in
+            let path = folder + "/picture.jpg"
+            try FileManager.default.copyItem(atPath: Fixtures.path("rgb-8.png"), toPath: path)
+            #expect(try DecodedImage.read(path).width == 13)
+        }
+    }
+
+    @Test(arguments: [
+        ("", "an empty file"), ("RIFF\u{1}\u{2}\u{3}\u{4}WEBPVP8 ", "a WebP picture"), ("GIF89a", "a GIF picture"),
+        ("BM\u{1}\u{2}", "a BMP picture"), ("\0\0\0 ftypheic", "a HEIC picture"),
+        ("\0\0\0 ftypavif", "an AVIF picture"),
+        ("II*\0", "a TIFF picture or a camera's raw file"), ("Not a picture\n", "text"), ("%PDF-1.7", "a PDF document"),
+        ("\u{1}\u{2}\u{3}", "a file of no known picture format"),
+    ])
+    func otherFormatsAreNamed(contents: String, found: String) throws {
+        try withTemporaryFolder { folder in
+            let path = folder + "/picture.png"
+            try Data(contents.utf8).write(to: URL(fileURLWithPath: path))
+            let thrown = try #require(failure { _ = try DecodedImage.read(path) })
+            #expect(thrown == .badData("\(path): expected a PNG or JPEG picture, found \(found)"))
+        }
+    }
+
+    @Test func whatCannotBeReadIsMissingInput() throws {
+        try withTemporaryFolder { folder in
+            for path in [folder, folder + "/none.png", "", "/dev/zero", folder + "/a\0b"] {
+                #expect(failure { _ = try DecodedImage.read(path) }?.kind == .missingInput, "\(path)")
+            }
+        }
+    }
+
+    @Test func limitsAreTheCallersToSet() throws {
+        let path = Fixtures.path("rgb-8.png")
+        let pixels = failure { _ = try DecodedImage.read(path, limits: ImageLimits(pixels: 116, fileBytes: 4096)) }
+        #expect(pixels?.kind == .badData)
+        let size = failure { _ = try DecodedImage.read(path, limits: ImageLimits(pixels: 117, fileBytes: 100)) }
+        #expect(size?.kind == .badData)
+        _ = try DecodedImage.read(path, limits: ImageLimits(pixels: 117, fileBytes: 4096))
+    }
+}
