@@ -56,10 +56,14 @@ let package = Package(
             name: "CVectorKernels", cSettings: [.treatAllWarnings(as: .error)],
             linkerSettings: [.linkedLibrary("gomp")]),
 
-        // Programs that tests run under mpirun.
+        // What tests share, and a program that they run under mpirun.
+        .target(
+            name: "TestSupport", dependencies: ["ShardedRuntime", "DiffusionModels", "Failures"],
+            path: "Tests/TestSupport", swiftSettings: swift),
         .executableTarget(
-            name: "MessagePassingProbe", dependencies: ["MessagePassing", "Failures"],
-            path: "Tests/MessagePassingProbe", swiftSettings: swift),
+            name: "RankProbe",
+            dependencies: ["TestSupport", "ShardedRuntime", "DiffusionModels", "MessagePassing", "Failures"],
+            path: "Tests/RankProbe", swiftSettings: swift),
 
         tests("TensorKernelsTests", of: ["TensorKernels", "Failures"], fixtures: true),
         tests("NeuralLayersTests", of: ["NeuralLayers", "TensorKernels"]),
@@ -67,8 +71,10 @@ let package = Package(
             "DiffusionModelsTests", of: ["DiffusionModels", "NeuralLayers", "TensorKernels", "Failures"], fixtures: true
         ),
         tests("ImageFilesTests", of: ["ImageFiles", "Failures"], fixtures: true),
-        tests("MessagePassingTests", of: ["MessagePassing"]),
-        tests("ShardedRuntimeTests", of: ["ShardedRuntime"]),
+        tests("MessagePassingTests", of: ["MessagePassing", "Failures", "TestSupport"]),
+        tests(
+            "ShardedRuntimeTests",
+            of: ["ShardedRuntime", "DiffusionModels", "MessagePassing", "Failures", "TestSupport"]),
         tests("PilotInpaintingTests", of: ["PilotInpainting", "DiffusionModels", "Failures"], fixtures: true),
         tests("pilotTests", of: ["TensorKernels", "ImageFiles"], fixtures: true),
     ]

@@ -17,6 +17,8 @@ enum Scenario: String {
     case wait
     /// Rank 0 ends while a long message to it is under way.
     case leaveDuringSend
+    /// The toy job on one rank or two.
+    case infer
 
     static let channel = MessageTag(channel: MessageTag.firstFreeChannel)
 
@@ -38,6 +40,8 @@ enum Scenario: String {
             _ = try await communicator.receive(from: communicator.rank == 0 ? 1 : 0, tag: Self.channel)
         case .wait:
             try await wait(communicator, file: arguments.first ?? "", cleanUps)
+        case .infer:
+            try await infer(communicator, arguments)
         case .leaveDuringSend:
             if communicator.rank == 0 { throw Failure.inputOutput("out.png: no space left on device") }
             try await communicator.send([UInt8](repeating: 7, count: 200 << 20), to: 0, tag: Self.channel)

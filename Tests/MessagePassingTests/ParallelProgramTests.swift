@@ -1,0 +1,85 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Whole jobs of the probe program, on ranks of this machine. One after the other: each takes all cores.
+@Suite(.serialized) struct ParallelProgramTests {
+    @Test(arguments: [1, 2, 3])
+    func messagesOfAllSizesArrive(ranks: Int) async throws {
+        let result = try await Launcher.mpirun(ranks: ranks, "RankProbe", ["exchange"])
+        #expect(result.exitCode == 0, "\(result.errors)")
+        #expect(result.output == "gathered \((0..<ranks).map { "\($0)hello" }.joined(separator: " "))\n")
+        #expect(result.errors.isEmpty)
+    }
+
+    @Test func aProgramStartedByHandNeedsNoLauncher() async throws {
+        let result = try await Launcher.run("RankProbe", ["exchange"])
+        #expect(result.exitCode == 0)
+        #expect(result.output == "gathered 0hello\n")
+        let failed = try await Launcher.run("RankProbe", ["fail"])
+        #expect(failed.exitCode == 65)
+        #expect(failed.errors == "pilot: error: model.safetensors: broken\n")
+    }
+
+    @Test(arguments: ["fail", "failWhileBusy"], [0, 1])
+    func aFailureOnAnyRankEndsTheJobWithOneLineAndItsCode(scenario: String, rank: Int) async throws {
+        let result = try await Launcher.mpirun(ranks: 2, "RankProbe", [scenario, String(rank)])
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 65)
+        #expect(result.failureLines.count == 1, "\(result.errors)")
+        let line = try #require(result.failureLines.first)
+        #expect(line.hasSuffix("model.safetensors: broken"))
+        #expect(line.hasPrefix("pilot: error: rank 1 on ") == (rank == 1))
+    }
+
+    @Test func aFailureOnAllRanksIsSaidOnce() async throws {
+        let result = try await Launcher.mpirun(ranks: 3, "RankProbe", ["failTogether"])
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 66)
+        #expect(result.failureLines.count == 1, "\(result.errors)")
+    }
+
+    @Test func aLongMessageUnderWayDoesNotHoldUpTheEnd() async throws {
+        let result = try await Launcher.mpirun(ranks: 2, "RankProbe", ["leaveDuringSend"])
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 74)
+        #expect(result.failureLines == ["pilot: error: out.png: no space left on device"])
+    }
+
+    @Test(arguments: [0, 1])
+    func aRankThatIsKilledEndsTheJob(rank: Int) async throws {
+        let result = try await Launcher.mpirun(ranks: 2, "RankProbe", ["die", String(rank)])
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 128 + SIGKILL)
+        #expect(result.failureLines.count <= 1)
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM])
+    func aSignalToMpirunRemovesWhatWasHalfWritten(signal: Int32) async throws {
+        let file = temporaryFile()
+        let result = try await Launcher.mpirun(ranks: 2, "RankProbe", ["wait", file]) { mpirun in
+            kill(mpirun.processIdentifier, signal)
+        }
+        #expect(!result.hasHung)
+        #expect(result.output == "waiting\n")
+        #expect(result.exitCode != 0)
+        #expect(result.failureLines.count == 1, "\(result.errors)")
+        #expect(!FileManager.default.fileExists(atPath: file))
+    }
+
+    @Test(arguments: [SIGHUP, SIGINT, SIGTERM])
+    func aSignalToAProgramStartedByHandEndsItWithTheShellsCode(signal: Int32) async throws {
+        let file = temporaryFile()
+        let result = try await Launcher.run("RankProbe", ["wait", file]) { process in
+            kill(process.processIdentifier, signal)
+        }
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 128 + signal)
+        #expect(result.failureLines.count == 1, "\(result.errors)")
+        #expect(!FileManager.default.fileExists(atPath: file))
+    }
+
+    private func temporaryFile() -> String {
+        FileManager.default.temporaryDirectory.appendingPathComponent("probe-\(UUID().uuidString)").path
+    }
+}

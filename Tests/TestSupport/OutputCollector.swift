@@ -1,0 +1,53 @@
+import Foundation
+import Synchronization
+
+/// Reads what a process writes while it runs, so that a full pipe never stops it.
+final class OutputCollector: Sendable {
+    let pipe = Pipe()
+    private let reading: Task<Data, Never>
+
+    /// - Parameter onFirst: called when the first bytes have come.
+    init(onFirst: @escaping @Sendable () -> Void = {}) {
+        let handle = pipe.fileHandleForReading
+        reading = Task {
+            await withCheckedContinuation { continuation in
+                let thread = Thread {
+                    var data = Data()
+                    while true {
+                        let part = handle.availableData
+                        if part.isEmpty { break }
+                        if data.isEmpty { onFirst() }
+                        data.append(part)
+                    }
+                    continuation.resume(returning: data)
+                }
+                thread.start()
+            }
+        }
+    }
+
+    /// All that was written, once the other end is closed.
+    func text() async -> String { String(decoding: await reading.value, as: UTF8.self) }
+}
+
+/// Kills a process that is still there at its time limit.
+final class HangWatch: Sendable {
+    private let hasFired = Atomic(false)
+    private let task: Mutex<Task<Void, Never>?>
+
+    init(process: Process, limit: Double) {
+        task = Mutex(nil)
+        let watch = Task { [self] in
+            guard (try? await Task.sleep(for: .seconds(limit))) != nil, process.isRunning else { return }
+            hasFired.store(true, ordering: .relaxed)
+            kill(process.processIdentifier, SIGKILL)
+        }
+        task.withLock { $0 = watch }
+    }
+
+    /// Ends the watch; returns whether it had to kill.
+    func stop() -> Bool {
+        task.withLock { $0?.cancel() }
+        return hasFired.load(ordering: .relaxed)
+    }
+}
