@@ -2,8 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Whole jobs of the probe program, on ranks of this machine. One after the other: each takes all cores.
-@Suite(.serialized) struct ParallelProgramTests {
+/// Whole jobs of the probe program, on ranks of this machine.
+@Suite struct ParallelProgramTests {
     @Test(arguments: [1, 2, 3])
     func messagesOfAllSizesArrive(ranks: Int) async throws {
         let result = try await Launcher.mpirun(ranks: ranks, "RankProbe", ["exchange"])

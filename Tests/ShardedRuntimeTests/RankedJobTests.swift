@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The toy job under mpirun: separate processes, real messages.
-@Suite(.serialized) struct RankedJobTests {
+@Suite struct RankedJobTests {
     @Test(arguments: [8, 64, 128])
     func oneRankAndTwoPrintTheSameFingerprint(side: Int) async throws {
         let arguments = ["infer", String(side), "6"]
