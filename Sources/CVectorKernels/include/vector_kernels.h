@@ -1,0 +1,88 @@
+// The element-wise and attention loops, compiled once for each instruction set and chosen at run time.
+// In C for the vector types, the masked tails and the per-function instruction sets that Swift does not offer.
+#ifndef PILOT_VECTOR_KERNELS_H
+#define PILOT_VECTOR_KERNELS_H
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum { pilot_float32 = 0, pilot_bfloat16 = 1 } pilot_element;
+typedef enum { pilot_silu = 0, pilot_gelu = 1, pilot_quick_gelu = 2 } pilot_activation;
+
+/// Matrices of attention, all float32: row i of a matrix starts at pointer + i * stride.
+typedef struct {
+    size_t queries, keys, width;  // of this head: rows of Q, rows of K and V, columns of each
+    float scale;
+    const uint8_t *query_foreground;  // NULL: no mask; else one byte a query, 0 = background
+    const uint8_t *key_foreground;    // NULL: a background query sees key 0 alone (Eq. 14);
+                                      // else it sees the keys that are background too (Eq. 15)
+} pilot_attention_shape;
+
+typedef struct {
+    const char *name;
+
+    // Group normalisation over rows x channels, channels last; groups are runs of channels / groups.
+    /// Mean and sum of squared deviations of each group over these rows: moments[2 * groups].
+    void (*group_moments)(pilot_element type, const void *x, size_t rows, size_t channels, size_t groups,
+                          double *moments);
+    /// y = activation(x * scale[c] + shift[c]), with SiLU when `silu` is not 0.
+    void (*scale_shift)(pilot_element type, const void *x, void *y, size_t rows, size_t channels, const float *scale,
+                        const float *shift, int silu);
+    /// Per channel over these rows: sums[c] += du, sums[channels + c] += du * x; du = dy through the SiLU.
+    void (*scale_shift_sums)(pilot_element type, const void *x, const void *dy, size_t rows, size_t channels,
+                             const float *scale, const float *shift, int silu, float *sums);
+    /// dx = a[c] * du + b[c] * x + k[c].
+    void (*scale_shift_gradient)(pilot_element type, const void *x, const void *dy, void *dx, size_t rows,
+                                 size_t channels, const float *scale, const float *shift, int silu, const float *a,
+                                 const float *b, const float *k);
+
+    void (*layer_norm)(pilot_element type, const void *x, void *y, size_t rows, size_t channels, const float *weight,
+                       const float *bias, float epsilon);
+    void (*layer_norm_gradient)(pilot_element type, const void *x, const void *dy, void *dx, size_t rows,
+                                size_t channels, const float *weight, float epsilon);
+
+    void (*activate)(pilot_element type, pilot_activation kind, const void *x, void *y, size_t count);
+    /// dx = dy * activation'(x).
+    void (*activate_gradient)(pilot_element type, pilot_activation kind, const void *x, const void *dy, void *dx,
+                              size_t count);
+    /// x[rows][2 * width] = (value, gate); y[rows][width] = value * gelu(gate).
+    void (*gated)(pilot_element type, const void *x, void *y, size_t rows, size_t width);
+    void (*gated_gradient)(pilot_element type, const void *x, const void *dy, void *dx, size_t rows, size_t width);
+    /// y = a + b.
+    void (*add)(pilot_element type, const void *a, const void *b, void *y, size_t count);
+    /// y[row][c] += bias[c].
+    void (*add_bias)(pilot_element type, void *y, size_t rows, size_t channels, const float *bias);
+
+    /// Floats of scratch that `attention` and `attention_gradient` want for one block of queries.
+    size_t (*attention_scratch)(size_t width);
+    /// The padded row length, in floats, of the packed matrices below.
+    size_t (*packed_width)(size_t width);
+    /// The padded count of keys of a transposed matrix.
+    size_t (*packed_keys)(size_t keys);
+    /// Copies rows [rows][width] at `stride` elements into float32 rows of packed_width, zero beyond width.
+    void (*pack_rows)(pilot_element type, const void *source, size_t stride, size_t rows, size_t width, float *target);
+    /// The transpose in panels of packed_keys / panel keys: [panel][width][panel keys], zero beyond the last key.
+    void (*pack_transposed)(pilot_element type, const void *source, size_t stride, size_t rows, size_t width,
+                            float *target);
+    /// Queries [first, first + count) of one head: output rows (float32, stride packed_width) and log-sum-exp.
+    void (*attention)(const pilot_attention_shape *shape, size_t first, size_t count, const float *q, const float *kt,
+                      const float *v, float *output, float *log_sum_exp, float *scratch);
+    /// Gradients of one head for queries [first, first + count): dq is written; dk and dv (NULL: not wanted) are
+    /// added to. `d` holds, for each query, the dot product of output and its gradient.
+    void (*attention_gradient)(const pilot_attention_shape *shape, size_t first, size_t count, const float *q,
+                               const float *kt, const float *k, const float *vt, const float *dy,
+                               const float *log_sum_exp, const float *d, float *dq, float *dk, float *dv,
+                               float *scratch);
+    /// Copies float32 rows of packed_width back to rows of `width` at `stride` elements.
+    void (*unpack_rows)(pilot_element type, const float *source, size_t rows, size_t width, void *target,
+                        size_t stride);
+    /// d[i] = sum over the row of a * b, rows of packed_width.
+    void (*row_products)(const float *a, const float *b, size_t rows, size_t width, float *d);
+    /// The largest block of queries that `attention` takes.
+    size_t query_block;
+} pilot_vector_kernels;
+
+/// The kernels for this processor.
+const pilot_vector_kernels *pilot_kernels(void);
+/// All kernels that this processor can run, best first; NULL when `index` is past the last.
+const pilot_vector_kernels *pilot_kernels_at(int index);
+#endif

@@ -1,0 +1,31 @@
+#include "vector.h"
+
+#include "activations.h"
+#include "attention.h"
+#include "norms.h"
+
+const pilot_vector_kernels KERNELS = {
+    .name = KERNELS_NAME,
+    .group_moments = group_moments,
+    .scale_shift = scale_shift,
+    .scale_shift_sums = scale_shift_sums,
+    .scale_shift_gradient = scale_shift_gradient,
+    .layer_norm = layer_norm,
+    .layer_norm_gradient = layer_norm_gradient,
+    .activate = activate,
+    .activate_gradient = activate_gradient,
+    .gated = gated,
+    .gated_gradient = gated_gradient,
+    .add = add,
+    .add_bias = add_bias,
+    .attention_scratch = attention_scratch,
+    .packed_width = packed_width,
+    .packed_keys = packed_keys,
+    .pack_rows = pack_rows,
+    .pack_transposed = pack_transposed,
+    .attention = attention,
+    .attention_gradient = attention_gradient,
+    .unpack_rows = unpack_rows,
+    .row_products = row_products,
+    .query_block = QUERY_BLOCK,
+};

@@ -1,0 +1,262 @@
+import CVectorKernels
+
+/// Which keys the queries of the background see; queries of the foreground see all.
+public struct AttentionMask: Sendable, Hashable {
+    public enum Rule: Sendable, Hashable {
+        /// The first key alone (the paper's Eq. 14, keeping `<|startoftext|>`): cross-attention.
+        case firstKeyOnly
+        /// The keys of the background (Eq. 15): self-attention, where queries and keys are the same positions.
+        case backgroundKeys
+    }
+
+    public let rule: Rule
+    /// One entry a query: 1 in the foreground, 0 in the background.
+    public let foreground: [UInt8]
+
+    public init(rule: Rule, foreground: [UInt8]) {
+        self.rule = rule
+        self.foreground = foreground
+    }
+}
+
+/// softmax(Q K^T / sqrt(d)) V for each head, in blocks: no full matrix of scores exists at any time.
+///
+/// Q `[n, heads d]`, K and V `[m, heads d]`, heads side by side as in diffusers' `Attention`. Products and softmax are
+/// float32 for either element type. The blocks are the same for any number of threads, and so are the bits.
+public struct ScaledDotProductAttention: Sendable {
+    let heads: Int
+
+    public init(heads: Int) { self.heads = heads }
+
+    /// What the gradient needs beside q, k, v and y: log sum exp of each head's and query's scores.
+    public struct Saved: Sendable {
+        let logSumExp: [Float]
+    }
+
+    public func forward(
+        _ q: Tensor, _ k: Tensor, _ v: Tensor, mask: AttentionMask? = nil, in context: ComputeContext
+    ) -> (y: Tensor, saved: Saved) {
+        let run = Run(self, q, k, v, mask, context)
+        let y = Tensor(uninitialized: q.shape, q.elementType, in: context)
+        let keys = run.packTransposed(k)
+        let values = run.packRows(v)
+        var logSumExp = [Float](repeating: 0, count: heads * run.queries)
+        logSumExp.withUnsafeMutableBufferPointer { logSumExp in
+            guard let sums = logSumExp.baseAddress else { return }
+            run.forEachBlock { head, first, count, scratch in
+                let query = run.packBlock(q, head: head, first: first, count: count, into: scratch.rows[0])
+                context.kernels.attention(
+                    &scratch.shape, first, count, query, keys.head(head), values.head(head), scratch.rows[1],
+                    sums + head * run.queries + first, scratch.scores)
+                run.unpack(scratch.rows[1], head: head, first: first, count: count, into: y)
+            }
+        }
+        return (y, Saved(logSumExp: logSumExp))
+    }
+
+    /// The gradient for the queries alone, where keys and values are constants: cross-attention to a prompt.
+    public func queryGradient(
+        _ dy: Tensor, q: Tensor, k: Tensor, v: Tensor, y: Tensor, saved: Saved, mask: AttentionMask? = nil,
+        in context: ComputeContext
+    ) -> Tensor {
+        let run = Run(self, q, k, v, mask, context)
+        let dq = Tensor(uninitialized: q.shape, q.elementType, in: context)
+        let transposedKeys = run.packTransposed(k)
+        let transposedValues = run.packTransposed(v)
+        let keys = run.packRows(k)
+        run.forEachBlock { head, first, count, scratch in
+            run.gradientBlock(
+                head, first, count, &scratch, dy: dy, q: q, y: y, saved: saved, transposedKeys, keys, transposedValues,
+                dk: nil, dv: nil)
+            run.unpack(scratch.rows[2], head: head, first: first, count: count, into: dq)
+        }
+        return dq
+    }
+
+    /// The gradients for queries, keys and values.
+    public func gradient(
+        _ dy: Tensor, q: Tensor, k: Tensor, v: Tensor, y: Tensor, saved: Saved, mask: AttentionMask? = nil,
+        in context: ComputeContext
+    ) -> (dq: Tensor, dk: Tensor, dv: Tensor) {
+        let run = Run(self, q, k, v, mask, context)
+        let dq = Tensor(uninitialized: q.shape, q.elementType, in: context)
+        let dk = Tensor(uninitialized: k.shape, k.elementType, in: context)
+        let dv = Tensor(uninitialized: v.shape, v.elementType, in: context)
+        let transposedKeys = run.packTransposed(k)
+        let transposedValues = run.packTransposed(v)
+        let keys = run.packRows(k)
+        let keyGradients = run.zeroRows()
+        let valueGradients = run.zeroRows()
+        // A head's sums over its queries are formed by one thread, in order.
+        run.forEachHead { head, scratch in
+            for first in stride(from: 0, to: run.queries, by: run.block) {
+                let count = min(run.block, run.queries - first)
+                run.gradientBlock(
+                    head, first, count, &scratch, dy: dy, q: q, y: y, saved: saved, transposedKeys, keys,
+                    transposedValues, dk: keyGradients.head(head), dv: valueGradients.head(head))
+                run.unpack(scratch.rows[2], head: head, first: first, count: count, into: dq)
+            }
+            run.unpack(keyGradients.head(head), head: head, first: 0, count: run.keys, into: dk)
+            run.unpack(valueGradients.head(head), head: head, first: 0, count: run.keys, into: dv)
+        }
+        return (dq, dk, dv)
+    }
+}
+
+extension ScaledDotProductAttention {
+    /// One evaluation: sizes, packed copies of the matrices, and the walk over heads and blocks.
+    fileprivate struct Run {
+        let context: ComputeContext
+        let heads: Int
+        let queries: Int
+        let keys: Int
+        let width: Int
+        let mask: AttentionMask?
+        let block: Int
+        let paddedWidth: Int
+
+        init(
+            _ attention: ScaledDotProductAttention, _ q: Tensor, _ k: Tensor, _ v: Tensor, _ mask: AttentionMask?,
+            _ context: ComputeContext
+        ) {
+            precondition(
+                q.columns == k.columns && k.shape == v.shape && q.columns % attention.heads == 0,
+                "attention of \(q.shape) to \(k.shape) with \(attention.heads) heads")
+            precondition(mask.map { $0.foreground.count == q.rows } ?? true, "an attention mask has an entry a query")
+            precondition(mask?.rule != .backgroundKeys || q.rows == k.rows, "a self-attention mask needs equal sides")
+            self.context = context
+            self.mask = mask
+            heads = attention.heads
+            queries = q.rows
+            keys = k.rows
+            width = q.columns / attention.heads
+            block = context.kernels.query_block
+            paddedWidth = context.kernels.packed_width(width)
+        }
+
+        /// A float32 copy of one matrix, head by head.
+        struct Packed {
+            let buffer: Buffer
+            let stride: Int
+
+            func head(_ head: Int) -> UnsafeMutablePointer<Float> {
+                buffer.pointer.assumingMemoryBound(to: Float.self) + head * stride
+            }
+        }
+
+        func packRows(_ x: Tensor) -> Packed {
+            let packed = packed(stride: x.rows * paddedWidth)
+            context.parallel(heads) { part in
+                for head in part {
+                    context.kernels.pack_rows(
+                        x.kernelType, x.pointer(at: head * width), x.columns, x.rows, width, packed.head(head))
+                }
+            }
+            return packed
+        }
+
+        func packTransposed(_ x: Tensor) -> Packed {
+            let packed = packed(stride: context.kernels.packed_keys(x.rows) * width)
+            context.parallel(heads) { part in
+                for head in part {
+                    context.kernels.pack_transposed(
+                        x.kernelType, x.pointer(at: head * width), x.columns, x.rows, width, packed.head(head))
+                }
+            }
+            return packed
+        }
+
+        func zeroRows() -> Packed {
+            let packed = packed(stride: keys * paddedWidth)
+            packed.head(0).update(repeating: 0, count: heads * packed.stride)
+            return packed
+        }
+
+        private func packed(stride: Int) -> Packed {
+            Packed(buffer: Buffer(byteCount: heads * stride * 4, pool: context.pool), stride: stride)
+        }
+
+        /// One thread's working memory.
+        struct Scratch {
+            var shape: pilot_attention_shape
+            /// Blocks of query rows: packed queries, output or its gradient, gradient of the queries, output.
+            let rows: [UnsafeMutablePointer<Float>]
+            let scores: UnsafeMutablePointer<Float>
+            let products: UnsafeMutablePointer<Float>
+        }
+
+        private func withScratch(_ body: (inout Scratch) -> Void) {
+            let rowFloats = block * paddedWidth
+            let scoreFloats = context.kernels.attention_scratch(width)
+            let buffer = Buffer(byteCount: (4 * rowFloats + scoreFloats + block) * 4, pool: context.pool)
+            let base = buffer.pointer.assumingMemoryBound(to: Float.self)
+            withForeground { foreground in
+                var scratch = Scratch(
+                    shape: pilot_attention_shape(
+                        queries: queries, keys: keys, width: width, scale: 1 / Float(width).squareRoot(),
+                        query_foreground: foreground,
+                        key_foreground: mask?.rule == .backgroundKeys ? foreground : nil),
+                    rows: (0..<4).map { base + $0 * rowFloats }, scores: base + 4 * rowFloats,
+                    products: base + 4 * rowFloats + scoreFloats)
+                body(&scratch)
+            }
+            withExtendedLifetime(buffer) {}
+        }
+
+        private func withForeground(_ body: (UnsafePointer<UInt8>?) -> Void) {
+            guard let mask else { return body(nil) }
+            mask.foreground.withUnsafeBufferPointer { body($0.baseAddress) }
+        }
+
+        func forEachBlock(_ body: (_ head: Int, _ first: Int, _ count: Int, inout Scratch) -> Void) {
+            let blocks = (queries + block - 1) / block
+            context.parallel(heads * blocks) { part in
+                withScratch { scratch in
+                    for unit in part {
+                        let first = unit % blocks * block
+                        body(unit / blocks, first, min(block, queries - first), &scratch)
+                    }
+                }
+            }
+        }
+
+        func forEachHead(_ body: (_ head: Int, inout Scratch) -> Void) {
+            context.parallel(heads) { part in
+                withScratch { scratch in
+                    for head in part { body(head, &scratch) }
+                }
+            }
+        }
+
+        func packBlock(
+            _ x: Tensor, head: Int, first: Int, count: Int, into target: UnsafeMutablePointer<Float>
+        ) -> UnsafeMutablePointer<Float> {
+            context.kernels.pack_rows(
+                x.kernelType, x.pointer(at: first * x.columns + head * width), x.columns, count, width, target)
+            return target
+        }
+
+        func unpack(_ source: UnsafePointer<Float>, head: Int, first: Int, count: Int, into y: Tensor) {
+            context.kernels.unpack_rows(
+                y.kernelType, source, count, width, y.pointer(at: first * y.columns + head * width), y.columns)
+        }
+
+        func gradientBlock(
+            _ head: Int, _ first: Int, _ count: Int, _ scratch: inout Scratch, dy: Tensor, q: Tensor, y: Tensor,
+            saved: Saved, _ transposedKeys: Packed, _ keys: Packed, _ transposedValues: Packed,
+            dk: UnsafeMutablePointer<Float>?, dv: UnsafeMutablePointer<Float>?
+        ) {
+            let query = packBlock(q, head: head, first: first, count: count, into: scratch.rows[0])
+            let gradient = packBlock(dy, head: head, first: first, count: count, into: scratch.rows[1])
+            let output = packBlock(y, head: head, first: first, count: count, into: scratch.rows[3])
+            context.kernels.row_products(output, gradient, count, width, scratch.products)
+            saved.logSumExp.withUnsafeBufferPointer { sums in
+                guard let sums = sums.baseAddress else { return }
+                context.kernels.attention_gradient(
+                    &scratch.shape, first, count, query, transposedKeys.head(head), keys.head(head),
+                    transposedValues.head(head), gradient, sums + head * queries + first, scratch.products,
+                    scratch.rows[2], dk, dv, scratch.scores)
+            }
+        }
+    }
+}

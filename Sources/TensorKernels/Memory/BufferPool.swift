@@ -1,0 +1,86 @@
+import Foundation
+import Synchronization
+
+/// Blocks of memory that tensors come from and go back to.
+///
+/// A pass through a UNet asks for the same thousand blocks every time; fresh pages from the kernel would cost a tenth
+/// of the pass, so freed blocks wait here for the next request of their size.
+public final class BufferPool: Sendable {
+    private struct Shelf {
+        var free: [Int: [UInt]] = [:]
+    }
+
+    private let shelf = Mutex(Shelf())
+
+    public init() {}
+
+    deinit { releaseUnused() }
+
+    /// Gives every block that no tensor holds back to the system.
+    public func releaseUnused() {
+        let blocks = shelf.withLock { shelf in
+            defer { shelf.free.removeAll() }
+            return shelf.free.values.flatMap { $0 }
+        }
+        for address in blocks { free(UnsafeMutableRawPointer(bitPattern: address)) }
+    }
+
+    func take(byteCount: Int) -> (pointer: UnsafeMutableRawPointer, capacity: Int) {
+        let capacity = Self.capacity(for: byteCount)
+        let reused = shelf.withLock { $0.free[capacity]?.popLast() }
+        if let reused, let pointer = UnsafeMutableRawPointer(bitPattern: reused) { return (pointer, capacity) }
+        return (Self.allocate(capacity), capacity)
+    }
+
+    func giveBack(_ pointer: UnsafeMutableRawPointer, capacity: Int) {
+        shelf.withLock { $0.free[capacity, default: []].append(UInt(bitPattern: pointer)) }
+    }
+
+    /// Sizes are rounded up to a sixteenth of their power of two, so that nearly equal requests share blocks.
+    private static func capacity(for byteCount: Int) -> Int {
+        let atLeast = max(byteCount, 64)
+        let step = max(64, 1 << max(0, Int.bitWidth - 5 - atLeast.leadingZeroBitCount))
+        return (atLeast + step - 1) / step * step
+    }
+
+    private static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer {
+        let hugePage = 2 << 20
+        var pointer: UnsafeMutableRawPointer?
+        let status = posix_memalign(&pointer, capacity >= 2 * hugePage ? hugePage : 64, capacity)
+        guard status == 0, let pointer else {
+            // Swift's own arrays end the process here too; a rank that ends makes mpirun end the job.
+            preconditionFailure("out of memory: \(capacity) bytes could not be allocated")
+        }
+        if capacity >= 2 * hugePage { madvise(pointer, capacity, MADV_HUGEPAGE) }
+        return pointer
+    }
+}
+
+/// One block of a pool, given back when the last tensor that shares it goes.
+final class Buffer: @unchecked Sendable {
+    let pointer: UnsafeMutableRawPointer
+    private let capacity: Int
+    private let owner: Owner
+
+    private enum Owner {
+        case pool(BufferPool)
+        /// Memory that something else owns, a mapped file for instance, kept alive by this reference.
+        case other(any AnyObject & Sendable)
+    }
+
+    // Unchecked Sendable: a buffer is written only by the operation that made it, before any other holds it.
+    init(byteCount: Int, pool: BufferPool) {
+        (pointer, capacity) = pool.take(byteCount: byteCount)
+        owner = .pool(pool)
+    }
+
+    init(sharing pointer: UnsafeRawPointer, keeping owner: any AnyObject & Sendable) {
+        self.pointer = UnsafeMutableRawPointer(mutating: pointer)
+        self.owner = .other(owner)
+        capacity = 0
+    }
+
+    deinit {
+        if case .pool(let pool) = owner { pool.giveBack(pointer, capacity: capacity) }
+    }
+}

@@ -1,0 +1,76 @@
+import CVectorKernels
+
+/// The surroundings of a computation on one rank: threads, memory, number format, product library.
+///
+/// Passed to every layer, so that nothing about a computation is global. One thread at a time computes with it; the
+/// team of OpenMP threads behind it belongs to that thread.
+public final class ComputeContext: Sendable {
+    public let threads: Int
+    /// The format of activations and of matrix and convolution weights.
+    public let elementType: ElementType
+    public let backend: any ProductBackend
+    let pool = BufferPool()
+    let kernels: VectorKernels
+
+    /// - Parameters:
+    ///   - threads: size of the team, at least 1.
+    ///   - instructionSet: index into the instruction sets that this processor has, 0 the best; for tests.
+    /// - Throws: `Failure` of kind internal when the product library can't start.
+    public init(
+        threads: Int, elementType: ElementType = .float32, backend: BackendName = .oneDNN, instructionSet: Int = 0
+    ) throws {
+        precondition(threads > 0, "a context needs at least one thread")
+        self.threads = threads
+        self.elementType = elementType
+        self.backend = try backend.start(threads: threads)
+        kernels = try VectorKernels(instructionSet: instructionSet)
+    }
+
+    private init(_ other: ComputeContext, elementType: ElementType) {
+        threads = other.threads
+        self.elementType = elementType
+        backend = other.backend
+        kernels = other.kernels
+    }
+
+    /// The same threads and library computing in another number format.
+    public func with(elementType: ElementType) -> ComputeContext {
+        elementType == self.elementType ? self : ComputeContext(self, elementType: elementType)
+    }
+
+    /// Gives memory that no tensor holds back to the system.
+    public func releaseUnusedMemory() { pool.releaseUnused() }
+
+    /// The instruction set the loops were compiled for.
+    public var instructionSetName: String { kernels.name }
+
+    /// Splits `0..<count` into one run per thread and waits for all of them.
+    ///
+    /// A kernel that must give the same bits on any number of threads makes no sum across the runs.
+    func parallel(_ count: Int, _ body: (Range<Int>) -> Void) {
+        let team = min(threads, count)
+        guard team > 1 else {
+            if count > 0 { body(0..<count) }
+            return
+        }
+        withoutActuallyEscaping(body) { body in
+            var region = Region(count: count, body: body)
+            withUnsafeMutablePointer(to: &region) { pointer in
+                pilot_parallel(
+                    Int32(team),
+                    { context, thread, team in
+                        guard let context else { return }
+                        let region = context.assumingMemoryBound(to: Region.self).pointee
+                        let first = region.count * Int(thread) / Int(team)
+                        let end = region.count * (Int(thread) + 1) / Int(team)
+                        if first < end { region.body(first..<end) }
+                    }, UnsafeMutableRawPointer(pointer))
+            }
+        }
+    }
+
+    private struct Region {
+        let count: Int
+        let body: (Range<Int>) -> Void
+    }
+}

@@ -1,0 +1,7 @@
+/// The number formats that activations and weights may have; sums are float32 whatever the format.
+public enum ElementType: String, Sendable, CaseIterable {
+    case float32
+    case bfloat16
+
+    public var byteCount: Int { self == .float32 ? 4 : 2 }
+}

@@ -1,0 +1,34 @@
+extension Weight {
+    /// The weights of the adjoint convolution: `[inputs, outputs, k, k]`, the kernel rotated by 180 degrees.
+    func rotated(_ geometry: ConvolutionGeometry) -> Weight {
+        Weight(
+            name: name, shape: [geometry.inputs, geometry.outputs, geometry.kernel, geometry.kernel],
+            source: RotatedValues(original: self, geometry: geometry))
+    }
+}
+
+private struct RotatedValues: WeightValues {
+    let original: Weight
+    let geometry: ConvolutionGeometry
+
+    func float32Values() throws -> [Float] {
+        let values = try original.values()
+        let taps = geometry.kernel * geometry.kernel
+        var rotated = [Float](repeating: 0, count: values.count)
+        rotated.withUnsafeMutableBufferPointer { rotated in
+            values.withUnsafeBufferPointer { values in
+                for input in 0..<geometry.inputs {
+                    for output in 0..<geometry.outputs {
+                        let from = (output * geometry.inputs + input) * taps
+                        let to = (input * geometry.outputs + output) * taps
+                        for tap in 0..<taps { rotated[to + tap] = values[from + taps - 1 - tap] }
+                    }
+                }
+            }
+        }
+        return rotated
+    }
+
+    func place(of elementType: ElementType) -> (pointer: UnsafeRawPointer, owner: any AnyObject & Sendable)? { nil }
+    func releasePages() { original.releasePages() }
+}

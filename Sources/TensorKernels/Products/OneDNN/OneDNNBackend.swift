@@ -1,0 +1,71 @@
+import COneDNN
+import Synchronization
+
+/// Products and convolutions by oneDNN.
+final class OneDNNBackend: ProductBackend {
+    let library: OneDNNLibrary
+    private let products = Mutex<[Problem: OneDNNPrimitive]>([:])
+
+    var name: BackendName { .oneDNN }
+
+    init(threads: Int) throws { library = try OneDNNLibrary(threads: threads) }
+
+    private struct Problem: Hashable {
+        let rows: Int
+        let inputs: Int
+        let outputs: Int
+        let type: ElementType
+        let transposed: Bool
+        let hasBias: Bool
+        let accumulating: Bool
+    }
+
+    func multiply(
+        _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: Tensor, accumulating: Bool,
+        in context: ComputeContext
+    ) throws {
+        let problem = Problem(
+            rows: x.rows, inputs: x.columns, outputs: y.columns, type: x.elementType, transposed: transposed,
+            hasBias: bias != nil, accumulating: accumulating)
+        precondition(weight.count == problem.inputs * problem.outputs && x.rows == y.rows, "sizes of a product differ")
+        let primitive = try products.withLock { products in
+            if let primitive = products[problem] { return primitive }
+            let primitive = try makeProduct(problem)
+            products[problem] = primitive
+            return primitive
+        }
+        var arguments: [(OneDNNArgument, UnsafeMutableRawPointer)] = [
+            (.source, x.pointer), (.weights, weight.pointer), (.destination, y.pointer),
+        ]
+        try (bias ?? []).withUnsafeBytes { bias in
+            if let pointer = bias.baseAddress {
+                arguments.append((.bias, UnsafeMutableRawPointer(mutating: pointer)))
+            }
+            try primitive.run(arguments, in: context)
+        }
+    }
+
+    private func makeProduct(_ problem: Problem) throws -> OneDNNPrimitive {
+        let type = problem.type.oneDNN
+        var source = try dnnl_memory_desc_t([problem.rows, problem.inputs], type, dnnl_ab)
+        var weights = try dnnl_memory_desc_t(
+            [problem.inputs, problem.outputs], type,
+            strides: problem.transposed ? [problem.outputs, 1] : [1, problem.inputs])
+        var bias = try dnnl_memory_desc_t([1, problem.outputs], dnnl_f32, dnnl_ab)
+        var destination = try dnnl_memory_desc_t([problem.rows, problem.outputs], type, dnnl_ab)
+        var description = dnnl_matmul_desc_t()
+        if problem.hasBias {
+            try check(dnnl_matmul_desc_init(&description, &source, &weights, &bias, &destination), "product")
+        } else {
+            try check(dnnl_matmul_desc_init(&description, &source, &weights, nil, &destination), "product")
+        }
+        return try OneDNNPrimitive(
+            "product \(problem.rows) x \(problem.inputs) x \(problem.outputs)", description: &description,
+            accumulating: problem.accumulating,
+            arguments: [.source, .weights, .destination] + (problem.hasBias ? [.bias] : []), library: library)
+    }
+
+    func convolution(_ geometry: ConvolutionGeometry, weight: Weight) -> any ConvolutionKernel {
+        OneDNNConvolution(geometry, weight: weight, library: library)
+    }
+}

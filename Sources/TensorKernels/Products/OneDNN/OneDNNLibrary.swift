@@ -1,0 +1,99 @@
+import CVectorKernels
+import COneDNN
+import Failures
+
+/// oneDNN's engine and stream for one rank's processor.
+final class OneDNNLibrary: @unchecked Sendable {
+    // Unchecked Sendable: the engine may be shared between threads, and the stream is used by the thread that computes
+    // with the context, one at a time.
+    let engine: dnnl_engine_t
+    let stream: dnnl_stream_t
+    let threads: Int
+
+    init(threads: Int) throws {
+        self.threads = threads
+        engine = try made("engine") { dnnl_engine_create(&$0, dnnl_cpu, 0) }
+        let engine = engine
+        stream = try made("stream") {
+            dnnl_stream_create(&$0, engine, UInt32(dnnl_stream_default_flags.rawValue))
+        }
+    }
+
+    deinit {
+        dnnl_stream_destroy(stream)
+        dnnl_engine_destroy(engine)
+    }
+
+    /// Makes oneDNN use this rank's threads when called from the calling thread: OpenMP keeps the number per thread.
+    func useTeam() { pilot_set_team_size(Int32(threads)) }
+}
+
+/// The object that `make` writes, or a failure with the status and what was being made.
+func made<Object>(_ what: String, _ make: (inout Object?) -> dnnl_status_t) throws -> Object {
+    var object: Object?
+    try check(make(&object), what)
+    guard let object else { throw Failure.internalFault("oneDNN made no \(what)") }
+    return object
+}
+
+func check(_ status: dnnl_status_t, _ what: String) throws {
+    guard status == dnnl_success else {
+        let meaning = dnnl_status2str(status).map { String(cString: $0) } ?? "status \(status.rawValue)"
+        throw Failure.internalFault("oneDNN: \(what): \(meaning)")
+    }
+}
+
+/// One of the library's arguments: its number, a macro of the C header, and how to ask for its layout.
+struct OneDNNArgument: Hashable {
+    let number: Int32
+    let query: UInt32
+    let index: Int32
+
+    private init(_ number: Int32, _ query: dnnl_query_t, index: Int32 = 0) {
+        self.number = number
+        self.query = query.rawValue
+        self.index = index
+    }
+
+    static let source = OneDNNArgument(1, dnnl_query_src_md)
+    static let destination = OneDNNArgument(17, dnnl_query_dst_md)
+    static let weights = OneDNNArgument(33, dnnl_query_weights_md)
+    static let bias = OneDNNArgument(41, dnnl_query_weights_md, index: 1)
+    static let scratchpad = OneDNNArgument(80, dnnl_query_scratchpad_md)
+    static let sourceGradient = OneDNNArgument(129, dnnl_query_diff_src_md)
+    static let destinationGradient = OneDNNArgument(145, dnnl_query_diff_dst_md)
+}
+
+extension ElementType {
+    var oneDNN: dnnl_data_type_t { self == .float32 ? dnnl_f32 : dnnl_bf16 }
+}
+
+extension dnnl_memory_desc_t {
+    /// - Parameter tag: the order of the axes in memory.
+    init(_ sides: [Int], _ type: dnnl_data_type_t, _ tag: dnnl_format_tag_t) throws {
+        self.init()
+        var dimensions = sides.map { Int64($0) }
+        try check(
+            dnnl_memory_desc_init_by_tag(&self, Int32(sides.count), &dimensions, type, tag), "memory of shape \(sides)")
+    }
+
+    init(_ sides: [Int], _ type: dnnl_data_type_t, strides: [Int]) throws {
+        self.init()
+        var dimensions = sides.map { Int64($0) }
+        var steps = strides.map { Int64($0) }
+        try check(
+            dnnl_memory_desc_init_by_strides(&self, Int32(sides.count), &dimensions, type, &steps),
+            "memory of shape \(sides)")
+    }
+
+    var byteCount: Int {
+        var copy = self
+        return dnnl_memory_desc_get_size(&copy)
+    }
+
+    func isEqual(to other: dnnl_memory_desc_t) -> Bool {
+        var first = self
+        var second = other
+        return dnnl_memory_desc_equal(&first, &second) != 0
+    }
+}

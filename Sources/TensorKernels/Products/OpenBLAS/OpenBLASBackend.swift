@@ -1,0 +1,45 @@
+import COpenBLAS
+import Synchronization
+
+/// Products by OpenBLAS in float32; bfloat16 is converted on the way in and out.
+final class OpenBLASBackend: ProductBackend {
+    let threads: Int
+
+    var name: BackendName { .openBLAS }
+
+    init(threads: Int) { self.threads = threads }
+
+    func multiply(
+        _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: Tensor, accumulating: Bool,
+        in context: ComputeContext
+    ) throws {
+        precondition(weight.count == x.columns * y.columns && x.rows == y.rows, "sizes of a product differ")
+        let single = context.with(elementType: .float32)
+        let x = x.converted(in: single)
+        let weight = weight.converted(in: single)
+        let product = y.elementType == .float32 ? y : Tensor(uninitialized: y.shape, .float32, in: context)
+        if y.elementType != .float32, accumulating { product.copy(from: y.converted(in: single)) }
+        multiply(
+            rows: x.rows, inputs: x.columns, outputs: y.columns, x: x.pointer, weight: weight.pointer,
+            transposed: transposed, accumulating: accumulating, y: product.pointer)
+        if let bias { product.addBias(bias, in: single) }
+        if y.elementType != .float32 { y.copy(from: product.converted(in: context.with(elementType: y.elementType))) }
+    }
+
+    /// The same on plain float32 rows; y's rows are `outputs` apart.
+    func multiply(
+        rows: Int, inputs: Int, outputs: Int, x: UnsafeRawPointer, weight: UnsafeRawPointer, transposed: Bool,
+        accumulating: Bool, y: UnsafeMutableRawPointer
+    ) {
+        openblas_set_num_threads(Int32(threads))
+        cblas_sgemm(
+            CblasRowMajor, CblasNoTrans, transposed ? CblasNoTrans : CblasTrans, Int32(rows), Int32(outputs),
+            Int32(inputs), 1, x.assumingMemoryBound(to: Float.self), Int32(inputs),
+            weight.assumingMemoryBound(to: Float.self), Int32(transposed ? outputs : inputs), accumulating ? 1 : 0,
+            y.assumingMemoryBound(to: Float.self), Int32(outputs))
+    }
+
+    func convolution(_ geometry: ConvolutionGeometry, weight: Weight) -> any ConvolutionKernel {
+        OpenBLASConvolution(geometry, weight: weight, backend: self)
+    }
+}

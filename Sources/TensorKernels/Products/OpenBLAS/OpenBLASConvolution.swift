@@ -1,0 +1,150 @@
+import Synchronization
+
+/// A convolution as a product: the patches of the input as rows, one for each output position.
+final class OpenBLASConvolution: ConvolutionKernel {
+    private let geometry: ConvolutionGeometry
+    private let weight: Weight
+    private let backend: OpenBLASBackend
+    private let state = Mutex(State())
+
+    private struct State {
+        /// `[outputs, k, k, inputs]`, as a row of patches has them.
+        var channelsLast: Tensor?
+        var adjoint: OpenBLASConvolution?
+    }
+
+    init(_ geometry: ConvolutionGeometry, weight: Weight, backend: OpenBLASBackend) {
+        self.geometry = geometry
+        self.weight = weight
+        self.backend = backend
+    }
+
+    private var patchLength: Int { geometry.kernel * geometry.kernel * geometry.inputs }
+
+    /// Patches held at a time: some megabytes.
+    private var patchRows: Int { max(1, (1 << 22) / patchLength) }
+
+    func forward(
+        _ x: Tensor, bias: [Float]?, accumulatingInto accumulated: Tensor?, in context: ComputeContext
+    ) throws -> Tensor {
+        let single = context.with(elementType: .float32)
+        let source = x.converted(in: single)
+        let (height, width) = (geometry.output(of: x.shape[0]), geometry.output(of: x.shape[1]))
+        let shape = [height, width, geometry.outputs]
+        let target: Tensor
+        if let accumulated {
+            target = accumulated.elementType == .float32 ? accumulated : accumulated.converted(in: single)
+        } else {
+            target = Tensor(uninitialized: shape, .float32, in: context)
+        }
+        let weights = try channelsLastWeights(in: single)
+        let patches = Tensor(uninitialized: [min(patchRows, height * width), patchLength], .float32, in: context)
+        for first in stride(from: 0, to: height * width, by: patchRows) {
+            let end = min(first + patchRows, height * width)
+            gather(first..<end, outputWidth: width, of: source, into: patches, in: single)
+            backend.multiply(
+                rows: end - first, inputs: patchLength, outputs: geometry.outputs, x: patches.pointer,
+                weight: weights.pointer, transposed: false, accumulating: accumulated != nil,
+                y: target.pointer(at: first * geometry.outputs))
+        }
+        if let bias { target.addBias(bias, in: single) }
+        guard x.elementType != .float32 else { return target }
+        let converted = target.converted(in: context.with(elementType: x.elementType))
+        guard let accumulated else { return converted }
+        accumulated.copy(from: converted)
+        return accumulated
+    }
+
+    func gradient(_ dy: Tensor, height: Int, width: Int, in context: ComputeContext) throws -> Tensor {
+        if geometry.stride == 1 { return try adjoint().forward(dy, bias: nil, accumulatingInto: nil, in: context) }
+        let single = context.with(elementType: .float32)
+        let source = dy.converted(in: single)
+        let dx = Tensor([Float](repeating: 0, count: height * width * geometry.inputs),
+            shape: [height, width, geometry.inputs], in: single)
+        let weights = try channelsLastWeights(in: single)
+        let rows = dy.shape[0] * dy.shape[1]
+        let patches = Tensor(uninitialized: [min(patchRows, rows), patchLength], .float32, in: context)
+        for first in stride(from: 0, to: rows, by: patchRows) {
+            let end = min(first + patchRows, rows)
+            backend.multiply(
+                rows: end - first, inputs: geometry.outputs, outputs: patchLength,
+                x: source.pointer(at: first * geometry.outputs), weight: weights.pointer, transposed: true,
+                accumulating: false, y: patches.pointer)
+            scatter(first..<end, outputWidth: dy.shape[1], from: patches, into: dx)
+        }
+        return dx.converted(in: context.with(elementType: dy.elementType))
+    }
+
+    private func adjoint() -> OpenBLASConvolution {
+        state.withLock { state in
+            if let adjoint = state.adjoint { return adjoint }
+            let adjoint = OpenBLASConvolution(geometry.adjoint, weight: weight.rotated(geometry), backend: backend)
+            state.adjoint = adjoint
+            return adjoint
+        }
+    }
+
+    private func channelsLastWeights(in context: ComputeContext) throws -> Tensor {
+        try state.withLock { state in
+            if let tensor = state.channelsLast { return tensor }
+            let values = try weight.values()
+            let taps = geometry.kernel * geometry.kernel
+            var ordered = [Float](repeating: 0, count: values.count)
+            for output in 0..<geometry.outputs {
+                for input in 0..<geometry.inputs {
+                    for tap in 0..<taps {
+                        ordered[(output * taps + tap) * geometry.inputs + input] =
+                            values[(output * geometry.inputs + input) * taps + tap]
+                    }
+                }
+            }
+            let tensor = Tensor(ordered, shape: [geometry.outputs, patchLength], in: context)
+            state.channelsLast = tensor
+            return tensor
+        }
+    }
+
+    /// Calls `body` with every tap of every position in `positions`: offset in the patches, offset in the picture or
+    /// nil when the tap falls on the padding.
+    private func forEachTap(
+        of positions: Range<Int>, outputWidth: Int, height: Int, width: Int, _ body: (Int, Int?) -> Void
+    ) {
+        for position in positions {
+            let top = position / outputWidth * geometry.stride - geometry.before
+            let left = position % outputWidth * geometry.stride - geometry.before
+            for tap in 0..<geometry.kernel * geometry.kernel {
+                let (y, x) = (top + tap / geometry.kernel, left + tap % geometry.kernel)
+                let inside = y >= 0 && y < height && x >= 0 && x < width
+                body(
+                    (position - positions.lowerBound) * patchLength + tap * geometry.inputs,
+                    inside ? (y * width + x) * geometry.inputs : nil)
+            }
+        }
+    }
+
+    private func gather(
+        _ positions: Range<Int>, outputWidth: Int, of x: Tensor, into patches: Tensor, in context: ComputeContext
+    ) {
+        let run = geometry.inputs * 4
+        context.parallel(positions.count) { part in
+            let part = part.lowerBound + positions.lowerBound..<part.upperBound + positions.lowerBound
+            let base = patches.pointer(at: (part.lowerBound - positions.lowerBound) * patchLength)
+            forEachTap(of: part, outputWidth: outputWidth, height: x.shape[0], width: x.shape[1]) { patch, place in
+                if let place {
+                    (base + patch * 4).copyMemory(from: x.pointer(at: place), byteCount: run)
+                } else {
+                    (base + patch * 4).initializeMemory(as: UInt8.self, repeating: 0, count: run)
+                }
+            }
+        }
+    }
+
+    private func scatter(_ positions: Range<Int>, outputWidth: Int, from patches: Tensor, into dx: Tensor) {
+        forEachTap(of: positions, outputWidth: outputWidth, height: dx.shape[0], width: dx.shape[1]) { patch, place in
+            guard let place else { return }
+            let source = patches.pointer(at: patch).assumingMemoryBound(to: Float.self)
+            let target = dx.pointer(at: place).assumingMemoryBound(to: Float.self)
+            for channel in 0..<geometry.inputs { target[channel] += source[channel] }
+        }
+    }
+}

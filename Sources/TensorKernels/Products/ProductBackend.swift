@@ -1,0 +1,70 @@
+/// The libraries that can compute convolutions and matrix products.
+public enum BackendName: String, Sendable, CaseIterable {
+    /// oneDNN: float32 and bfloat16, the fast one.
+    case oneDNN = "onednn"
+    /// OpenBLAS: float32 products (bfloat16 is converted), the portable one and the cross-check.
+    case openBLAS = "openblas"
+
+    func start(threads: Int) throws -> any ProductBackend {
+        switch self {
+        case .oneDNN: try OneDNNBackend(threads: threads)
+        case .openBLAS: OpenBLASBackend(threads: threads)
+        }
+    }
+}
+
+/// A library of convolutions and matrix products.
+public protocol ProductBackend: Sendable {
+    var name: BackendName { get }
+
+    /// `y = x W^T + bias`, or `y += x W^T + bias` when accumulating; with `transposed`, `x W` instead.
+    ///
+    /// x `[rows, inputs]`, weight `[outputs, inputs]` (`[inputs, outputs]` when transposed), y `[rows, outputs]`.
+    func multiply(
+        _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: Tensor, accumulating: Bool,
+        in context: ComputeContext) throws
+
+    /// A convolution ready to run at any input size.
+    func convolution(_ geometry: ConvolutionGeometry, weight: Weight) -> any ConvolutionKernel
+}
+
+/// What a convolution does, without its numbers. Square kernels and strides; padding per side.
+public struct ConvolutionGeometry: Sendable, Hashable {
+    public let inputs: Int
+    public let outputs: Int
+    public let kernel: Int
+    public let stride: Int
+    /// Rows and columns of zeros before the first and after the last.
+    public let before: Int
+    public let after: Int
+
+    public init(inputs: Int, outputs: Int, kernel: Int, stride: Int = 1, before: Int, after: Int) {
+        self.inputs = inputs
+        self.outputs = outputs
+        self.kernel = kernel
+        self.stride = stride
+        self.before = before
+        self.after = after
+    }
+
+    /// The output's side for an input's side.
+    public func output(of side: Int) -> Int { (side + before + after - kernel) / stride + 1 }
+
+    /// The convolution whose forward pass is the input gradient of this one, when the stride is 1: kernel rotated by
+    /// 180 degrees, channels swapped.
+    var adjoint: ConvolutionGeometry {
+        ConvolutionGeometry(
+            inputs: outputs, outputs: inputs, kernel: kernel, before: kernel - 1 - before, after: kernel - 1 - after)
+    }
+}
+
+/// One convolution with its weights in the backend's own layout.
+public protocol ConvolutionKernel: Sendable {
+    /// x `[h, w, inputs]` to `[h', w', outputs]`; adds to `accumulated` in place of a new tensor when it is given.
+    func forward(
+        _ x: Tensor, bias: [Float]?, accumulatingInto accumulated: Tensor?, in context: ComputeContext
+    ) throws -> Tensor
+
+    /// The input gradient `[height, width, inputs]` of dy `[h', w', outputs]`.
+    func gradient(_ dy: Tensor, height: Int, width: Int, in context: ComputeContext) throws -> Tensor
+}

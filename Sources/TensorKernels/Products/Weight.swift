@@ -1,0 +1,62 @@
+import CVectorKernels
+import Synchronization
+
+/// A parameter that is read when it is first needed, in the format in which it is needed.
+///
+/// Holding one costs nothing, so every rank can hold a whole network and pay for the layers it runs.
+public final class Weight: Sendable {
+    public let name: String
+    public let shape: [Int]
+    private let source: any WeightValues
+    private let loaded = Mutex<[ElementType: Tensor]>([:])
+
+    public init(name: String, shape: [Int], source: any WeightValues) {
+        self.name = name
+        self.shape = shape
+        self.source = source
+    }
+
+    public var count: Int { shape.reduce(1, *) }
+
+    /// The values as float32, not kept.
+    public func values() throws -> [Float] { try source.float32Values() }
+
+    /// The values in the context's format, row-major; kept for the next call, or in place in a mapped file when that
+    /// has the format already.
+    func tensor(in context: ComputeContext) throws -> Tensor {
+        try loaded.withLock { loaded in
+            if let tensor = loaded[context.elementType] { return tensor }
+            let tensor: Tensor
+            if let place = source.place(of: context.elementType) {
+                tensor = Tensor(sharing: place.pointer, shape: shape, context.elementType, owner: place.owner)
+            } else {
+                tensor = Tensor(try source.float32Values(), shape: shape, in: context)
+                source.releasePages()
+            }
+            loaded[context.elementType] = tensor
+            return tensor
+        }
+    }
+
+    /// Tells a mapped file that these values were copied and its pages may go.
+    func releasePages() { source.releasePages() }
+}
+
+/// Where a weight's numbers are.
+public protocol WeightValues: Sendable {
+    func float32Values() throws -> [Float]
+    /// The numbers in memory in just this format, if that is where they are.
+    func place(of elementType: ElementType) -> (pointer: UnsafeRawPointer, owner: any AnyObject & Sendable)?
+    func releasePages()
+}
+
+/// Numbers in an array.
+public struct ArrayValues: WeightValues {
+    private let values: [Float]
+    public init(_ values: [Float]) { self.values = values }
+    public func float32Values() -> [Float] { values }
+    public func place(of elementType: ElementType) -> (pointer: UnsafeRawPointer, owner: any AnyObject & Sendable)? {
+        nil
+    }
+    public func releasePages() {}
+}
