@@ -8,13 +8,20 @@
 typedef enum { pilot_float32 = 0, pilot_bfloat16 = 1 } pilot_element;
 typedef enum { pilot_silu = 0, pilot_gelu = 1, pilot_quick_gelu = 2 } pilot_activation;
 
+/// Which keys a query sees.
+typedef enum {
+    pilot_all_keys = 0,
+    pilot_causal = 1,           // the keys up to its own position
+    pilot_first_key_only = 2,   // Eq. 14: a background query sees key 0 alone
+    pilot_background_keys = 3,  // Eq. 15: a background query sees the keys of the background
+} pilot_attention_rule;
+
 /// Matrices of attention, all float32: row i of a matrix starts at pointer + i * stride.
 typedef struct {
     size_t queries, keys, width;  // of this head: rows of Q, rows of K and V, columns of each
     float scale;
-    const uint8_t *query_foreground;  // NULL: no mask; else one byte a query, 0 = background
-    const uint8_t *key_foreground;    // NULL: a background query sees key 0 alone (Eq. 14);
-                                      // else it sees the keys that are background too (Eq. 15)
+    pilot_attention_rule rule;
+    const uint8_t *foreground;  // for the last two rules, one byte a query: 0 = background
 } pilot_attention_shape;
 
 typedef struct {

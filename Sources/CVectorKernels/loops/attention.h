@@ -70,12 +70,17 @@ INLINE void scores_of(const float *x, size_t count, size_t width, const float *t
                 scores + panel, KEY_BLOCK, 0);
 }
 
-/// Whether `query` sees all keys; if not, blanks with `value` those of its scores that it does not see.
+/// Blanks with `value` the scores of the keys [key, key + valid) that `query` does not see.
 INLINE void blank_unseen(const pilot_attention_shape *shape, size_t query, size_t key, size_t valid, float *scores,
                          float value) {
-    if (!shape->query_foreground || shape->query_foreground[query]) return;
+    if (shape->rule == pilot_all_keys) return;
+    if (shape->rule == pilot_causal) {
+        for (size_t j = query < key ? 0 : query - key + 1; j < valid; j++) scores[j] = value;
+        return;
+    }
+    if (shape->foreground[query]) return;
     for (size_t j = 0; j < valid; j++) {
-        int seen = shape->key_foreground ? !shape->key_foreground[key + j] : key + j == 0;
+        int seen = shape->rule == pilot_background_keys ? !shape->foreground[key + j] : key + j == 0;
         scores[j] = seen ? scores[j] : value;
     }
 }

@@ -20,6 +20,16 @@ extension Tensor {
         return result
     }
 
+    /// A copy that its maker may still write to.
+    public func copied(in context: ComputeContext) -> Tensor {
+        let result = Tensor(uninitialized: shape, elementType, in: context)
+        context.parallel(count) { part in
+            result.pointer(at: part.lowerBound).copyMemory(
+                from: pointer(at: part.lowerBound), byteCount: part.count * elementType.byteCount)
+        }
+        return result
+    }
+
     /// Overwrites this tensor, which its maker still holds alone.
     func copy(from other: Tensor) {
         precondition(other.count == count && other.elementType == elementType, "a copy needs equal tensors")

@@ -1,3 +1,5 @@
+import CVectorKernels
+
 extension Tensor {
     /// The channels of two pictures side by side: `[h, w, a]` and `[h, w, b]` to `[h, w, a + b]`.
     public func concatenatingChannels(_ other: Tensor, in context: ComputeContext) -> Tensor {

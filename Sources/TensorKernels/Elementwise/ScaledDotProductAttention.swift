@@ -1,21 +1,29 @@
 import CVectorKernels
 
-/// Which keys the queries of the background see; queries of the foreground see all.
-public struct AttentionMask: Sendable, Hashable {
-    public enum Rule: Sendable, Hashable {
-        /// The first key alone (the paper's Eq. 14, keeping `<|startoftext|>`): cross-attention.
-        case firstKeyOnly
-        /// The keys of the background (Eq. 15): self-attention, where queries and keys are the same positions.
-        case backgroundKeys
+/// Which keys a query sees.
+public enum AttentionMask: Sendable, Hashable {
+    /// Each query sees the keys up to its own position: a text encoder.
+    case causal
+    /// Queries of the background see the first key alone, those of the foreground all (the paper's Eq. 14, keeping
+    /// `<|startoftext|>`): cross-attention. One entry a query, 1 in the foreground.
+    case firstKeyOnly(foreground: [UInt8])
+    /// Queries of the background see the keys of the background, those of the foreground all (Eq. 15):
+    /// self-attention, where queries and keys are the same positions.
+    case backgroundKeys(foreground: [UInt8])
+
+    fileprivate var foreground: [UInt8]? {
+        switch self {
+        case .causal: nil
+        case .firstKeyOnly(let foreground), .backgroundKeys(let foreground): foreground
+        }
     }
 
-    public let rule: Rule
-    /// One entry a query: 1 in the foreground, 0 in the background.
-    public let foreground: [UInt8]
-
-    public init(rule: Rule, foreground: [UInt8]) {
-        self.rule = rule
-        self.foreground = foreground
+    fileprivate var rule: pilot_attention_rule {
+        switch self {
+        case .causal: pilot_causal
+        case .firstKeyOnly: pilot_first_key_only
+        case .backgroundKeys: pilot_background_keys
+        }
     }
 }
 
@@ -122,8 +130,9 @@ extension ScaledDotProductAttention {
             precondition(
                 q.columns == k.columns && k.shape == v.shape && q.columns % attention.heads == 0,
                 "attention of \(q.shape) to \(k.shape) with \(attention.heads) heads")
-            precondition(mask.map { $0.foreground.count == q.rows } ?? true, "an attention mask has an entry a query")
-            precondition(mask?.rule != .backgroundKeys || q.rows == k.rows, "a self-attention mask needs equal sides")
+            precondition(
+                mask?.foreground.map { $0.count == q.rows } ?? true, "an attention mask has an entry a query")
+            if case .backgroundKeys = mask { precondition(q.rows == k.rows, "a self-attention mask needs equal sides") }
             self.context = context
             self.mask = mask
             heads = attention.heads
@@ -194,8 +203,7 @@ extension ScaledDotProductAttention {
                 var scratch = Scratch(
                     shape: pilot_attention_shape(
                         queries: queries, keys: keys, width: width, scale: 1 / Float(width).squareRoot(),
-                        query_foreground: foreground,
-                        key_foreground: mask?.rule == .backgroundKeys ? foreground : nil),
+                        rule: mask?.rule ?? pilot_all_keys, foreground: foreground),
                     rows: (0..<4).map { base + $0 * rowFloats }, scores: base + 4 * rowFloats,
                     products: base + 4 * rowFloats + scoreFloats)
                 body(&scratch)
@@ -204,8 +212,8 @@ extension ScaledDotProductAttention {
         }
 
         private func withForeground(_ body: (UnsafePointer<UInt8>?) -> Void) {
-            guard let mask else { return body(nil) }
-            mask.foreground.withUnsafeBufferPointer { body($0.baseAddress) }
+            guard let foreground = mask?.foreground else { return body(nil) }
+            foreground.withUnsafeBufferPointer { body($0.baseAddress) }
         }
 
         func forEachBlock(_ body: (_ head: Int, _ first: Int, _ count: Int, inout Scratch) -> Void) {

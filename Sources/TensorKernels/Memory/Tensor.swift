@@ -16,6 +16,11 @@ public struct Tensor: Sendable {
         buffer = Buffer(byteCount: shape.reduce(1, *) * elementType.byteCount, pool: context.pool)
     }
 
+    /// A tensor of the context's element type whose elements are still to be written by whoever asks for it.
+    public init(uninitialized shape: [Int], in context: ComputeContext) {
+        self.init(uninitialized: shape, context.elementType, in: context)
+    }
+
     /// Memory that `owner` keeps alive, without a copy.
     init(sharing pointer: UnsafeRawPointer, shape: [Int], _ elementType: ElementType, owner: any AnyObject & Sendable) {
         self.shape = shape

@@ -9,6 +9,7 @@ public final class Weight: Sendable {
     public let shape: [Int]
     private let source: any WeightValues
     private let loaded = Mutex<[ElementType: Tensor]>([:])
+    private let kept = Mutex<[Float]?>(nil)
 
     public init(name: String, shape: [Int], source: any WeightValues) {
         self.name = name
@@ -21,9 +22,19 @@ public final class Weight: Sendable {
     /// The values as float32, not kept.
     public func values() throws -> [Float] { try source.float32Values() }
 
+    /// The values as float32, kept for the next call: for the small parameters that stay float32 in any format.
+    public func vector() throws -> [Float] {
+        try kept.withLock { kept in
+            if let kept { return kept }
+            let values = try source.float32Values()
+            kept = values
+            return values
+        }
+    }
+
     /// The values in the context's format, row-major; kept for the next call, or in place in a mapped file when that
     /// has the format already.
-    func tensor(in context: ComputeContext) throws -> Tensor {
+    public func tensor(in context: ComputeContext) throws -> Tensor {
         try loaded.withLock { loaded in
             if let tensor = loaded[context.elementType] { return tensor }
             let tensor: Tensor

@@ -1,0 +1,170 @@
+import Failures
+import NeuralLayers
+import TensorKernels
+
+/// The autoencoder between pictures and latents. diffusers' `AutoencoderKL`.
+public struct Autoencoder: Sendable {
+    public let configuration: VAEConfiguration
+    private let encoder: Encoder
+    private let quantize: Linear?
+    private let postQuantize: Linear?
+    private let decoder: Decoder
+
+    public init(_ configuration: VAEConfiguration, weights: any WeightSource) {
+        let scope = ParameterScope(weights)
+        let latent = configuration.latentChannels
+        self.configuration = configuration
+        encoder = Encoder(scope["encoder"], configuration)
+        quantize =
+            configuration.usesQuantConvolution
+            ? Linear(scope["quant_conv"], inputs: 2 * latent, outputs: 2 * latent) : nil
+        postQuantize =
+            configuration.usesPostQuantConvolution
+            ? Linear(scope["post_quant_conv"], inputs: latent, outputs: latent) : nil
+        decoder = Decoder(scope["decoder"], configuration)
+    }
+
+    /// The posterior's mean times the scaling factor: z_in of the method.
+    ///
+    /// - Parameter image: RGB in [-1, 1], channels first, `[3, height, width]`.
+    /// - Precondition: both sides are multiples of `configuration.downsamplingFactor`.
+    public func encode(_ image: [Float], height: Int, width: Int, in context: ComputeContext) throws -> Latent {
+        let factor = configuration.downsamplingFactor
+        precondition(height % factor == 0 && width % factor == 0, "\(width)x\(height) is no multiple of \(factor)")
+        let picture = Tensor(planes: image, channels: 3, height: height, width: width, in: context)
+        var moments = try encoder(picture, in: context)
+        if let quantize { moments = try quantize(moments, in: context) }
+        let mean = moments.channels(0..<configuration.latentChannels, in: context)
+        return Latent(
+            channels: configuration.latentChannels, height: mean.shape[0], width: mean.shape[1],
+            values: mean.planes.map { $0 * configuration.scalingFactor })
+    }
+
+    /// RGB about [-1, 1], not clamped, channels first, `[3, height, width]` of the picture.
+    public func decode(_ latent: Latent, in context: ComputeContext) throws -> [Float] {
+        var hidden = Tensor(
+            planes: latent.values.map { $0 / configuration.scalingFactor }, channels: latent.channels,
+            height: latent.height, width: latent.width, in: context)
+        if let postQuantize { hidden = try postQuantize(hidden, in: context) }
+        return try decoder(hidden, in: context).planes
+    }
+}
+
+/// diffusers' `Encoder`.
+private struct Encoder: Sendable {
+    private let input: Convolution2D
+    private let levels: [(blocks: [ResidualBlock], downsampler: Downsampler?)]
+    private let middle: MiddleBlock
+    private let norm: GroupNorm
+    private let output: Convolution2D
+
+    init(_ scope: ParameterScope, _ configuration: VAEConfiguration) {
+        let channels = configuration.blockChannels
+        let last = channels.count - 1
+        input = .sameSize(scope["conv_in"], inputs: VAEConfiguration.imageChannels, outputs: channels[0])
+        levels = channels.indices.map { level in
+            let scope = scope["down_blocks.\(level)"]
+            return (
+                (0..<configuration.layersPerBlock).map { layer in
+                    ResidualBlock(
+                        scope["resnets.\(layer)"], inputs: layer == 0 ? channels[max(0, level - 1)] : channels[level],
+                        outputs: channels[level], configuration)
+                },
+                level < last ? Downsampler(scope["downsamplers.0"], channels: channels[level], asymmetric: true) : nil
+            )
+        }
+        middle = MiddleBlock(scope["mid_block"], channels: channels[last], configuration)
+        norm = GroupNorm(
+            scope["conv_norm_out"], channels: channels[last], groups: configuration.normGroups, epsilon: 1e-6,
+            silu: true)
+        output = .sameSize(scope["conv_out"], inputs: channels[last], outputs: 2 * configuration.latentChannels)
+    }
+
+    func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
+        var hidden = try input(x, in: context)
+        for (blocks, downsampler) in levels {
+            for block in blocks { hidden = try block(hidden, time: nil, in: context) }
+            if let downsampler { hidden = try downsampler(hidden, in: context) }
+        }
+        return try output(norm(middle(hidden, in: context), in: context), in: context)
+    }
+}
+
+/// diffusers' `Decoder`.
+private struct Decoder: Sendable {
+    private let input: Convolution2D
+    private let middle: MiddleBlock
+    private let levels: [(blocks: [ResidualBlock], upsampler: Upsampler?)]
+    private let norm: GroupNorm
+    private let output: Convolution2D
+
+    init(_ scope: ParameterScope, _ configuration: VAEConfiguration) {
+        let channels = Array(configuration.blockChannels.reversed())
+        let last = channels.count - 1
+        input = .sameSize(scope["conv_in"], inputs: configuration.latentChannels, outputs: channels[0])
+        middle = MiddleBlock(scope["mid_block"], channels: channels[0], configuration)
+        levels = channels.indices.map { level in
+            let scope = scope["up_blocks.\(level)"]
+            return (
+                (0...configuration.layersPerBlock).map { layer in
+                    ResidualBlock(
+                        scope["resnets.\(layer)"], inputs: layer == 0 ? channels[max(0, level - 1)] : channels[level],
+                        outputs: channels[level], configuration)
+                },
+                level < last ? Upsampler(scope["upsamplers.0"], channels: channels[level]) : nil
+            )
+        }
+        norm = GroupNorm(
+            scope["conv_norm_out"], channels: channels[last], groups: configuration.normGroups, epsilon: 1e-6,
+            silu: true)
+        output = .sameSize(scope["conv_out"], inputs: channels[last], outputs: VAEConfiguration.imageChannels)
+    }
+
+    func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
+        var hidden = try middle(input(x, in: context), in: context)
+        for (blocks, upsampler) in levels {
+            for block in blocks { hidden = try block(hidden, time: nil, in: context) }
+            if let upsampler {
+                hidden = try upsampler(hidden, height: 2 * hidden.shape[0], width: 2 * hidden.shape[1], in: context)
+            }
+        }
+        return try output(norm(hidden, in: context), in: context)
+    }
+}
+
+/// diffusers' `UNetMidBlock2D`: a residual block, one head of attention, a residual block.
+private struct MiddleBlock: Sendable {
+    private let first: ResidualBlock
+    private let attention: (norm: GroupNorm, layer: SelfAttention)?
+    private let second: ResidualBlock
+
+    init(_ scope: ParameterScope, channels: Int, _ configuration: VAEConfiguration) {
+        first = ResidualBlock(scope["resnets.0"], inputs: channels, outputs: channels, configuration)
+        attention =
+            configuration.hasMiddleAttention
+            ? (
+                GroupNorm(
+                    scope["attentions.0.group_norm"], channels: channels, groups: configuration.normGroups,
+                    epsilon: 1e-6),
+                SelfAttention(scope["attentions.0"], channels: channels, heads: 1, projectionBias: true)
+            ) : nil
+        second = ResidualBlock(scope["resnets.1"], inputs: channels, outputs: channels, configuration)
+    }
+
+    func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
+        var hidden = try first(x, time: nil, in: context)
+        if let attention {
+            hidden = try attention.layer(
+                attention.norm(hidden, in: context), addedTo: hidden, mask: nil, in: context)
+        }
+        return try second(hidden, time: nil, in: context)
+    }
+}
+
+extension ResidualBlock {
+    /// A block of an autoencoder: no time, epsilon 1e-6.
+    fileprivate init(_ scope: ParameterScope, inputs: Int, outputs: Int, _ configuration: VAEConfiguration) {
+        self.init(
+            scope, inputs: inputs, outputs: outputs, timeWidth: nil, groups: configuration.normGroups, epsilon: 1e-6)
+    }
+}

@@ -1,0 +1,105 @@
+import TensorKernels
+
+/// Attention of the positions to each other. diffusers' `Attention` as `attn1`: keys `to_q`, `to_k`, `to_v`, `to_out.0`.
+public struct SelfAttention: Sendable {
+    private let query: Linear
+    private let key: Linear
+    private let value: Linear
+    private let output: Linear
+    private let attention: ScaledDotProductAttention
+
+    public init(_ scope: ParameterScope, channels: Int, heads: Int, projectionBias: Bool = false) {
+        query = Linear(scope["to_q"], inputs: channels, outputs: channels, bias: projectionBias)
+        key = Linear(scope["to_k"], inputs: channels, outputs: channels, bias: projectionBias)
+        value = Linear(scope["to_v"], inputs: channels, outputs: channels, bias: projectionBias)
+        output = Linear(scope["to_out.0"], inputs: channels, outputs: channels)
+        attention = ScaledDotProductAttention(heads: heads)
+    }
+
+    /// The value for `normalized`, added to `residual`.
+    public func callAsFunction(
+        _ normalized: Tensor, addedTo residual: Tensor, mask: AttentionMask?, in context: ComputeContext
+    ) throws -> Tensor {
+        let y = attention.forward(
+            try query(normalized, in: context), try key(normalized, in: context), try value(normalized, in: context),
+            mask: mask, in: context
+        ).y
+        return try output(y, addedTo: residual, in: context)
+    }
+
+    /// The pullback gives the gradient with respect to `normalized`; that of `residual` is dy itself.
+    public func withPullback(
+        _ normalized: Tensor, addedTo residual: Tensor, mask: AttentionMask?, in context: ComputeContext
+    ) throws -> (y: Tensor, pullback: Pullback) {
+        let q = try query(normalized, in: context)
+        let k = try key(normalized, in: context)
+        let v = try value(normalized, in: context)
+        let (mixed, saved) = attention.forward(q, k, v, mask: mask, in: context)
+        return (
+            try output(mixed, addedTo: residual, in: context),
+            { dy in
+                let (dq, dk, dv) = attention.gradient(
+                    try output.gradient(dy, in: context), q: q, k: k, v: v, y: mixed, saved: saved, mask: mask,
+                    in: context)
+                let dx = try query.gradient(dq, in: context)
+                try key.addGradient(dk, to: dx, in: context)
+                try value.addGradient(dv, to: dx, in: context)
+                return dx
+            }
+        )
+    }
+}
+
+/// Attention of the positions to the prompt's tokens. diffusers' `Attention` as `attn2`.
+public struct CrossAttention: Sendable {
+    private let name: String
+    private let query: Linear
+    private let key: Linear
+    private let value: Linear
+    private let output: Linear
+    private let attention: ScaledDotProductAttention
+
+    public init(_ scope: ParameterScope, channels: Int, contextWidth: Int, heads: Int) {
+        name = scope.path
+        query = Linear(scope["to_q"], inputs: channels, outputs: channels, bias: false)
+        key = Linear(scope["to_k"], inputs: contextWidth, outputs: channels, bias: false)
+        value = Linear(scope["to_v"], inputs: contextWidth, outputs: channels, bias: false)
+        output = Linear(scope["to_out.0"], inputs: channels, outputs: channels)
+        attention = ScaledDotProductAttention(heads: heads)
+    }
+
+    private func keysAndValues(_ prompt: PromptMemory, in context: ComputeContext) throws -> (Tensor, Tensor) {
+        try prompt.keysAndValues.value(for: name) {
+            (try key(prompt.embedding, in: context), try value(prompt.embedding, in: context))
+        }
+    }
+
+    /// The value for `normalized`, added to `residual`.
+    public func callAsFunction(
+        _ normalized: Tensor, addedTo residual: Tensor, prompt: PromptMemory, mask: AttentionMask?,
+        in context: ComputeContext
+    ) throws -> Tensor {
+        let (k, v) = try keysAndValues(prompt, in: context)
+        let y = attention.forward(try query(normalized, in: context), k, v, mask: mask, in: context).y
+        return try output(y, addedTo: residual, in: context)
+    }
+
+    /// The pullback gives the gradient with respect to `normalized`; that of `residual` is dy itself.
+    public func withPullback(
+        _ normalized: Tensor, addedTo residual: Tensor, prompt: PromptMemory, mask: AttentionMask?,
+        in context: ComputeContext
+    ) throws -> (y: Tensor, pullback: Pullback) {
+        let (k, v) = try keysAndValues(prompt, in: context)
+        let q = try query(normalized, in: context)
+        let (mixed, saved) = attention.forward(q, k, v, mask: mask, in: context)
+        return (
+            try output(mixed, addedTo: residual, in: context),
+            { dy in
+                let dq = attention.queryGradient(
+                    try output.gradient(dy, in: context), q: q, k: k, v: v, y: mixed, saved: saved, mask: mask,
+                    in: context)
+                return try query.gradient(dq, in: context)
+            }
+        )
+    }
+}

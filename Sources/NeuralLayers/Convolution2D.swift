@@ -1,0 +1,67 @@
+import Synchronization
+import TensorKernels
+
+/// A square convolution of `[h, w, inputs]` to `[h', w', outputs]`. `torch.nn.Conv2d`.
+public struct Convolution2D: Layer {
+    public let geometry: ConvolutionGeometry
+    private let weight: Weight
+    private let bias: Weight
+    private let prepared: PreparedKernels
+
+    /// Keys `weight` `[outputs, inputs, k, k]` and `bias`.
+    public init(_ scope: ParameterScope, geometry: ConvolutionGeometry) {
+        self.geometry = geometry
+        weight = scope.weight("weight", [geometry.outputs, geometry.inputs, geometry.kernel, geometry.kernel])
+        bias = scope.weight("bias", [geometry.outputs])
+        prepared = PreparedKernels()
+    }
+
+    /// Kernel 3, stride 1, one row or column of zeros on every side: the size stays.
+    public static func sameSize(_ scope: ParameterScope, inputs: Int, outputs: Int) -> Convolution2D {
+        Convolution2D(
+            scope, geometry: ConvolutionGeometry(inputs: inputs, outputs: outputs, kernel: 3, before: 1, after: 1))
+    }
+
+    public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
+        try kernel(in: context).forward(x, bias: bias.vector(), accumulatingInto: nil, in: context)
+    }
+
+    /// With `shift` added to every position besides the bias: how a residual block takes its time embedding.
+    public func callAsFunction(_ x: Tensor, shiftedBy shift: [Float], in context: ComputeContext) throws -> Tensor {
+        let total = zip(try bias.vector(), shift).map { $0 + $1 }
+        return try kernel(in: context).forward(x, bias: total, accumulatingInto: nil, in: context)
+    }
+
+    /// Adds the convolution to `sum`, a tensor that the caller alone holds, and returns that.
+    public func callAsFunction(_ x: Tensor, accumulatingInto sum: Tensor, in context: ComputeContext) throws -> Tensor {
+        try kernel(in: context).forward(x, bias: bias.vector(), accumulatingInto: sum, in: context)
+    }
+
+    public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
+        let (height, width) = (x.shape[0], x.shape[1])
+        return (try self(x, in: context), { dy in try gradient(dy, height: height, width: width, in: context) })
+    }
+
+    /// dx `[height, width, inputs]`.
+    public func gradient(_ dy: Tensor, height: Int, width: Int, in context: ComputeContext) throws -> Tensor {
+        try kernel(in: context).gradient(dy, height: height, width: width, in: context)
+    }
+
+    private func kernel(in context: ComputeContext) -> any ConvolutionKernel {
+        prepared.kernel(for: context) { context.backend.convolution(geometry, weight: weight) }
+    }
+}
+
+/// The layer's kernel in the layout of the backend that runs it, made when it first runs.
+private final class PreparedKernels: Sendable {
+    private let kernels = Mutex<[BackendName: any ConvolutionKernel]>([:])
+
+    func kernel(for context: ComputeContext, make: () -> any ConvolutionKernel) -> any ConvolutionKernel {
+        kernels.withLock { kernels in
+            if let kernel = kernels[context.backend.name] { return kernel }
+            let kernel = make()
+            kernels[context.backend.name] = kernel
+            return kernel
+        }
+    }
+}

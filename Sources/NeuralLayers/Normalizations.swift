@@ -1,0 +1,52 @@
+import TensorKernels
+
+/// Group normalisation, followed by SiLU where the networks have it. `torch.nn.GroupNorm`.
+public struct GroupNorm: Layer {
+    private let weight: Weight
+    private let bias: Weight
+    private let normalization: GroupNormalization
+
+    public init(_ scope: ParameterScope, channels: Int, groups: Int, epsilon: Float, silu: Bool = false) {
+        weight = scope.weight("weight", [channels])
+        bias = scope.weight("bias", [channels])
+        normalization = GroupNormalization(groups: groups, epsilon: epsilon, silu: silu)
+    }
+
+    public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
+        normalization.forward(x, weight: try weight.vector(), bias: try bias.vector(), in: context).y
+    }
+
+    public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
+        let weight = try weight.vector()
+        let (y, statistics) = normalization.forward(x, weight: weight, bias: try bias.vector(), in: context)
+        return (
+            y, { dy in normalization.gradient(x, dy, weight: weight, statistics: statistics, in: context) }
+        )
+    }
+}
+
+/// Layer normalisation of every row. `torch.nn.LayerNorm`.
+public struct LayerNorm: Layer {
+    private let weight: Weight
+    private let bias: Weight
+    private let epsilon: Float
+
+    public init(_ scope: ParameterScope, channels: Int, epsilon: Float = 1e-5) {
+        weight = scope.weight("weight", [channels])
+        bias = scope.weight("bias", [channels])
+        self.epsilon = epsilon
+    }
+
+    public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
+        LayerNormalization.forward(
+            x, weight: try weight.vector(), bias: try bias.vector(), epsilon: epsilon, in: context)
+    }
+
+    public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
+        let weight = try weight.vector()
+        return (
+            try self(x, in: context),
+            { dy in LayerNormalization.gradient(x, dy, weight: weight, epsilon: epsilon, in: context) }
+        )
+    }
+}

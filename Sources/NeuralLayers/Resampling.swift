@@ -1,0 +1,52 @@
+import TensorKernels
+
+/// Nearest-neighbour upsampling to a given size, then a convolution. diffusers' `Upsample2D`.
+public struct Upsampler: Sendable {
+    private let convolution: Convolution2D
+
+    public init(_ scope: ParameterScope, channels: Int) {
+        convolution = .sameSize(scope["conv"], inputs: channels, outputs: channels)
+    }
+
+    public func callAsFunction(
+        _ x: Tensor, height: Int, width: Int, in context: ComputeContext
+    ) throws -> Tensor {
+        try convolution(x.resizedNearest(height: height, width: width, in: context), in: context)
+    }
+
+    public func withPullback(
+        _ x: Tensor, height: Int, width: Int, in context: ComputeContext
+    ) throws -> (y: Tensor, pullback: Pullback) {
+        let (h, w) = (x.shape[0], x.shape[1])
+        let y = try self(x, height: height, width: width, in: context)
+        return (
+            y,
+            { dy in
+                try convolution.gradient(dy, height: height, width: width, in: context)
+                    .resizedNearestGradient(height: h, width: w, in: context)
+            }
+        )
+    }
+}
+
+/// A convolution of kernel 3 and stride 2. diffusers' `Downsample2D`.
+public struct Downsampler: Layer {
+    private let convolution: Convolution2D
+
+    /// - Parameter asymmetric: zeros after the last row and column only, as an autoencoder has them, instead of on
+    ///   both sides.
+    public init(_ scope: ParameterScope, channels: Int, asymmetric: Bool = false) {
+        convolution = Convolution2D(
+            scope["conv"],
+            geometry: ConvolutionGeometry(
+                inputs: channels, outputs: channels, kernel: 3, stride: 2, before: asymmetric ? 0 : 1, after: 1))
+    }
+
+    public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
+        try convolution(x, in: context)
+    }
+
+    public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
+        try convolution.withPullback(x, in: context)
+    }
+}

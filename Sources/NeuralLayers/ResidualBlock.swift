@@ -1,0 +1,61 @@
+import TensorKernels
+
+/// shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x))) + time))). diffusers' `ResnetBlock2D`.
+public struct ResidualBlock: Sendable {
+    private let name: String
+    private let norm1: GroupNorm
+    private let conv1: Convolution2D
+    private let time: Linear?
+    private let norm2: GroupNorm
+    private let conv2: Convolution2D
+    private let shortcut: Linear?
+
+    /// - Parameter timeWidth: width of the time embedding; nil in an autoencoder, which has none.
+    public init(
+        _ scope: ParameterScope, inputs: Int, outputs: Int, timeWidth: Int?, groups: Int, epsilon: Float
+    ) {
+        name = scope.path
+        norm1 = GroupNorm(scope["norm1"], channels: inputs, groups: groups, epsilon: epsilon, silu: true)
+        conv1 = .sameSize(scope["conv1"], inputs: inputs, outputs: outputs)
+        time = timeWidth.map { Linear(scope["time_emb_proj"], inputs: $0, outputs: outputs) }
+        norm2 = GroupNorm(scope["norm2"], channels: outputs, groups: groups, epsilon: epsilon, silu: true)
+        conv2 = .sameSize(scope["conv2"], inputs: outputs, outputs: outputs)
+        shortcut = inputs == outputs ? nil : Linear(scope["conv_shortcut"], inputs: inputs, outputs: outputs)
+    }
+
+    /// x `[h, w, inputs]` to `[h, w, outputs]`.
+    public func callAsFunction(_ x: Tensor, time memory: TimeMemory?, in context: ComputeContext) throws -> Tensor {
+        let hidden = try conv1(norm1(x, in: context), shiftedBy: shift(memory, in: context), in: context)
+        return try conv2(norm2(hidden, in: context), accumulatingInto: throughShortcut(x, in: context), in: context)
+    }
+
+    public func withPullback(
+        _ x: Tensor, time memory: TimeMemory?, in context: ComputeContext
+    ) throws -> (y: Tensor, pullback: Pullback) {
+        let (first, throughNorm1) = try norm1.withPullback(x, in: context)
+        let hidden = try conv1(first, shiftedBy: shift(memory, in: context), in: context)
+        let (second, throughNorm2) = try norm2.withPullback(hidden, in: context)
+        let y = try conv2(second, accumulatingInto: throughShortcut(x, in: context), in: context)
+        let (height, width) = (x.shape[0], x.shape[1])
+        return (
+            y,
+            { dy in
+                let hidden = try throughNorm2(conv2.gradient(dy, height: height, width: width, in: context))
+                let dx = try throughNorm1(conv1.gradient(hidden, height: height, width: width, in: context))
+                guard let shortcut else { return dx.adding(dy, in: context) }
+                try shortcut.addGradient(dy, to: dx, in: context)
+                return dx
+            }
+        )
+    }
+
+    private func throughShortcut(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
+        try shortcut.map { try $0(x, in: context) } ?? x.copied(in: context)
+    }
+
+    /// What the time embedding adds to every position, per channel.
+    private func shift(_ memory: TimeMemory?, in context: ComputeContext) throws -> [Float] {
+        guard let time, let memory else { return [Float](repeating: 0, count: conv1.geometry.outputs) }
+        return try memory.shifts.value(for: name) { try time(memory.activated, in: context).floats }
+    }
+}
