@@ -28,7 +28,7 @@ public struct Convolution2D: Layer {
 
     /// With `shift` added to every position besides the bias: how a residual block takes its time embedding.
     public func callAsFunction(_ x: Tensor, shiftedBy shift: [Float], in context: ComputeContext) throws -> Tensor {
-        let total = zip(try bias.vector(), shift).map { $0 + $1 }
+        let total = zip(bias.vector(), shift).map { $0 + $1 }
         return try kernel(in: context).forward(x, bias: total, accumulatingInto: nil, in: context)
     }
 

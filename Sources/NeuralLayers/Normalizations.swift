@@ -13,12 +13,12 @@ public struct GroupNorm: Layer {
     }
 
     public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        normalization.forward(x, weight: try weight.vector(), bias: try bias.vector(), in: context).y
+        normalization.forward(x, weight: weight.vector(), bias: bias.vector(), in: context).y
     }
 
     public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
-        let weight = try weight.vector()
-        let (y, statistics) = normalization.forward(x, weight: weight, bias: try bias.vector(), in: context)
+        let weight = weight.vector()
+        let (y, statistics) = normalization.forward(x, weight: weight, bias: bias.vector(), in: context)
         return (
             y, { dy in normalization.gradient(x, dy, weight: weight, statistics: statistics, in: context) }
         )
@@ -39,11 +39,11 @@ public struct LayerNorm: Layer {
 
     public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
         LayerNormalization.forward(
-            x, weight: try weight.vector(), bias: try bias.vector(), epsilon: epsilon, in: context)
+            x, weight: weight.vector(), bias: bias.vector(), epsilon: epsilon, in: context)
     }
 
     public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
-        let weight = try weight.vector()
+        let weight = weight.vector()
         return (
             try self(x, in: context),
             { dy in LayerNormalization.gradient(x, dy, weight: weight, epsilon: epsilon, in: context) }

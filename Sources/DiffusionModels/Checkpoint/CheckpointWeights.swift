@@ -1,4 +1,5 @@
 import Failures
+import NeuralLayers
 import TensorKernels
 
 /// The weights of one network out of a checkpoint, each found under any of the names its tensor has had.

@@ -1,3 +1,4 @@
+import NeuralLayers
 import TensorKernels
 
 /// One tensor that a network asks for at its construction.

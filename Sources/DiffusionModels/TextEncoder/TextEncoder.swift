@@ -15,7 +15,7 @@ public struct TextEncoder: Sendable {
         self.configuration = configuration
         tokenEmbedding = scope["embeddings.token_embedding"].weight("weight", [configuration.vocabularySize, width])
         positionEmbedding = scope["embeddings.position_embedding"].weight(
-            "weight", [configuration.contextLength, width])
+            "weight", [configuration.maximumPositions, width])
         layers = (0..<configuration.layerCount).map { EncoderLayer(scope["encoder.layers.\($0)"], configuration) }
         norm = LayerNorm(scope["final_layer_norm"], channels: width, epsilon: configuration.normEpsilon)
     }
@@ -25,8 +25,8 @@ public struct TextEncoder: Sendable {
     /// - Precondition: no more ids than positions, each below the vocabulary's size.
     public func callAsFunction(_ ids: [Int32], in context: ComputeContext) throws -> [Float] {
         let width = configuration.hiddenSize
-        let tokens = try tokenEmbedding.values()
-        let positions = try positionEmbedding.values()
+        let tokens = tokenEmbedding.values()
+        let positions = positionEmbedding.values()
         var values: [Float] = []
         for (position, id) in ids.enumerated() {
             let token = tokens[Int(id) * width..<(Int(id) + 1) * width]
@@ -62,7 +62,7 @@ private struct EncoderLayer: Sendable {
         attention = ScaledDotProductAttention(heads: configuration.headCount)
         norm2 = LayerNorm(scope["layer_norm2"], channels: width, epsilon: configuration.normEpsilon)
         expand = Linear(scope["mlp.fc1"], inputs: width, outputs: inner)
-        activation = configuration.activation
+        activation = configuration.activation == .gelu ? .gelu : .quickGELU
         contract = Linear(scope["mlp.fc2"], inputs: inner, outputs: width)
     }
 

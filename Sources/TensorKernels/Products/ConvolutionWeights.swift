@@ -11,8 +11,8 @@ private struct RotatedValues: WeightValues {
     let original: Weight
     let geometry: ConvolutionGeometry
 
-    func float32Values() throws -> [Float] {
-        let values = try original.values()
+    func float32Values() -> [Float] {
+        let values = original.values()
         let taps = geometry.kernel * geometry.kernel
         var rotated = [Float](repeating: 0, count: values.count)
         rotated.withUnsafeMutableBufferPointer { rotated in

@@ -11,7 +11,11 @@ public final class Weight: Sendable {
     private let loaded = Mutex<[ElementType: Tensor]>([:])
     private let kept = Mutex<[Float]?>(nil)
 
-    public init(name: String, shape: [Int], source: any WeightValues) {
+    public convenience init(_ stored: StoredTensor) {
+        self.init(name: stored.name, shape: stored.shape, source: stored)
+    }
+
+    init(name: String, shape: [Int], source: any WeightValues) {
         self.name = name
         self.shape = shape
         self.source = source
@@ -20,13 +24,13 @@ public final class Weight: Sendable {
     public var count: Int { shape.reduce(1, *) }
 
     /// The values as float32, not kept.
-    public func values() throws -> [Float] { try source.float32Values() }
+    public func values() -> [Float] { source.float32Values() }
 
     /// The values as float32, kept for the next call: for the small parameters that stay float32 in any format.
-    public func vector() throws -> [Float] {
-        try kept.withLock { kept in
+    public func vector() -> [Float] {
+        kept.withLock { kept in
             if let kept { return kept }
-            let values = try source.float32Values()
+            let values = source.float32Values()
             kept = values
             return values
         }
@@ -34,14 +38,14 @@ public final class Weight: Sendable {
 
     /// The values in the context's format, row-major; kept for the next call, or in place in a mapped file when that
     /// has the format already.
-    public func tensor(in context: ComputeContext) throws -> Tensor {
-        try loaded.withLock { loaded in
+    public func tensor(in context: ComputeContext) -> Tensor {
+        loaded.withLock { loaded in
             if let tensor = loaded[context.elementType] { return tensor }
             let tensor: Tensor
             if let place = source.place(of: context.elementType) {
                 tensor = Tensor(sharing: place.pointer, shape: shape, context.elementType, owner: place.owner)
             } else {
-                tensor = Tensor(try source.float32Values(), shape: shape, in: context)
+                tensor = Tensor(source.float32Values(), shape: shape, in: context)
                 source.releasePages()
             }
             loaded[context.elementType] = tensor
@@ -54,20 +58,18 @@ public final class Weight: Sendable {
 }
 
 /// Where a weight's numbers are.
-public protocol WeightValues: Sendable {
-    func float32Values() throws -> [Float]
+protocol WeightValues: Sendable {
+    func float32Values() -> [Float]
     /// The numbers in memory in just this format, if that is where they are.
     func place(of elementType: ElementType) -> (pointer: UnsafeRawPointer, owner: any AnyObject & Sendable)?
     func releasePages()
 }
 
-/// Numbers in an array.
-public struct ArrayValues: WeightValues {
-    private let values: [Float]
-    public init(_ values: [Float]) { self.values = values }
-    public func float32Values() -> [Float] { values }
-    public func place(of elementType: ElementType) -> (pointer: UnsafeRawPointer, owner: any AnyObject & Sendable)? {
-        nil
+extension StoredTensor: WeightValues {
+    func place(of elementType: ElementType) -> (pointer: UnsafeRawPointer, owner: any AnyObject & Sendable)? {
+        guard self.elementType == (elementType == .float32 ? .float32 : .bfloat16), let place = mappedPlace,
+            Int(bitPattern: place.pointer) % elementType.byteCount == 0
+        else { return nil }
+        return place
     }
-    public func releasePages() {}
 }

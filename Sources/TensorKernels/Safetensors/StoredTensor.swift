@@ -84,6 +84,12 @@ public struct StoredTensor: Sendable {
         }
     }
 
+    /// Where the elements lie in the mapped file, and what keeps them there; nil for a tensor made in memory.
+    var mappedPlace: (pointer: UnsafeRawPointer, owner: any AnyObject & Sendable)? {
+        guard case .mapped(let mapping, let range) = contents else { return nil }
+        return mapping.withUnsafeBytes { bytes in bytes.baseAddress.map { ($0 + range.lowerBound, mapping) } }
+    }
+
     /// Writes the elements as float32 to `target`, which has room for `count` of them.
     /// - Precondition: `elementType.isNetworkType`.
     public func copyFloat32(to target: UnsafeMutablePointer<Float>) {

@@ -112,7 +112,7 @@ final class OneDNNConvolution: ConvolutionKernel {
         var layout = layout
         let target = Buffer(byteCount: layout.byteCount, pool: context.pool)
         library.useTeam()
-        var values = try weight.values()
+        var values = weight.values()
         try values.withUnsafeMutableBytes { values in
             let from: dnnl_memory_t = try made("weights") {
                 dnnl_memory_create(&$0, &plain, library.engine, values.baseAddress)

@@ -37,7 +37,7 @@ final class OpenBLASConvolution: ConvolutionKernel {
         } else {
             target = Tensor(uninitialized: shape, .float32, in: context)
         }
-        let weights = try channelsLastWeights(in: single)
+        let weights = channelsLastWeights(in: single)
         let patches = Tensor(uninitialized: [min(patchRows, height * width), patchLength], .float32, in: context)
         for first in stride(from: 0, to: height * width, by: patchRows) {
             let end = min(first + patchRows, height * width)
@@ -61,7 +61,7 @@ final class OpenBLASConvolution: ConvolutionKernel {
         let source = dy.converted(in: single)
         let dx = Tensor([Float](repeating: 0, count: height * width * geometry.inputs),
             shape: [height, width, geometry.inputs], in: single)
-        let weights = try channelsLastWeights(in: single)
+        let weights = channelsLastWeights(in: single)
         let rows = dy.shape[0] * dy.shape[1]
         let patches = Tensor(uninitialized: [min(patchRows, rows), patchLength], .float32, in: context)
         for first in stride(from: 0, to: rows, by: patchRows) {
@@ -84,10 +84,10 @@ final class OpenBLASConvolution: ConvolutionKernel {
         }
     }
 
-    private func channelsLastWeights(in context: ComputeContext) throws -> Tensor {
-        try state.withLock { state in
+    private func channelsLastWeights(in context: ComputeContext) -> Tensor {
+        state.withLock { state in
             if let tensor = state.channelsLast { return tensor }
-            let values = try weight.values()
+            let values = weight.values()
             let taps = geometry.kernel * geometry.kernel
             var ordered = [Float](repeating: 0, count: values.count)
             for output in 0..<geometry.outputs {
