@@ -37,10 +37,10 @@ final class OneDNNBackend: ProductBackend {
         var arguments: [(OneDNNArgument, UnsafeMutableRawPointer)] = [
             (.source, x.pointer), (.weights, weight.pointer), (.destination, y.pointer),
         ]
-        try (bias ?? []).withUnsafeBytes { bias in
-            if let pointer = bias.baseAddress {
-                arguments.append((.bias, UnsafeMutableRawPointer(mutating: pointer)))
-            }
+        guard let bias else { return try primitive.run(arguments, in: context) }
+        try bias.withUnsafeBytes { bias in
+            guard let pointer = bias.baseAddress else { return }
+            arguments.append((.bias, UnsafeMutableRawPointer(mutating: pointer)))
             try primitive.run(arguments, in: context)
         }
     }
