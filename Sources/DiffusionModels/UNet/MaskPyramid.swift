@@ -35,9 +35,11 @@ public final class MaskPyramid: Sendable {
         return rows.flatMap { row in
             columns.map { column in
                 func value(_ y: Int, _ x: Int) -> Float { mask.values[y * mask.width + x] }
-                let above = value(row.first, column.first) * (1 - column.share)
+                let above =
+                    value(row.first, column.first) * (1 - column.share)
                     + value(row.first, column.second) * column.share
-                let below = value(row.second, column.first) * (1 - column.share)
+                let below =
+                    value(row.second, column.first) * (1 - column.share)
                     + value(row.second, column.second) * column.share
                 return above * (1 - row.share) + below * row.share
             }

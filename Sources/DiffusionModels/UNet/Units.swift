@@ -12,7 +12,8 @@ enum DownUnit: Sendable {
         let shape = UNetShape(configuration)
         var units: [DownUnit] = [
             .input(
-                .sameSize(scope["conv_in"], inputs: configuration.inputChannels, outputs: configuration.blockChannels[0]))
+                .sameSize(
+                    scope["conv_in"], inputs: configuration.inputChannels, outputs: configuration.blockChannels[0]))
         ]
         for block in 0..<shape.blocks {
             let scope = scope["down_blocks.\(block)"]

@@ -46,7 +46,8 @@ extension Tensor {
 
     /// Element-wise sum of two tensors of one shape.
     public func adding(_ other: Tensor, in context: ComputeContext) -> Tensor {
-        precondition(count == other.count && elementType == other.elementType, "\(shape) can't be added to \(other.shape)")
+        precondition(
+            count == other.count && elementType == other.elementType, "\(shape) can't be added to \(other.shape)")
         let sum = Tensor(uninitialized: shape, elementType, in: context)
         context.parallel(count) { part in
             let first = part.lowerBound

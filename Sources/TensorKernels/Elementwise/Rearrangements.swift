@@ -38,7 +38,8 @@ extension Tensor {
         context.parallel(height) { part in
             for y in part {
                 for x in 0..<width {
-                    result.copyRow(y * width + x, at: 0, from: self, y * h / height * w + x * w / width, at: 0, count: columns)
+                    result.copyRow(
+                        y * width + x, at: 0, from: self, y * h / height * w + x * w / width, at: 0, count: columns)
                 }
             }
         }
@@ -65,7 +66,9 @@ extension Tensor {
                             }
                         }
                     }
-                    if isFirst { target.initializeMemory(as: UInt8.self, repeating: 0, count: columns * elementType.byteCount) }
+                    if isFirst {
+                        target.initializeMemory(as: UInt8.self, repeating: 0, count: columns * elementType.byteCount)
+                    }
                 }
             }
         }

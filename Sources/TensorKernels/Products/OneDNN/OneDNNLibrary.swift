@@ -1,5 +1,5 @@
-import CVectorKernels
 import COneDNN
+import CVectorKernels
 import Failures
 
 /// oneDNN's engine and stream for one rank's processor.

@@ -59,7 +59,8 @@ final class OpenBLASConvolution: ConvolutionKernel {
         if geometry.stride == 1 { return try adjoint().forward(dy, bias: nil, accumulatingInto: nil, in: context) }
         let single = context.with(elementType: .float32)
         let source = dy.converted(in: single)
-        let dx = Tensor([Float](repeating: 0, count: height * width * geometry.inputs),
+        let dx = Tensor(
+            [Float](repeating: 0, count: height * width * geometry.inputs),
             shape: [height, width, geometry.inputs], in: single)
         let weights = channelsLastWeights(in: single)
         let rows = dy.shape[0] * dy.shape[1]
