@@ -32,7 +32,8 @@ let package = Package(
             ],
             swiftSettings: swift),
         room("PilotInpainting", uses: ["DiffusionModels", "TensorKernels", "Failures"]),
-        room("ShardedRuntime", uses: ["DiffusionModels", "MessagePassing", "TensorKernels", "Failures"]),
+        room(
+            "ShardedRuntime", uses: ["DiffusionModels", "NeuralLayers", "MessagePassing", "TensorKernels", "Failures"]),
         room("DiffusionModels", uses: ["NeuralLayers", "TensorKernels", "Failures"]),
         room("ImageFiles", uses: ["Failures", "CPNG", "CJPEG"]),
         room("MessagePassing", uses: ["Failures", "COpenMPI"]),
