@@ -11,13 +11,10 @@ extension RGBImage {
         precondition(width == mask.width && height == mask.height, "picture and mask differ in size")
         precondition(feather >= 0, "a feather can't be negative")
         guard mask.values.contains(0) else { return self }
-        // No distance within the picture reaches width + height, so a wider search finds nothing more.
-        let limit = min(feather, width + height) + 1
-        let columns = mask.squaredDistancesInColumns(limit: limit)
+        let distances = DistanceToKept(mask, limit: feather)
         var result = original
         for pixel in 0..<(width * height) where mask.values[pixel] == 1 {
-            let distance = Double(mask.squaredDistance(at: pixel, inColumns: columns, limit: limit)).squareRoot()
-            let weight = min(1, distance / (Double(feather) + 1))
+            let weight = min(1, Double(distances.square(at: pixel)).squareRoot() / (Double(feather) + 1))
             for sample in (3 * pixel)..<(3 * pixel + 3) {
                 let kept = Double(original.bytes[sample])
                 let blended = kept + weight * (Double(bytes[sample]) - kept)
@@ -28,35 +25,39 @@ extension RGBImage {
     }
 }
 
-extension BinaryMask {
-    /// For each pixel the square of the distance to the nearest kept pixel in its column, at most `limit * limit`.
-    fileprivate func squaredDistancesInColumns(limit: Int) -> [Int] {
-        var distances = [Int](repeating: limit, count: values.count)
-        func sweep(_ rows: some Sequence<Int>, from previous: Int) {
-            for y in rows {
-                for x in 0..<width {
-                    let pixel = y * width + x
-                    let neighbour = y + previous
-                    let reached = (0..<height).contains(neighbour) ? distances[neighbour * width + x] + 1 : limit
-                    distances[pixel] = values[pixel] == 0 ? 0 : min(distances[pixel], reached)
-                }
-            }
+/// Euclidean distances to the nearest kept pixel, as far as `limit` pixels and one more; what is farther counts as that.
+///
+/// Exact, by Pythagoras over the distances within the columns.
+private struct DistanceToKept {
+    let width: Int
+    let farthest: Int
+    /// The distance to the nearest kept pixel of the same column.
+    let inColumn: [Int32]
+
+    init(_ mask: BinaryMask, limit: Int) {
+        width = mask.width
+        // No distance within the picture reaches width + height: a longer search finds nothing more.
+        let farthest = min(limit, mask.width + mask.height) + 1
+        var distances = mask.values.map { $0 == 0 ? 0 : Int32(clamping: farthest) }
+        for pixel in distances.indices.dropFirst(width) {
+            distances[pixel] = min(distances[pixel], distances[pixel - width] + 1)
         }
-        sweep(0..<height, from: -1)
-        sweep((0..<height).reversed(), from: 1)
-        return distances.map { $0 * $0 }
+        for pixel in distances.indices.dropLast(width).reversed() {
+            distances[pixel] = min(distances[pixel], distances[pixel + width] + 1)
+        }
+        self.farthest = farthest
+        inColumn = distances
     }
 
-    /// The square of the distance to the nearest kept pixel, at most `limit * limit`: exact, by Pythagoras over the
-    /// columns within reach.
-    fileprivate func squaredDistance(at pixel: Int, inColumns columns: [Int], limit: Int) -> Int {
+    func square(at pixel: Int) -> Int {
         let x = pixel % width
-        var nearest = limit * limit
-        var offset = 0
+        var nearest = Int(inColumn[pixel]) * Int(inColumn[pixel])
+        var offset = 1
         while offset * offset < nearest && offset < width {
-            for column in [x - offset, x + offset] where (0..<width).contains(column) {
-                nearest = min(nearest, columns[pixel - x + column] + offset * offset)
-            }
+            let left = offset <= x ? Int(inColumn[pixel - offset]) : farthest
+            let right = offset < width - x ? Int(inColumn[pixel + offset]) : farthest
+            let smaller = min(left, right)
+            nearest = min(nearest, smaller * smaller + offset * offset)
             offset += 1
         }
         return nearest

@@ -72,24 +72,4 @@ public struct DecodedImage: Sendable {
         }
         return GreyImage(width: width, height: height, bytes: bytes)
     }
-
-    /// What to tell a user who gives this picture as a mask, if its alpha channel holds something: only its colours are
-    /// read, and a mask painted in alpha alone would be misread. Nil for a mask that is what it seems.
-    public var maskWarning: String? {
-        guard raster.hasAlpha else { return nil }
-        let channels = raster.channels
-        var alphaVaries = false
-        var colourVaries = false
-        for start in stride(from: 0, to: raster.bytes.count, by: channels) {
-            for channel in 0..<channels where raster.bytes[start + channel] != raster.bytes[channel] {
-                if channel == channels - 1 { alphaVaries = true } else { colourVaries = true }
-            }
-        }
-        guard alphaVaries else { return nil }
-        let problem =
-            colourVaries
-            ? "the mask has transparent parts; only its colours are read"
-            : "the mask seems to be painted in its alpha channel; only its colour is read, and that is the same everywhere"
-        return "\(path): \(problem) (white = repaint, black = keep); save it without transparency"
-    }
 }

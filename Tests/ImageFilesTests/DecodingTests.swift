@@ -35,7 +35,34 @@ struct DecodingTests {
         #expect(try #require(painted.maskWarning).contains("painted in its alpha channel"))
         let transparent = try DecodedImage.read(Fixtures.path("rgba-8.png"))
         #expect(try #require(transparent.maskWarning).contains("transparent parts"))
-        #expect(try DecodedImage.read(Fixtures.path("grey-8.png")).maskWarning == nil)
+        #expect(try #require(transparent.photographWarning).contains("transparent parts"))
+        let opaque = try DecodedImage.read(Fixtures.path("grey-8.png"))
+        #expect(opaque.maskWarning == nil && opaque.photographWarning == nil)
+    }
+
+    @Test func aMaskIsFittedIfItsAspectAllows() throws {
+        let mask = try DecodedImage.read(Fixtures.path("grey-8.png"))
+        let (same, silence) = try mask.mask(forWidth: 13, height: 9)
+        #expect(same == mask.grey && silence == nil)
+        let (doubled, warning) = try mask.mask(forWidth: 26, height: 18)
+        #expect(doubled == mask.grey.resized(width: 26, height: 18, filter: .nearest))
+        #expect(try #require(warning).hasSuffix("13 x 9 pixels, the image 26 x 18; the mask is resized"))
+        for (width, height) in [(9, 13), (13, 13), (512, 512), (1, 1000)] {
+            #expect(failure { _ = try mask.mask(forWidth: width, height: height) }?.kind == .badData)
+        }
+    }
+
+    /// Some cameras pad the data before the end mark; the picture is whole, and the same.
+    @Test func aFewStrayBytesBeforeTheEndMarkAreSaid() throws {
+        let whole = try Fixtures.bytes("restart.jpg")
+        let endMark: [UInt8] = [0xFF, 0xD9]
+        let picture = Array(whole[..<(whole.count - 2)])
+        let padded = picture + [UInt8](repeating: 1, count: 14) + endMark
+        let decoded = try DecodedImage.decode(padded, path: "a.jpg")
+        #expect(decoded.warnings == ["a.jpg: stray bytes before the JPEG's end mark; the picture itself is whole"])
+        #expect(try decoded.rgb == DecodedImage.decode(whole, path: "a.jpg").rgb)
+        let damaged = picture + [UInt8](repeating: 1, count: 40) + endMark
+        #expect(failure { _ = try DecodedImage.decode(damaged, path: "a.jpg") }?.kind == .badData)
     }
 
     @Test func theContentsTellTheKindNotTheName() throws {

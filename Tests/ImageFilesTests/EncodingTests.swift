@@ -3,13 +3,13 @@ import Foundation
 import ImageFiles
 import Testing
 
-struct EncodingTests {
-    private func randomPicture(width: Int, height: Int) -> RGBImage {
-        var generator = SeededGenerator(state: 3)
-        let bytes = (0..<(width * height * 3)).map { _ in UInt8.random(in: 0...255, using: &generator) }
-        return RGBImage(width: width, height: height, bytes: bytes)
-    }
+private func randomPicture(width: Int, height: Int) -> RGBImage {
+    var generator = SeededGenerator(state: 3)
+    let bytes = (0..<(width * height * 3)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+    return RGBImage(width: width, height: height, bytes: bytes)
+}
 
+struct EncodingTests {
     @Test func pixelsAndTextsComeBack() throws {
         let picture = randomPicture(width: 31, height: 17)
         let texts = [
@@ -51,6 +51,25 @@ struct EncodingTests {
                 failure { try picture.writePNG(to: folder + "/out.png", textChunks: keyword) }?.kind == .internalFault)
             let left = try FileManager.default.contentsOfDirectory(atPath: folder)
             #expect(left.isEmpty)
+        }
+    }
+
+    /// A limit on file sizes stops the writing half-way, as a full disk does. In a process of its own, which it binds.
+    @Test func whatIsHalfWrittenIsRemovedAndTheOldFileKept() async {
+        await #expect(processExitsWith: .success) {
+            try withTemporaryFolder { folder in
+                let path = folder + "/out.png"
+                try AtomicFile.write(to: path) { try $0.write("old") }
+                signal(SIGXFSZ, SIG_IGN)
+                var limit = rlimit(rlim_cur: 10_000, rlim_max: 10_000)
+                precondition(setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0)
+                let thrown = failure { try randomPicture(width: 100, height: 100).writePNG(to: path) }
+                precondition(thrown?.message == "cannot write \(path): File too large")
+                let left = try FileManager.default.contentsOfDirectory(atPath: folder)
+                precondition(left == ["out.png"])
+                let old = try String(contentsOfFile: path, encoding: .utf8)
+                precondition(old == "old")
+            }
         }
     }
 
