@@ -8,4 +8,6 @@ void pilot_float32_from_bfloat16(const uint16_t *source, float *target, size_t c
 void pilot_float32_from_float16(const uint16_t *source, float *target, size_t count);
 /// Rounds to nearest, ties to even; NaN stays NaN.
 void pilot_bfloat16_from_float32(const float *source, uint16_t *target, size_t count);
+/// Rounds to nearest, ties to even; too large a number becomes infinite, NaN stays NaN.
+void pilot_float16_from_float32(const float *source, uint16_t *target, size_t count);
 #endif

@@ -45,6 +45,10 @@ public struct ModelFolder: Sendable {
     /// The file that describes a component's network.
     public func configurationPath(of component: Component) -> String { "\(folder(of: component))/config.json" }
 
+    /// The configurations of all three networks, checked against each other too.
+    /// - Throws: `Failure` naming file, key, expected and found.
+    public func configuration() throws -> ModelConfiguration { try ModelConfiguration(self) }
+
     /// - Throws: `Failure` naming file, key, expected and found.
     public func unetConfiguration() throws -> UNetConfiguration {
         try ConfigurationFile.read(UNetConfiguration.self, from: configurationPath(of: .unet))

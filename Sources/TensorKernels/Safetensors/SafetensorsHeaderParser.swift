@@ -1,3 +1,5 @@
+import Failures
+
 /// The header of a safetensors file as it stands there, before its offsets are checked.
 struct SafetensorsHeader {
     struct Entry {

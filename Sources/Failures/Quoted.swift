@@ -1,5 +1,5 @@
 /// A stranger's text made fit for a one-line message: in quotes, control characters escaped, and cut when it is long.
-package func quoted(_ text: String) -> String {
+public func quoted(_ text: String) -> String {
     let limit = 120
     var result = "\""
     for scalar in text.unicodeScalars.prefix(limit) {
