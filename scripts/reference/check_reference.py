@@ -6,12 +6,14 @@
 - attention processors that mask nothing, or that get an empty or a full mask, give what diffusers gives;
 - a masked background query does not depend on what it must not see;
 - autograd's vector-Jacobian product agrees with central differences in float64;
+- the loss's gradient by autograd is the closed form that the engine computes from two vector-Jacobian products;
 - float32 reproduces the goldens, and how closely: the room the engine's tolerances leave.
 """
 
 import json
 from pathlib import Path
 
+import pilot_reference
 import torch
 from masked_attention import AttentionMasks, foreground
 from model_folder import load_model
@@ -73,6 +75,35 @@ def check_gradient(folder: Path, golden: dict):
         assert abs(numeric - exact) < 1e-6 * scale, (numeric, exact)
 
 
+def check_loss_gradient(folder: Path, golden: dict):
+    """sum_b [a s_b + b J_b^T s_b], with ztilde = a z + b prediction and s_b = dL/dztilde_b written out."""
+    model = load_model(folder, torch.float64)
+    height, width = golden["vae.encode.image"].shape[1:]
+    mask = torch.zeros(height, width)
+    mask[: height // 2, width // 3 :] = 1
+    words = "--model - --image - --mask - --prompt fox --preset fast".split()
+    pilot = pilot_reference.Pilot(pilot_reference.parse(words), model, golden["vae.encode.image"], mask)
+    t, background = 801, 1 - pilot.m
+    z = torch.randn(pilot.z_in.shape, generator=torch.Generator().manual_seed(5)).double().requires_grad_()
+    with torch.enable_grad():
+        expected = torch.autograd.grad(pilot.losses(z, t)[0], z)[0]
+
+    abar = model.scheduler.alphas_cumprod[t].double()
+    a, b = 1 / abar.sqrt(), -(1 / abar - 1).sqrt()
+    if model.scheduler.config.prediction_type == "v_prediction":
+        a, b = abar.sqrt(), -(1 - abar).sqrt()
+    with torch.enable_grad():
+        predictions = [pilot.predict(branch, z, t) for branch in "uc"]
+    z_u, z_c = (a * z.detach() + b * prediction.detach() for prediction in predictions)
+    d = z_u - z_c
+    D, N = d.square().sum(), (background * d).square().sum()
+    slope = pilot.semantic_weight(t) * (2 * background * d / D - 2 * N * d / D**2)
+    seeds = [0.5 * background * (z_u - pilot.z_in) + slope, -slope]
+    gradient = sum(
+        a * seed + b * torch.autograd.grad(prediction, z, seed)[0] for seed, prediction in zip(seeds, predictions))
+    assert relative(gradient, expected) < 1e-12
+
+
 def float32_distances(folder: Path, golden: dict) -> dict[str, float]:
     model = load_model(folder, torch.float32)
     masks = AttentionMasks(model.unet)
@@ -98,12 +129,14 @@ def float32_distances(folder: Path, golden: dict) -> dict[str, float]:
 
 
 def main():
+    torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     for folder in sorted(path for path in MODELS.iterdir() if path.is_dir()):
         golden = load_file(folder / "golden.safetensors")
         check_masks_that_mask_nothing(folder, golden)
         check_isolation(folder, golden)
         check_gradient(folder, golden)
+        check_loss_gradient(folder, golden)
         print(f"{folder.name}: masks and gradients hold; float32 from the goldens, as a share of the largest value:")
         for name, distance in float32_distances(folder, golden).items():
             print(f"  {name:45} {distance:.1e}")
