@@ -1,8 +1,54 @@
 import ArgumentParser
+import Failures
+import Foundation
+import MessagePassing
 
+/// The command line: parsed on rank 0 alone, so that help and errors come once, whatever the number of ranks.
 @main
-struct Pilot: AsyncParsableCommand {
+struct Pilot: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pilot",
-        abstract: "Coherent image inpainting by latent space optimisation, on one rank or many.")
+        abstract: "Coherent image inpainting by latent space optimisation, on one rank or two.",
+        version: Version.text,
+        subcommands: [Inpaint.self])
+
+    static func main() async {
+        let cleanUps = CleanUps()
+        _ = cleanUps.register { AtomicFile.removeUnfinished() }
+        await ParallelProgram.run(cleanUps: cleanUps) { communicator in
+            if communicator.rank == 0 {
+                try await obey(Array(CommandLine.arguments.dropFirst()), communicator)
+            } else {
+                try await WorkOrder.obey(communicator)
+            }
+        }
+    }
+
+    /// Runs the command that `arguments` name; the other ranks wait for a work order, and get one in any case.
+    private static func obey(_ arguments: [String], _ communicator: any Communicator) async throws {
+        do {
+            var command = try parseAsRoot(arguments)
+            if let ranked = command as? any RankedCommand {
+                try await ranked.run(on: communicator)
+                return
+            }
+            try command.run()
+        } catch let failure as Failure {
+            throw failure
+        } catch {
+            guard exitCode(for: error) == .success else { throw Failure.usage(message(for: error)) }
+            Console.print(fullMessage(for: error))
+        }
+        try await WorkOrder.nothing.give(to: communicator)
+    }
+}
+
+/// A command that all ranks work on; its `run` is called on rank 0.
+protocol RankedCommand: ParsableCommand {
+    /// Runs the command, and gives the other ranks exactly one work order.
+    func run(on communicator: any Communicator) async throws
+}
+
+enum Version {
+    static let text = "0.1.0"
 }

@@ -1,0 +1,113 @@
+import DiffusionModels
+import Failures
+import Foundation
+import ImageFiles
+import PilotInpainting
+import TensorKernels
+
+/// The files of a job, read, checked and brought to its size.
+struct JobInputs: Sendable {
+    /// The photograph as it is in its file.
+    let photograph: RGBImage
+    /// What is repainted of it, at its own size.
+    let mask: BinaryMask
+    let geometry: JobGeometry
+    /// The photograph at the size that the networks see.
+    let picture: RGBImage
+    let latentMask: LatentMask
+    /// The latent to start from, if the user gives one; otherwise noise.
+    let initialLatent: Latent?
+    /// Of every file, by the name that the user gave.
+    let fingerprints: [String: String]
+
+    /// - Parameter recorded: the job that is repeated, if one is: files under the names it gives must not have changed.
+    /// - Throws: `Failure` naming the file or the option.
+    init(_ settings: JobSettings, vae: VAEConfiguration, repeating recorded: JobRecord?) throws {
+        fingerprints = try Self.fingerprints(of: settings, repeating: recorded)
+        let image = try DecodedImage.read(settings.image)
+        let painted = try DecodedImage.read(settings.mask)
+        let (grey, resizing) = try painted.mask(forWidth: image.width, height: image.height)
+        let warnings =
+            image.warnings + painted.warnings
+            + [image.photographWarning, painted.maskWarning, resizing]
+            .compactMap { $0 }
+
+        let geometry = try JobGeometry(
+            photograph: PictureSize(width: image.width, height: image.height), asked: settings.size,
+            factor: vae.downsamplingFactor)
+        let size = geometry.picture
+        self.geometry = geometry
+        photograph = image.rgb
+        picture = geometry.photograph == size ? photograph : photograph.resized(width: size.width, height: size.height)
+        func binary(_ grey: GreyImage) -> BinaryMask {
+            settings.invertsMask ? grey.binaryMask().inverted : grey.binaryMask()
+        }
+        mask = binary(grey)
+        let pictureMask = binary(
+            geometry.photograph == size ? grey : grey.resized(width: size.width, height: size.height, filter: .nearest))
+        latentMask = LatentMask(
+            pixels: pictureMask.values.map { $0 == 1 }, imageHeight: size.height, imageWidth: size.width,
+            height: geometry.latentHeight, width: geometry.latentWidth, downsample: settings.method.maskDownsample)
+        let shape = [vae.latentChannels, geometry.latentHeight, geometry.latentWidth]
+        initialLatent = try settings.initialLatent.map { try InitialLatentFile.read($0, shape: shape) }
+        for warning in warnings + [geometry.warning].compactMap({ $0 }) { Console.warn(warning) }
+    }
+
+    private static func fingerprints(
+        of settings: JobSettings, repeating recorded: JobRecord?
+    ) throws -> [String: String] {
+        let files =
+            [("--image", settings.image), ("--mask", settings.mask)]
+            + (settings.initialLatent.map { [("--initial-latent", $0)] } ?? [])
+        var found: [String: String] = [:]
+        for (option, path) in files {
+            let expected = recorded?.fingerprints[path]
+            guard FileManager.default.fileExists(atPath: path) else {
+                let advice = expected == nil ? "" : ", the file of the recorded job; name it with \(option)"
+                throw Failure.missingInput("\(option) \(path): no such file\(advice)")
+            }
+            // Folders, devices and what may not be read are for the decoders to refuse, by their kind.
+            guard let fingerprint = Fingerprint.ofFile(path) else { continue }
+            found[path] = fingerprint
+            if let expected, expected != fingerprint {
+                throw Failure.badData(
+                    "\(option) \(path): has changed since the recorded job was run (its contents have the hash "
+                        + "\(fingerprint), then \(expected)); bring the old file back, or copy the new one and name the "
+                        + "copy with \(option)")
+            }
+        }
+        return found
+    }
+}
+
+/// A file that holds the latent a job starts from: a safetensors file, such as another job's dump.
+enum InitialLatentFile {
+    private static let name = "initial_latent"
+
+    /// The tensor `initial_latent`, or the only one there, of `shape` `[channels, h, w]`; an axis of 1 may go before.
+    ///
+    /// - Throws: `Failure` naming the file, what was expected and what was found.
+    static func read(_ path: String, shape: [Int]) throws -> Latent {
+        let file = try SafetensorsFile(path: path)
+        let only = file.tensors.count == 1 ? file.tensors.values.first : nil
+        guard let tensor = file.tensors[name] ?? only else {
+            throw Failure.badData(
+                file: path, key: name, expected: "a tensor of that name, or one tensor alone",
+                found: "\(file.tensors.count) other tensors")
+        }
+        guard tensor.elementType.isNetworkType else {
+            throw Failure.badData(
+                file: path, key: tensor.name, expected: "F32, F16 or BF16", found: tensor.elementType.rawValue)
+        }
+        guard tensor.shape == shape || tensor.shape == [1] + shape else {
+            throw Failure.badData(
+                file: path, key: tensor.name, expected: "the shape \(shape) of this job's latent",
+                found: "\(tensor.shape)")
+        }
+        if let index = tensor.firstNonFinite {
+            throw Failure.badData(
+                file: path, key: tensor.name, expected: "finite numbers", found: "NaN or infinity at element \(index)")
+        }
+        return Latent(channels: shape[0], height: shape[1], width: shape[2], values: tensor.float32Values())
+    }
+}

@@ -1,0 +1,51 @@
+import Failures
+import Foundation
+
+/// Where a job's results go.
+struct JobOutputs: Sendable {
+    /// The PNG file.
+    var picture: String
+    /// How many pictures to make, with seeds that follow each other.
+    var count = 1
+    /// A safetensors file for all that passes through the method.
+    var dump: String?
+    /// A folder for the reconstructions on the way.
+    var preview: String?
+
+    /// The picture's file, `name-3.png` for the third of several.
+    func picture(_ index: Int) -> String { numbered(picture, index) }
+    /// The dump's file, numbered likewise.
+    func dump(_ index: Int) -> String? { dump.map { numbered($0, index) } }
+
+    /// Finds out, before anything is computed, whether all of this can be written.
+    ///
+    /// - Throws: `Failure.usage` or `Failure.inputOutput`.
+    func checkWritable() throws {
+        guard (1...10_000).contains(count) else {
+            throw Failure.usage("--count: expected 1 to 10000, found \(count)")
+        }
+        if picture == dump { throw Failure.usage("--output and --dump name the same file, \(picture)") }
+        for index in 0..<count {
+            try AtomicFile.checkWritable(picture(index))
+            if let dump = dump(index) { try AtomicFile.checkWritable(dump) }
+        }
+        if let preview {
+            // The folder is made with its first picture: a job that fails before leaves nothing.
+            let isThere = FileManager.default.fileExists(atPath: preview)
+            try AtomicFile.checkWritable(isThere ? "\(preview)/preview.png" : preview)
+        }
+    }
+
+    private func numbered(_ path: String, _ index: Int) -> String {
+        guard count > 1 else { return path }
+        let name = path.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+        let stem: Substring
+        let suffix: Substring
+        if let dot = name.lastIndex(of: "."), dot != name.startIndex {
+            (stem, suffix) = (path[..<dot], path[dot...])
+        } else {
+            (stem, suffix) = (path[...], "")
+        }
+        return "\(stem)-\(index + 1)\(suffix)"
+    }
+}

@@ -1,0 +1,83 @@
+import ArgumentParser
+import PilotInpainting
+
+extension PilotParameters.Preset: ExpressibleByArgument {}
+extension PilotParameters.AreaWeight: ExpressibleByArgument {}
+extension PilotParameters.MaskDownsample: ExpressibleByArgument {}
+
+/// The method's parameters; those not given have the preset's values, or the recorded job's.
+struct MethodOptions: ParsableArguments {
+    @Option(help: "Steps, coherence and gradient steps that belong together (default: balanced).")
+    var preset: PilotParameters.Preset?
+
+    @Option(help: ArgumentHelp("DDIM steps (default: 50).", valueName: "N"))
+    var steps: Int?
+
+    @Option(help: ArgumentHelp("How much the prompt counts, omega (default: 7.5).", valueName: "x"))
+    var guidanceScale: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "Share of the timesteps, from the first, that optimises; the rest blends. Gamma, 0 to 1 (default: 0.5).",
+            valueName: "x"))
+    var coherence: Double?
+
+    @Option(help: ArgumentHelp("Optimise at every Nth of these steps, tau (default: 5).", valueName: "N"))
+    var optimizeEvery: Int?
+
+    @Option(help: ArgumentHelp("Gradient steps at an optimised timestep, K (default: 10).", valueName: "N"))
+    var gradientSteps: Int?
+
+    @Option(help: ArgumentHelp("Learning rate at timestep 950 (default: 0.03).", valueName: "x"))
+    var learningRate: Double?
+
+    @Option(help: ArgumentHelp("Learning rate at the first step (default: 0.007).", valueName: "x"))
+    var warmupLearningRate: Double?
+
+    @Option(help: ArgumentHelp("Momentum of the gradient steps (default: 0.7).", valueName: "x"))
+    var momentum: Double?
+
+    @Option(help: ArgumentHelp("Weight of the semantic loss (default: 110).", valueName: "x"))
+    var lambda: Double?
+
+    @Option(help: "How that weight follows the kept area (default: square).")
+    var lambdaArea: PilotParameters.AreaWeight?
+
+    @Flag(inversion: .prefixedNo, help: "Hide the prompt from the kept part (default: --cross-attention-mask).")
+    var crossAttentionMask: Bool?
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Hide the repainted part from the kept part in early steps (default: --self-attention-mask).")
+    var selfAttentionMask: Bool?
+
+    @Option(help: "How the mask becomes the latent's (default: nearest; max repaints whatever is touched).")
+    var maskDownsample: PilotParameters.MaskDownsample?
+
+    @Option(help: ArgumentHelp("Seed of the noise, as in PyTorch (default: 0).", valueName: "N"))
+    var seed: UInt64?
+
+    func apply(to parameters: inout PilotParameters) {
+        if let preset {
+            let named = PilotParameters(preset: preset)
+            parameters.steps = named.steps
+            parameters.coherence = named.coherence
+            parameters.optimizeEvery = named.optimizeEvery
+            parameters.gradientSteps = named.gradientSteps
+        }
+        if let steps { parameters.steps = steps }
+        if let guidanceScale { parameters.guidanceScale = guidanceScale }
+        if let coherence { parameters.coherence = coherence }
+        if let optimizeEvery { parameters.optimizeEvery = optimizeEvery }
+        if let gradientSteps { parameters.gradientSteps = gradientSteps }
+        if let learningRate { parameters.learningRate = learningRate }
+        if let warmupLearningRate { parameters.warmupLearningRate = warmupLearningRate }
+        if let momentum { parameters.momentum = momentum }
+        if let lambda { parameters.lambda = lambda }
+        if let lambdaArea { parameters.lambdaArea = lambdaArea }
+        if let crossAttentionMask { parameters.crossAttentionMask = crossAttentionMask }
+        if let selfAttentionMask { parameters.selfAttentionMask = selfAttentionMask }
+        if let maskDownsample { parameters.maskDownsample = maskDownsample }
+        if let seed { parameters.seed = seed }
+    }
+}

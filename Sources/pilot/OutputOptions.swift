@@ -1,0 +1,36 @@
+import ArgumentParser
+
+/// Where results go, and how the picture is put together.
+struct OutputOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The result, a PNG file that carries the job's parameters.", valueName: "file.png"))
+    var output: String
+
+    @Option(
+        help: ArgumentHelp(
+            "Make N pictures, with seeds that follow each other: file-1.png, file-2.png, ...", valueName: "N"))
+    var count = 1
+
+    @Flag(inversion: .prefixedNo, help: "Paste the kept pixels back, bit for bit (default: --paste).")
+    var paste: Bool?
+
+    @Option(
+        help: ArgumentHelp(
+            "Blend over this many pixels inside the repainted part (default: 4; 0: a hard edge).", valueName: "N"))
+    var feather: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "A picture per optimised timestep: what each branch, and both together, expect the result to be.",
+            valueName: "folder"))
+    var preview: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Latents, noise predictions and losses of every step, as safetensors.", valueName: "file"))
+    var dump: String?
+
+    func apply(to settings: inout JobSettings) {
+        if let paste { settings.pastesKeptPixels = paste }
+        if let feather { settings.feather = feather }
+    }
+}

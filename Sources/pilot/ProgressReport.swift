@@ -1,0 +1,120 @@
+import Foundation
+import Glibc
+import PilotInpainting
+import Synchronization
+
+/// How far a job is: a bar that is drawn over itself on a terminal, lines in a log.
+final class ProgressReport: Sendable {
+    private struct State {
+        var loss: LossValues?
+        var gradientStepsDone = 0
+        var isDrawn = false
+    }
+
+    private let plan: PilotPlan
+    private let imageCount: Int
+    private let start = ContinuousClock.now
+    private let isTerminal = isatty(STDERR_FILENO) == 1
+    private let state = Mutex(State())
+
+    /// - Parameter imageCount: how often `plan` is carried out.
+    init(plan: PilotPlan, imageCount: Int) {
+        self.plan = plan
+        self.imageCount = imageCount
+    }
+
+    func observe(_ event: PilotEvent, image: Int) {
+        switch event {
+        case .stepStarted(let step):
+            state.withLock { $0.gradientStepsDone = 0 }
+            if isTerminal { draw(step, image: image) }
+        case .gradientStep(let step, let number, let loss):
+            state.withLock { state in
+                state.loss = loss
+                state.gradientStepsDone = number
+            }
+            if isTerminal { draw(step, image: image) }
+        case .stepFinished(let step):
+            if !isTerminal { log(step, image: image) }
+        case .finalLatent:
+            clear()
+        default: break
+        }
+    }
+
+    /// Takes the bar off the terminal.
+    func clear() {
+        let wasDrawn = state.withLock { state in
+            defer { state.isDrawn = false }
+            return state.isDrawn
+        }
+        if wasDrawn { Console.write("\u{1b}[K", to: .standardError) }
+    }
+
+    private func draw(_ step: PilotStep, image: Int) {
+        let (done, loss) = state.withLock { state in
+            state.isDrawn = true
+            return (state.gradientStepsDone, state.loss)
+        }
+        let fraction = fraction(before: step, gradientStepsDone: done, image: image)
+        let width = 24
+        let filled = Int(fraction * Double(width))
+        let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: width - filled)
+        var parts = ["[\(bar)] \(Int(fraction * 100)) %", "step \(step.index + 1)/\(step.count)"]
+        if imageCount > 1 { parts.insert("image \(image + 1)/\(imageCount)", at: 1) }
+        if step.isOptimized { parts.append("gradient \(done)/\(step.gradientSteps)") }
+        if let loss { parts.append("loss \(Self.short(loss.total))") }
+        if let left = timeLeft(fraction) { parts.append("\(left) left") }
+        // The cursor rests before the bar, so that whatever is printed next, an error say, goes over it.
+        let line = parts.joined(separator: "  ").prefix(Self.terminalWidth() - 1)
+        Console.write("\(line)\u{1b}[K\r", to: .standardError)
+    }
+
+    private func log(_ step: PilotStep, image: Int) {
+        let loss = state.withLock { $0.loss }
+        let fraction = fraction(after: step, image: image)
+        var line = imageCount > 1 ? "image \(image + 1)/\(imageCount), " : ""
+        line += "step \(step.index + 1)/\(step.count), timestep \(step.timestep)"
+        if step.isOptimized, let loss {
+            line += ", \(step.gradientSteps) gradient steps, loss \(Self.short(loss.total)) "
+            line += "(background \(Self.short(loss.background)), semantic \(Self.short(loss.semantic)))"
+        }
+        if let left = timeLeft(fraction), fraction < 1 { line += ", \(left) left" }
+        Console.note(line)
+    }
+
+    private func fraction(before step: PilotStep, gradientStepsDone: Int, image: Int) -> Double {
+        (Double(image) + plan.fractionDone(at: step, gradientStepsDone: gradientStepsDone)) / Double(imageCount)
+    }
+
+    private func fraction(after step: PilotStep, image: Int) -> Double {
+        let next = step.index + 1
+        guard next < plan.steps.count else { return Double(image + 1) / Double(imageCount) }
+        return fraction(before: plan.steps[next], gradientStepsDone: 0, image: image)
+    }
+
+    private func timeLeft(_ fraction: Double) -> String? {
+        guard fraction > 0 else { return nil }
+        let passed = (ContinuousClock.now - start).inSeconds
+        return Self.clock(passed * (1 - fraction) / fraction)
+    }
+
+    /// `0:07`, `12:40`, `1:02:03`.
+    static func clock(_ seconds: Double) -> String {
+        let whole = Int(min(seconds, 1e9).rounded())
+        let (minutes, rest) = (whole / 60, whole % 60)
+        guard minutes >= 60 else { return "\(minutes):\(padded(rest))" }
+        return "\(minutes / 60):\(padded(minutes % 60)):\(padded(rest))"
+    }
+
+    private static func padded(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+
+    /// Four significant digits.
+    static func short(_ number: Double) -> String { String(format: "%.4g", number) }
+
+    private static func terminalWidth() -> Int {
+        var size = winsize()
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 20 else { return 80 }
+        return Int(size.ws_col)
+    }
+}

@@ -1,0 +1,65 @@
+import Failures
+import Foundation
+import ImageFiles
+import PilotInpainting
+
+/// Makes the result out of what the networks give, and writes it with its record.
+struct ResultWriter: Sendable {
+    let inputs: JobInputs
+    /// Of the job's first picture.
+    let record: JobRecord
+    let ledger: PhaseLedger
+
+    /// - Parameters:
+    ///   - decoded: `[3, H, W]` about [-1, 1], at the size that the networks see.
+    ///   - image: the picture's number in the job, 0 for the first.
+    /// - Throws: `Failure.internalFault` if a value is not finite; `Failure.inputOutput`.
+    func write(_ decoded: [Float], dump: TensorDump?, to path: String, dumpFile: String?, image: Int) async throws {
+        let result = try composed(decoded)
+        try await ledger.measure(.writing) {
+            if let dump, let dumpFile { try dump.write(to: dumpFile) }
+            try write(result, to: path, image: image)
+        }
+    }
+
+    /// The result of a job that has nothing to repaint.
+    func writePhotograph(to path: String, image: Int) async throws {
+        try write(inputs.photograph, to: path, image: image)
+    }
+
+    private func composed(_ decoded: [Float]) throws -> RGBImage {
+        let (size, original) = (inputs.geometry.picture, inputs.geometry.photograph)
+        let picture = try RGBImage(planes: decoded, width: size.width, height: size.height)
+        // A cell of the latent is not repainted for the sake of some pixels in it: then neither are they.
+        if inputs.latentMask.isEmpty { return inputs.photograph }
+        let atOriginalSize =
+            size == original ? picture : picture.resized(width: original.width, height: original.height)
+        guard record.settings.pastesKeptPixels else { return atOriginalSize }
+        return atOriginalSize.pasted(over: inputs.photograph, mask: inputs.mask, feather: record.settings.feather)
+    }
+
+    private func write(_ picture: RGBImage, to path: String, image: Int) throws {
+        var record = record
+        record.settings.method.seed &+= UInt64(image)
+        try picture.writePNG(
+            to: path, textChunks: [parameters(of: record.settings).textChunk, try record.textChunk()])
+    }
+
+    /// What other tools show: the names are theirs as far as they have one.
+    private func parameters(of settings: JobSettings) -> GenerationParameters {
+        typealias Setting = GenerationParameters.Setting
+        let method = settings.method
+        let model = settings.model.split(separator: "/").last.map(String.init) ?? settings.model
+        return GenerationParameters(
+            prompt: settings.prompt, negativePrompt: settings.negativePrompt,
+            settings: [
+                Setting("Steps", "\(method.steps)"), Setting("Sampler", "DDIM"),
+                Setting("CFG scale", "\(method.guidanceScale)"), Setting("Seed", "\(method.seed)"),
+                Setting("Size", "\(inputs.geometry.picture)"), Setting("Model", model),
+                Setting("PILOT coherence", "\(method.coherence)"),
+                Setting("PILOT optimize every", "\(method.optimizeEvery)"),
+                Setting("PILOT gradient steps", "\(method.gradientSteps)"),
+                Setting("Version", "pilot-mpi \(record.version)"),
+            ])
+    }
+}

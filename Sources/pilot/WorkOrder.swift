@@ -1,0 +1,32 @@
+import Failures
+import Foundation
+import MessagePassing
+import ShardedRuntime
+import TensorKernels
+
+/// What rank 0 asks of every other rank, once, after it has checked whatever can be checked without them.
+enum WorkOrder: Codable, Sendable {
+    /// The command needs no other rank.
+    case nothing
+    /// Load the model's UNet and serve the branches of the plan.
+    case serve(model: String, computation: Computation)
+
+    /// Gives the order to all other ranks.
+    func give(to communicator: any Communicator) async throws {
+        _ = try await communicator.broadcast([UInt8](JSONEncoder().encode(self)))
+    }
+
+    /// Waits for rank 0's order and carries it out: what a rank other than 0 does from start to end.
+    static func obey(_ communicator: any Communicator) async throws {
+        let bytes = try await communicator.broadcast([])
+        guard let order = try? JSONDecoder().decode(WorkOrder.self, from: Data(bytes)) else {
+            throw Failure.internalFault("rank 0 gave an order that can't be read: are all ranks of one version?")
+        }
+        guard case .serve(let model, let computation) = order else { return }
+        let workplace = try await Workplace(computation)
+        let evaluator = try await workplace.thread.run {
+            UNetEvaluator(unet: try ModelDescription(model).unet(), context: workplace.networkContext)
+        }
+        try await BranchServer(communicator: communicator, evaluator: evaluator, thread: workplace.thread).run()
+    }
+}

@@ -1,0 +1,44 @@
+import ArgumentParser
+import MessagePassing
+import TensorKernels
+
+/// How a rank computes.
+struct Computation: Codable, Equatable, Sendable {
+    /// The format of the UNet's weights and activations.
+    var elementType = ElementType.float32
+    var backend = BackendName.oneDNN
+    /// Threads of one rank; the bits of the result depend on it, and not on the number of ranks.
+    var threads = 1
+}
+
+extension ElementType: Codable, ExpressibleByArgument {}
+extension BackendName: Codable, ExpressibleByArgument {}
+
+/// The one thread of a rank that computes, and what it computes with.
+struct Workplace: Sendable {
+    let thread: DedicatedThread
+    /// float32 always: for text encoder and autoencoder, which run once and whose roundings would stay in the picture.
+    let exactContext: ComputeContext
+    /// In the format that the user chose: for the UNet.
+    let networkContext: ComputeContext
+
+    init(_ computation: Computation) async throws {
+        let thread = try DedicatedThread(name: "compute")
+        let exact = try await thread.run {
+            try ComputeContext(threads: computation.threads, elementType: .float32, backend: computation.backend)
+        }
+        self.thread = thread
+        exactContext = exact
+        networkContext = exact.with(elementType: computation.elementType)
+    }
+
+    /// Runs a part of the job that computes in float32, and gives the memory it took back to the system.
+    func computeExactly<Value: Sendable>(
+        _ body: @escaping @Sendable (ComputeContext) throws -> Value
+    ) async throws -> Value {
+        try await thread.run { [exactContext] in
+            defer { exactContext.releaseUnusedMemory() }
+            return try body(exactContext)
+        }
+    }
+}
