@@ -1,40 +1,16 @@
 #include "conversions.h"
-#include <string.h>
-
+#include "vector_kernels.h"
 
 void pilot_float32_from_bfloat16(const uint16_t *source, float *target, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits = (uint32_t)source[i] << 16;
-        memcpy(&target[i], &bits, 4);
-    }
+    pilot_kernels()->float32_from_bfloat16(source, target, count);
 }
 
 void pilot_float32_from_float16(const uint16_t *source, float *target, size_t count) {
-    // Shifting exponent and mantissa into place and scaling by 2^112 is exact for normal and subnormal numbers alike;
-    // infinities and NaN have the largest half exponent and get the largest float exponent.
-    const uint32_t scale_bits = (uint32_t)(127 + 112) << 23;
-    float scale;
-    memcpy(&scale, &scale_bits, 4);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t half = source[i], magnitude = (half & 0x7fff) << 13, bits;
-        float value;
-        memcpy(&value, &magnitude, 4);
-        value *= scale;
-        memcpy(&bits, &value, 4);
-        if ((half & 0x7c00) == 0x7c00) bits = magnitude | 0x7f800000;
-        bits |= (half & 0x8000) << 16;
-        memcpy(&target[i], &bits, 4);
-    }
+    pilot_kernels()->float32_from_float16(source, target, count);
 }
 
 void pilot_bfloat16_from_float32(const float *source, uint16_t *target, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &source[i], 4);
-        uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-        if ((bits & 0x7fffffff) > 0x7f800000) rounded = (bits >> 16) | 0x40;
-        target[i] = (uint16_t)rounded;
-    }
+    pilot_kernels()->bfloat16_from_float32(source, target, count);
 }
 
 void pilot_float16_from_float32(const float *source, uint16_t *target, size_t count) {

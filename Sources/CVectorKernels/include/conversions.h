@@ -1,4 +1,4 @@
-// Element conversions between float32, float16 and bfloat16, vectorised; in C for the instruction-set dispatch.
+// Element conversions between float32, float16 and bfloat16, by the best loops this processor has.
 #ifndef PILOT_CONVERSIONS_H
 #define PILOT_CONVERSIONS_H
 #include <stddef.h>

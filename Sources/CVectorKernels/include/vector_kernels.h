@@ -27,6 +27,10 @@ typedef struct {
 typedef struct {
     const char *name;
 
+    void (*float32_from_bfloat16)(const uint16_t *source, float *target, size_t count);
+    void (*float32_from_float16)(const uint16_t *source, float *target, size_t count);
+    void (*bfloat16_from_float32)(const float *source, uint16_t *target, size_t count);
+
     // Group normalisation over rows x channels, channels last; groups are runs of channels / groups.
     /// Mean and sum of squared deviations of each group over these rows: moments[2 * groups].
     void (*group_moments)(pilot_element type, const void *x, size_t rows, size_t channels, size_t groups,

@@ -6,6 +6,9 @@
 
 const pilot_vector_kernels KERNELS = {
     .name = KERNELS_NAME,
+    .float32_from_bfloat16 = float32_from_bfloat16,
+    .float32_from_float16 = float32_from_float16,
+    .bfloat16_from_float32 = bfloat16_from_float32,
     .group_moments = group_moments,
     .scale_shift = scale_shift,
     .scale_shift_sums = scale_shift_sums,

@@ -20,7 +20,7 @@ static void pack_rows(pilot_element type, const void *source, size_t stride, siz
         if (type == pilot_float32)
             memcpy(out, (const float *)source + row * stride, width * 4);
         else
-            pilot_float32_from_bfloat16((const uint16_t *)source + row * stride, out, width);
+            float32_from_bfloat16((const uint16_t *)source + row * stride, out, width);
         for (size_t c = width; c < padded; c++) out[c] = 0;
     }
 }
@@ -32,7 +32,7 @@ static void unpack_rows(pilot_element type, const float *source, size_t rows, si
         if (type == pilot_float32)
             memcpy((float *)target + row * stride, source + row * padded, width * 4);
         else
-            pilot_bfloat16_from_float32(source + row * padded, (uint16_t *)target + row * stride, width);
+            bfloat16_from_float32(source + row * padded, (uint16_t *)target + row * stride, width);
     }
 }
 

@@ -1,8 +1,9 @@
 // Vectors of LANES floats, their exponential and the error function's complement, rows of either element type.
-#include "../include/conversions.h"
 #include "../include/vector_kernels.h"
 #include <math.h>
 #include <string.h>
+
+#include "conversions.h"
 
 typedef float vf __attribute__((ext_vector_type(LANES)));
 typedef int32_t vi __attribute__((ext_vector_type(LANES)));
@@ -89,7 +90,7 @@ INLINE size_t element_bytes(pilot_element type) { return type == pilot_float32 ?
 /// `count` elements from `offset` as floats: in place, or converted into `buffer`.
 INLINE const float *row_in(pilot_element type, const void *p, size_t offset, size_t count, float *buffer) {
     if (type == pilot_float32) return (const float *)p + offset;
-    pilot_float32_from_bfloat16((const uint16_t *)p + offset, buffer, count);
+    float32_from_bfloat16((const uint16_t *)p + offset, buffer, count);
     return buffer;
 }
 
@@ -99,7 +100,7 @@ INLINE float *row_out(pilot_element type, void *p, size_t offset, float *buffer)
 }
 
 INLINE void row_done(pilot_element type, void *p, size_t offset, size_t count, const float *buffer) {
-    if (type == pilot_bfloat16) pilot_bfloat16_from_float32(buffer, (uint16_t *)p + offset, count);
+    if (type == pilot_bfloat16) bfloat16_from_float32(buffer, (uint16_t *)p + offset, count);
 }
 
 /// Applies `expression`, of vectors named as the loads before it, to `n` floats with a padded tail.
