@@ -30,6 +30,7 @@ typedef struct {
     void (*float32_from_bfloat16)(const uint16_t *source, float *target, size_t count);
     void (*float32_from_float16)(const uint16_t *source, float *target, size_t count);
     void (*bfloat16_from_float32)(const float *source, uint16_t *target, size_t count);
+    void (*float16_from_float32)(const float *source, uint16_t *target, size_t count);
 
     // Group normalisation over rows x channels, channels last; groups are runs of channels / groups.
     /// Mean and sum of squared deviations of each group over these rows: moments[2 * groups].

@@ -9,6 +9,7 @@ const pilot_vector_kernels KERNELS = {
     .float32_from_bfloat16 = float32_from_bfloat16,
     .float32_from_float16 = float32_from_float16,
     .bfloat16_from_float32 = bfloat16_from_float32,
+    .float16_from_float32 = float16_from_float32,
     .group_moments = group_moments,
     .scale_shift = scale_shift,
     .scale_shift_sums = scale_shift_sums,

@@ -6,6 +6,7 @@
 #define QUERY_BLOCK 64
 #define PANEL (TILE_VECTORS * LANES)
 #define KEY_BLOCK (8 * PANEL)
+#define LOG2_E 1.44269504f
 
 static size_t packed_width(size_t width) { return (width + LANES - 1) / LANES * LANES; }
 
@@ -70,43 +71,43 @@ INLINE void scores_of(const float *x, size_t count, size_t width, const float *t
                 scores + panel, KEY_BLOCK, 0);
 }
 
-/// Blanks with `value` the scores of the keys [key, key + valid) that `query` does not see.
-INLINE void blank_unseen(const pilot_attention_shape *shape, size_t query, size_t key, size_t valid, float *scores,
-                         float value) {
+/// Blanks with minus infinity the scores of the keys [key, key + valid) that `query` does not see.
+INLINE void blank_unseen(const pilot_attention_shape *shape, size_t query, size_t key, size_t valid,
+                         float *scores) {
     if (shape->rule == pilot_all_keys) return;
     if (shape->rule == pilot_causal) {
-        for (size_t j = query < key ? 0 : query - key + 1; j < valid; j++) scores[j] = value;
+        for (size_t j = query < key ? 0 : query - key + 1; j < valid; j++) scores[j] = -INFINITY;
         return;
     }
     if (shape->foreground[query]) return;
     for (size_t j = 0; j < valid; j++) {
         int seen = shape->rule == pilot_background_keys ? !shape->foreground[key + j] : key + j == 0;
-        scores[j] = seen ? scores[j] : value;
+        scores[j] = seen ? scores[j] : -INFINITY;
     }
 }
 
 static void attention(const pilot_attention_shape *shape, size_t first, size_t count, const float *q, const float *kt,
                       const float *v, float *output, float *log_sum_exp, float *scratch) {
     size_t width = shape->width, padded_width = packed_width(width);
-    float *scores = scratch, maxima[QUERY_BLOCK], sums[QUERY_BLOCK];
+    float *scores = scratch, maxima[QUERY_BLOCK], sums[QUERY_BLOCK], scale = shape->scale * LOG2_E;
     for (size_t i = 0; i < count; i++) maxima[i] = -INFINITY, sums[i] = 0;
     for (size_t key = 0; key < shape->keys; key += KEY_BLOCK) {
         size_t valid = shape->keys - key < KEY_BLOCK ? shape->keys - key : KEY_BLOCK, padded = packed_keys(valid);
         scores_of(q, count, width, kt, key, padded, scores);
         for (size_t i = 0; i < count; i++) {
             float *row = scores + i * KEY_BLOCK;
-            blank_unseen(shape, first + i, key, valid, row, -INFINITY);
+            blank_unseen(shape, first + i, key, valid, row);
             for (size_t j = valid; j < padded; j++) row[j] = -INFINITY;
             vf top = vector_of(-INFINITY);
             for (size_t j = 0; j < padded; j += LANES) top = vector_max(top, vector_load(row + j));
             float maximum = maxima[i];
             for (int lane = 0; lane < LANES; lane++) maximum = top[lane] > maximum ? top[lane] : maximum;
-            // No key seen so far: leave the sums at 0; exp(-inf - 0) below is 0 for all of them.
-            float base = maximum == -INFINITY ? 0 : maximum * shape->scale;
-            float correction = vector_exp(vector_of(maxima[i] * shape->scale - base))[0];
+            // No key seen so far: leave the sums at 0; 2^(-inf - 0) below is 0 for all of them.
+            float base = maximum == -INFINITY ? 0 : maximum * scale;
+            float correction = vector_power_of_2(vector_of(maxima[i] * scale - base))[0];
             vf sum = {0};
             for (size_t j = 0; j < padded; j += LANES) {
-                vf p = vector_exp(vector_load(row + j) * shape->scale - base);
+                vf p = vector_power_of_2(vector_load(row + j) * scale - base);
                 sum += p;
                 vector_store(row + j, p);
             }
@@ -131,21 +132,19 @@ static void attention_gradient(const pilot_attention_shape *shape, size_t first,
                                const float *log_sum_exp, const float *d, float *dq, float *dk, float *dv,
                                float *scratch) {
     size_t width = shape->width, padded_width = packed_width(width);
-    float *weights = scratch, *slopes = scratch + QUERY_BLOCK * KEY_BLOCK;
+    float *weights = scratch, *slopes = scratch + QUERY_BLOCK * KEY_BLOCK, scale = shape->scale * LOG2_E;
     for (size_t key = 0; key < shape->keys; key += KEY_BLOCK) {
         size_t valid = shape->keys - key < KEY_BLOCK ? shape->keys - key : KEY_BLOCK, padded = packed_keys(valid);
         scores_of(q, count, width, kt, key, padded, weights);
         scores_of(dy, count, width, vt, key, padded, slopes);
         for (size_t i = 0; i < count; i++) {
-            float *weight = weights + i * KEY_BLOCK, *slope = slopes + i * KEY_BLOCK;
+            float *weight = weights + i * KEY_BLOCK, *slope = slopes + i * KEY_BLOCK, base = log_sum_exp[i] * LOG2_E;
+            blank_unseen(shape, first + i, key, valid, weight);
             for (size_t j = 0; j < padded; j += LANES) {
-                vf p = vector_exp(vector_load(weight + j) * shape->scale - log_sum_exp[i]);
+                vf p = vector_power_of_2(vector_load(weight + j) * scale - base);
                 vector_store(weight + j, p);
+                vector_store(slope + j, p * (vector_load(slope + j) - d[i]) * shape->scale);
             }
-            blank_unseen(shape, first + i, key, valid, weight, 0);
-            for (size_t j = 0; j < padded; j += LANES)
-                vector_store(slope + j,
-                             vector_load(weight + j) * (vector_load(slope + j) - d[i]) * shape->scale);
         }
         product(count, padded_width, valid, slopes, KEY_BLOCK, 1, k + key * padded_width, padded_width, dq,
                 padded_width, key > 0);

@@ -21,38 +21,30 @@ public final class MaskPyramid: Sendable {
     }
 
     /// F: where m, resized bilinearly, equals 1; nil where it does so nowhere or everywhere, so that nothing is masked.
+    ///
+    /// The resizing has half-pixel centres and no antialiasing. Its value is 1 just where every cell with a weight
+    /// above 0 is 1, which whole numbers tell exactly; the rounding of float32 would lose cells at odd sizes.
     func foreground(height: Int, width: Int) -> [UInt8]? {
         foregrounds.value(for: "\(height) x \(width)") {
-            let foreground = resized(height: height, width: width).map { UInt8($0 == 1 ? 1 : 0) }
+            let rows = Self.contributors(mask.height, to: height)
+            let columns = Self.contributors(mask.width, to: width)
+            let foreground = rows.flatMap { row in
+                columns.map { column in
+                    UInt8(row.allSatisfy { y in column.allSatisfy { mask.values[y * mask.width + $0] == 1 } } ? 1 : 0)
+                }
+            }
             return foreground.contains(1) && foreground.contains(0) ? foreground : nil
         }
     }
 
-    /// Bilinear with half-pixel centres and no antialiasing, as `torch.nn.functional.interpolate` does it.
-    private func resized(height: Int, width: Int) -> [Float] {
-        let rows = Self.samples(mask.height, to: height)
-        let columns = Self.samples(mask.width, to: width)
-        return rows.flatMap { row in
-            columns.map { column in
-                func value(_ y: Int, _ x: Int) -> Float { mask.values[y * mask.width + x] }
-                let above =
-                    value(row.first, column.first) * (1 - column.share)
-                    + value(row.first, column.second) * column.share
-                let below =
-                    value(row.second, column.first) * (1 - column.share)
-                    + value(row.second, column.second) * column.share
-                return above * (1 - row.share) + below * row.share
-            }
-        }
-    }
-
-    /// For each target position, the two source positions and the second one's share.
-    private static func samples(_ side: Int, to target: Int) -> [(first: Int, second: Int, share: Float)] {
-        let scale = Float(side) / Float(target)
-        return (0..<target).map { index in
-            let place = max(0, scale * (Float(index) + 0.5) - 0.5)
-            let first = min(Int(place), side - 1)
-            return (first, min(first + 1, side - 1), min(max(place - Float(first), 0), 1))
+    /// For each of `target` positions, the one or two of `side` that its value is made of.
+    ///
+    /// Position i lies at (i + 1/2) side / target - 1/2, that is at ((2 i + 1) side - target) / (2 target).
+    private static func contributors(_ side: Int, to target: Int) -> [ClosedRange<Int>] {
+        (0..<target).map { index in
+            let numerator = max(0, (2 * index + 1) * side - target)
+            let first = min(numerator / (2 * target), side - 1)
+            return first...(numerator % (2 * target) == 0 ? first : min(first + 1, side - 1))
         }
     }
 }
