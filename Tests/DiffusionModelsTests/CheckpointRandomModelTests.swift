@@ -81,6 +81,51 @@ struct CheckpointRandomModelTests {
         #expect(halves == rounded)
     }
 
+    @Test("the networks have the parameters their originals are known to have, in a layout that has every tensor")
+    func parameters() throws {
+        let counts = ModelArchitecture.allCases.prefix(2).map {
+            Self.tensors(of: $0).map { $0.reduce(0) { $0 + $1.count } }
+        }
+        // As PyTorch counts them in diffusers' and transformers' classes.
+        #expect(counts == [[859_520_964, 83_653_863, 123_060_480], [865_910_724, 83_653_863, 340_387_840]])
+
+        let tiny = Self.tensors(of: .tiny)
+        let path = "\(scratch.path)/whole"
+        try RandomModel.write(
+            .tiny, tensors: RandomModel.Tensors(unet: tiny[0], vae: tiny[1], textEncoder: tiny[2]), seed: 1,
+            elementType: .bfloat16, to: path)
+        let folder = try ModelFolder(path)
+        let unet = CheckpointWeights(try folder.weights(of: .unet))
+        _ = UNet(try folder.unetConfiguration(), weights: unet)
+        try unet.finish()
+        let stored = unet.checkpoint.tensors
+        // 1x1 convolutions in diffusers, where a matrix would be refused.
+        for key in ["down_blocks.0.attentions.0.proj_in", "up_blocks.0.resnets.0.conv_shortcut"] {
+            #expect(stored["\(key).weight"]?.shape.suffix(2) == [1, 1])
+        }
+        let vae = CheckpointWeights(try folder.weights(of: .vae))
+        _ = Autoencoder(try folder.vaeConfiguration(), weights: vae)
+        try vae.finish()
+        #expect(vae.checkpoint.tensors["post_quant_conv.weight"]?.shape == [4, 4, 1, 1])
+        let textEncoder = CheckpointWeights(try folder.weights(of: .textEncoder))
+        _ = TextEncoder(try folder.textEncoderConfiguration(), weights: textEncoder)
+        try textEncoder.finish()
+    }
+
+    /// What UNet, VAE and text encoder ask for.
+    private static func tensors(of architecture: ModelArchitecture) -> [[TensorRequest]] {
+        func recorded(_ build: (RecordingWeights) -> Void) -> [TensorRequest] {
+            let weights = RecordingWeights()
+            build(weights)
+            return weights.requests
+        }
+        return [
+            recorded { _ = UNet(architecture.unet, weights: $0) },
+            recorded { _ = Autoencoder(architecture.vae, weights: $0) },
+            recorded { _ = TextEncoder(architecture.textEncoder, weights: $0) },
+        ]
+    }
+
     @Test("a folder that is there stays as it is; one that can't be made leaves nothing")
     func refused() throws {
         _ = try write("model")

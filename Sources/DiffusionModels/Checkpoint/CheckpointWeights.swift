@@ -37,9 +37,12 @@ public final class CheckpointWeights: WeightSource {
             }
             return StoredTensor(placeholder: key, shape: shape)
         }
-        // Checked here and not in `finish()`: the layer reads the same pages next.
-        if isFirstAsking, let index = found.firstNonFinite {
-            unreadable.append("\(quoted(found.name)) is NaN or infinite at element \(index)")
+        if isFirstAsking {
+            if let index = found.firstNonFinite {
+                unreadable.append("\(quoted(found.name)) is NaN or infinite at element \(index)")
+            }
+            // Layers read their weights when they are first used; until then they are not to fill the memory.
+            found.releasePages()
         }
         return found.reshaped(shape)
     }

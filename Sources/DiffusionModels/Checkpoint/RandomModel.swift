@@ -50,8 +50,8 @@ public enum RandomModel {
             try writeDescriptions(of: architecture, to: partial)
             for component in ModelFolder.Component.allCases {
                 try writeComponent(
-                    component, in: "\(partial)/\(component.rawValue)", tensors: tensors[component], seed: seed,
-                    elementType: elementType)
+                    component, of: architecture, in: "\(partial)/\(component.rawValue)",
+                    tensors: tensors[component], seed: seed, elementType: elementType)
             }
             // `rename` would put the folder in the place of an empty one that has come there meanwhile; no harm.
             guard rename(partial, target) == 0 else { throw writingFailed(target, String(cString: strerror(errno))) }
@@ -67,14 +67,17 @@ public enum RandomModel {
     /// and position embeddings normal with deviation 0.02.
     /// - Throws: `Failure.inputOutput` if writing fails.
     public static func writeComponent(
-        _ component: ModelFolder.Component, in folder: String, tensors: [TensorRequest], seed: UInt64,
-        elementType: StoredElementType
+        _ component: ModelFolder.Component, of architecture: ModelArchitecture, in folder: String,
+        tensors: [TensorRequest], seed: UInt64, elementType: StoredElementType
     ) throws {
         precondition(elementType.isNetworkType, "weights are float32, float16 or bfloat16")
         // Every version of transformers reads the text encoder's names with their prefix; layers ask without it.
         let prefix = component == .textEncoder ? "text_model." : ""
+        let projectsByConvolution = component == .unet && !architecture.unet.usesLinearProjection
         let declarations = tensors.map {
-            TensorDeclaration(name: prefix + $0.key, elementType: elementType, shape: $0.shape)
+            TensorDeclaration(
+                name: prefix + $0.key, elementType: elementType,
+                shape: storedShape(of: $0, projectsByConvolution: projectsByConvolution))
         }
         let shapes = Dictionary(tensors.map { ($0.key, $0.shape) }) { first, _ in first }
         let path = "\(folder)/\(component.weightsName).safetensors"
@@ -85,6 +88,15 @@ public enum RandomModel {
                 try distribution.write(count: tensor.count, from: &generator, to: &payload)
             }
         }
+    }
+
+    /// Layers ask for a 1x1 convolution's kernel as a matrix; diffusers reads it only with its four dimensions.
+    private static func storedShape(of tensor: TensorRequest, projectsByConvolution: Bool) -> [Int] {
+        let convolutions = ["conv_shortcut.weight", "quant_conv.weight"]
+        let projections = ["proj_in.weight", "proj_out.weight"]
+        let names = projectsByConvolution ? convolutions + projections : convolutions
+        let isKernel = tensor.shape.count == 2 && names.contains { tensor.key.hasSuffix($0) }
+        return isKernel ? tensor.shape + [1, 1] : tensor.shape
     }
 
     private static func writeDescriptions(of architecture: ModelArchitecture, to folder: String) throws {
