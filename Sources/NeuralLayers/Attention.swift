@@ -48,6 +48,13 @@ public struct SelfAttention: Sendable {
             }
         )
     }
+
+    public func work(positions: Int) -> Work {
+        let channels = query.outputs
+        let projections = [query, key, value, output].reduce(Work()) { $0 + $1.work(rows: positions) }
+        return projections + .attention(queries: positions, keys: positions, channels: channels)
+            + .kept(positions: positions, channels: 4 * channels)
+    }
 }
 
 /// Attention of the positions to the prompt's tokens. diffusers' `Attention` as `attn2`.
@@ -101,5 +108,13 @@ public struct CrossAttention: Sendable {
                 return try query.gradient(dq, in: context)
             }
         )
+    }
+
+    /// With the keys and values, which are computed once for a prompt.
+    public func work(positions: Int, tokens: Int) -> Work {
+        let channels = query.outputs
+        return query.work(rows: positions) + output.work(rows: positions) + key.work(rows: tokens)
+            + value.work(rows: tokens) + .attention(queries: positions, keys: tokens, channels: channels)
+            + .kept(positions: positions, channels: 2 * channels)
     }
 }

@@ -47,6 +47,12 @@ public struct Convolution2D: Layer {
         try kernel(in: context).gradient(dy, height: height, width: width, in: context)
     }
 
+    /// For an input of `height` x `width`.
+    public func work(height: Int, width: Int) -> Work {
+        let positions = Double(geometry.output(of: height)) * Double(geometry.output(of: width))
+        return Work(convolutions: 2 * positions * Double(weight.count), parameters: weight.count + bias.count)
+    }
+
     private func kernel(in context: ComputeContext) -> any ConvolutionKernel {
         prepared.kernel(for: context) { context.backend.convolution(geometry, weight: weight) }
     }

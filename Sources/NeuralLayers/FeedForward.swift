@@ -33,4 +33,9 @@ public struct FeedForward: Sendable {
             }
         )
     }
+
+    public func work(positions: Int) -> Work {
+        expand.work(rows: positions) + contract.work(rows: positions)
+            + .kept(positions: positions, channels: expand.outputs)
+    }
 }

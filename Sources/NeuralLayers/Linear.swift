@@ -51,4 +51,8 @@ public struct Linear: Layer {
         try context.backend.multiply(
             dy, by: weight.tensor(in: context), transposed: true, bias: nil, into: dx, accumulating: true, in: context)
     }
+
+    public func work(rows: Int) -> Work {
+        Work(linear: 2 * Double(rows) * Double(weight.count), parameters: weight.count + (bias?.count ?? 0))
+    }
 }

@@ -23,6 +23,11 @@ public struct GroupNorm: Layer {
             y, { dy in normalization.gradient(x, dy, weight: weight, statistics: statistics, in: context) }
         )
     }
+
+    /// For an input of `positions` rows.
+    public func work(positions: Int) -> Work {
+        .kept(positions: positions, channels: weight.count) + Work(parameters: weight.count + bias.count)
+    }
 }
 
 /// Layer normalisation of every row. `torch.nn.LayerNorm`.
@@ -48,5 +53,10 @@ public struct LayerNorm: Layer {
             try self(x, in: context),
             { dy in LayerNormalization.gradient(x, dy, weight: weight, epsilon: epsilon, in: context) }
         )
+    }
+
+    /// For an input of `positions` rows.
+    public func work(positions: Int) -> Work {
+        .kept(positions: positions, channels: weight.count) + Work(parameters: weight.count + bias.count)
     }
 }

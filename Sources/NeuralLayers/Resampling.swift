@@ -27,6 +27,9 @@ public struct Upsampler: Sendable {
             }
         )
     }
+
+    /// For an output of `height` x `width`.
+    public func work(height: Int, width: Int) -> Work { convolution.work(height: height, width: width) }
 }
 
 /// A convolution of kernel 3 and stride 2. diffusers' `Downsample2D`.
@@ -49,4 +52,10 @@ public struct Downsampler: Layer {
     public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
         try convolution.withPullback(x, in: context)
     }
+
+    /// For an input of `height` x `width`.
+    public func work(height: Int, width: Int) -> Work { convolution.work(height: height, width: width) }
+
+    /// The output's side for an input's side.
+    public func output(of side: Int) -> Int { convolution.geometry.output(of: side) }
 }

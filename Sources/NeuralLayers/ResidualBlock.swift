@@ -49,6 +49,15 @@ public struct ResidualBlock: Sendable {
         )
     }
 
+    /// For an input of `height` x `width`; the time embedding's share is one row's.
+    public func work(height: Int, width: Int) -> Work {
+        let positions = height * width
+        var work = conv1.work(height: height, width: width) + conv2.work(height: height, width: width)
+        work += shortcut?.work(rows: positions).asConvolutions ?? Work()
+        work += time?.work(rows: 1) ?? Work()
+        return work + norm1.work(positions: positions) + norm2.work(positions: positions)
+    }
+
     private func throughShortcut(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
         try shortcut.map { try $0(x, in: context) } ?? x.copied(in: context)
     }

@@ -42,6 +42,13 @@ public struct TransformerBlock: Sendable {
         return (third.y, { dy in try first.pullback(second.pullback(third.pullback(dy))) })
     }
 
+    public func work(positions: Int, tokens: Int) -> Work {
+        let layers =
+            own.work(positions: positions) + cross.work(positions: positions, tokens: tokens)
+            + feedForward.work(positions: positions)
+        return norms.reduce(layers) { $0 + $1.work(positions: positions) }
+    }
+
     /// x + branch(norm(x)), whose gradient is dy + norm^T branch^T dy.
     private func residual(
         _ norm: LayerNorm, _ x: Tensor, in context: ComputeContext,
@@ -106,5 +113,16 @@ public struct SpatialTransformer: Sendable {
                 return try throughNorm(projectIn.gradient(gradient, in: context)).adding(dy, in: context)
             }
         )
+    }
+
+    /// - Parameter projectsLinearly: whether the architecture has linear layers for its projections, or convolutions
+    ///   of kernel 1, which are the same numbers under another name.
+    public func work(height: Int, width: Int, tokens: Int, projectsLinearly: Bool) -> Work {
+        let positions = height * width
+        let projections = projectIn.work(rows: positions) + projectOut.work(rows: positions)
+        let inside = blocks.reduce(norm.work(positions: positions)) {
+            $0 + $1.work(positions: positions, tokens: tokens)
+        }
+        return inside + (projectsLinearly ? projections : projections.asConvolutions)
     }
 }

@@ -25,6 +25,8 @@ struct TimeEmbedding: Sendable {
         return TimeMemory(activated: Activation.silu(try linear2(hidden, in: context), in: context))
     }
 
+    var work: Work { linear1.work(rows: 1) + linear2.work(rows: 1) }
+
     /// sin and cos of t / 10000^(i / (n - shift)); an odd channel count ends with a zero.
     ///
     /// The angle is rounded to float32 as in PyTorch, since at t = 999 that rounding is visible in the result.

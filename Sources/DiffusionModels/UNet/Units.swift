@@ -58,9 +58,9 @@ enum DownUnit: Sendable {
 
 /// One step up: takes the hidden state and a skip.
 struct UpUnit: Sendable {
-    private let residual: ResidualBlock
-    private let transformer: SpatialTransformer?
-    private let upsampler: Upsampler?
+    let residual: ResidualBlock
+    let transformer: SpatialTransformer?
+    let upsampler: Upsampler?
 
     /// dy to the gradients of the hidden state and of the skip.
     typealias Pullback = (Tensor) throws -> (hidden: Tensor, skip: Tensor)
@@ -139,9 +139,9 @@ private func chained(
 
 /// The bottom of the ladder. diffusers' `UNetMidBlock2DCrossAttn`.
 struct Middle: Sendable {
-    private let first: ResidualBlock
-    private let transformer: SpatialTransformer
-    private let second: ResidualBlock
+    let first: ResidualBlock
+    let transformer: SpatialTransformer
+    let second: ResidualBlock
 
     init(_ scope: ParameterScope, _ configuration: UNetConfiguration) {
         let shape = UNetShape(configuration)
@@ -167,8 +167,8 @@ struct Middle: Sendable {
 
 /// The last layers: norm, SiLU, convolution to the output channels.
 struct Head: Layer {
-    private let norm: GroupNorm
-    private let convolution: Convolution2D
+    let norm: GroupNorm
+    let convolution: Convolution2D
 
     init(_ scope: ParameterScope, _ configuration: UNetConfiguration) {
         let channels = configuration.blockChannels[0]

@@ -48,6 +48,21 @@ public struct Autoencoder: Sendable {
         if let postQuantize { hidden = try postQuantize(hidden, in: context) }
         return try decoder(hidden, in: context).planes
     }
+
+    /// What encoding a picture of `height` x `width` costs.
+    public func encodingWork(height: Int, width: Int) -> Work {
+        let factor = configuration.downsamplingFactor
+        let moments = quantize?.work(rows: (height / factor) * (width / factor)) ?? Work()
+        return encoder.work(height: height, width: width) + moments.asConvolutions
+    }
+
+    /// What decoding to a picture of `height` x `width` costs.
+    public func decodingWork(height: Int, width: Int) -> Work {
+        let factor = configuration.downsamplingFactor
+        let (height, width) = (height / factor, width / factor)
+        let latent = postQuantize?.work(rows: height * width) ?? Work()
+        return decoder.work(height: height, width: width) + latent.asConvolutions
+    }
 }
 
 /// diffusers' `Encoder`.
@@ -87,6 +102,19 @@ private struct Encoder: Sendable {
             if let downsampler { hidden = try downsampler(hidden, in: context) }
         }
         return try output(norm(middle(hidden, in: context), in: context), in: context)
+    }
+
+    func work(height: Int, width: Int) -> Work {
+        var (height, width) = (height, width)
+        var work = input.work(height: height, width: width)
+        for (blocks, downsampler) in levels {
+            for block in blocks { work += block.work(height: height, width: width) }
+            guard let downsampler else { continue }
+            work += downsampler.work(height: height, width: width)
+            (height, width) = (downsampler.output(of: height), downsampler.output(of: width))
+        }
+        work += middle.work(height: height, width: width) + norm.work(positions: height * width)
+        return work + output.work(height: height, width: width)
     }
 }
 
@@ -130,6 +158,19 @@ private struct Decoder: Sendable {
         }
         return try output(norm(hidden, in: context), in: context)
     }
+
+    func work(height: Int, width: Int) -> Work {
+        var (height, width) = (height, width)
+        var work = input.work(height: height, width: width) + middle.work(height: height, width: width)
+        for (blocks, upsampler) in levels {
+            for block in blocks { work += block.work(height: height, width: width) }
+            guard let upsampler else { continue }
+            (height, width) = (2 * height, 2 * width)
+            work += upsampler.work(height: height, width: width)
+        }
+        work += norm.work(positions: height * width)
+        return work + output.work(height: height, width: width)
+    }
 }
 
 /// diffusers' `UNetMidBlock2D`: a residual block, one head of attention, a residual block.
@@ -158,6 +199,12 @@ private struct MiddleBlock: Sendable {
                 attention.norm(hidden, in: context), addedTo: hidden, mask: nil, in: context)
         }
         return try second(hidden, time: nil, in: context)
+    }
+
+    func work(height: Int, width: Int) -> Work {
+        first.work(height: height, width: width) + second.work(height: height, width: width)
+            + (attention.map { $0.norm.work(positions: height * width) + $0.layer.work(positions: height * width) }
+                ?? Work())
     }
 }
 

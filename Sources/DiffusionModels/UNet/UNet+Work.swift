@@ -1,0 +1,79 @@
+import NeuralLayers
+
+/// What one pass through a UNet costs, rung by rung: what a cut into stages is balanced with.
+public struct LadderWork: Sendable, Equatable {
+    /// A rung's two sides.
+    public struct Rung: Sendable, Equatable {
+        public let down: Work
+        public let up: Work
+    }
+
+    /// From the top; the last layers count to the up side of the first.
+    public let rungs: [Rung]
+    public let middle: Work
+    /// The two layers that make the timestep's embedding, once for a timestep.
+    public let timeEmbedding: Work
+
+    public var total: Work { rungs.reduce(middle + timeEmbedding) { $0 + $1.down + $1.up } }
+}
+
+extension UNet {
+    /// The cost of a pass over a latent of `height` x `width` with a prompt of `tokens`.
+    public func work(height: Int, width: Int, tokens: Int) -> LadderWork {
+        let counter = Counter(tokens: tokens, projectsLinearly: configuration.usesLinearProjection)
+        var size = (height: height, width: width)
+        // The size of each skip, and so of the hidden state that its up unit takes.
+        var sizes: [(height: Int, width: Int)] = []
+        var downs: [Work] = []
+        for rung in rungs {
+            downs.append(counter.work(of: rung.down, size))
+            if case .downsample(let downsampler) = rung.down {
+                size = (downsampler.output(of: size.height), downsampler.output(of: size.width))
+            }
+            sizes.append(size)
+        }
+        let pairs = rungs.indices.map { index in
+            var up = counter.work(of: rungs[index].up, sizes[index], next: index > 0 ? sizes[index - 1] : nil)
+            if index == 0 { up += counter.work(of: head, sizes[index]) }
+            return LadderWork.Rung(down: downs[index], up: up)
+        }
+        return LadderWork(
+            rungs: pairs, middle: counter.work(of: middle, size), timeEmbedding: timeEmbedding.work)
+    }
+}
+
+private struct Counter {
+    typealias Size = (height: Int, width: Int)
+
+    let tokens: Int
+    let projectsLinearly: Bool
+
+    func work(of unit: DownUnit, _ size: Size) -> Work {
+        switch unit {
+        case .input(let convolution): convolution.work(height: size.height, width: size.width)
+        case .downsample(let downsampler): downsampler.work(height: size.height, width: size.width)
+        case .block(let residual, let transformer): work(of: residual, transformer, size)
+        }
+    }
+
+    func work(of unit: UpUnit, _ size: Size, next: Size?) -> Work {
+        let blocks = work(of: unit.residual, unit.transformer, size)
+        guard let upsampler = unit.upsampler, let next else { return blocks }
+        return blocks + upsampler.work(height: next.height, width: next.width)
+    }
+
+    func work(of middle: Middle, _ size: Size) -> Work {
+        work(of: middle.first, middle.transformer, size) + work(of: middle.second, nil, size)
+    }
+
+    func work(of head: Head, _ size: Size) -> Work {
+        head.norm.work(positions: size.height * size.width)
+            + head.convolution.work(height: size.height, width: size.width)
+    }
+
+    func work(of residual: ResidualBlock, _ transformer: SpatialTransformer?, _ size: Size) -> Work {
+        let attention = transformer?.work(
+            height: size.height, width: size.width, tokens: tokens, projectsLinearly: projectsLinearly)
+        return residual.work(height: size.height, width: size.width) + (attention ?? Work())
+    }
+}
