@@ -10,7 +10,7 @@ struct Pilot: ParsableCommand {
         commandName: "pilot",
         abstract: "Coherent image inpainting by latent space optimisation, on one rank or two.",
         version: Version.text,
-        subcommands: [Inpaint.self])
+        subcommands: [Inpaint.self, Model.self])
 
     static func main() async {
         let cleanUps = CleanUps()

@@ -2,8 +2,8 @@ import DiffusionModels
 import NeuralLayers
 import Testing
 
-/// Operations and parameters of Stable Diffusion 1.5 at 512 x 512, against what diffusers' networks were counted to do:
-/// forward hooks that multiplied out the shapes of every `Conv2d`, `Linear` and attention product.
+/// Operations and parameters of Stable Diffusion 1.5 at 512 x 512, against `torch.utils.flop_counter` over diffusers'
+/// networks on the meta device: 803.27, 1116.66 and 2514.52 GFLOP for UNet, encoder and decoder.
 @Suite struct WorkTests {
     private func unet(_ weights: RecordingWeights) -> UNet {
         UNet(

@@ -1,0 +1,62 @@
+import ArgumentParser
+import DiffusionModels
+import TensorKernels
+
+/// `pilot model init`
+struct ModelInit: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "init",
+        abstract: "Writes a model with random weights in the diffusers layout.",
+        discussion: """
+            The networks have their full size and shape, and paint noise: they are for measuring time and memory, and \
+            for trying the commands, without a download. Equal arguments give equal files.
+            """)
+
+    @Option(help: "The networks' shapes: those of Stable Diffusion 1.5 or 2.1, or ones that run in seconds.")
+    var architecture: ModelArchitecture
+
+    @Option(help: "Determines every weight.")
+    var seed: UInt64 = 0
+
+    @Option(help: "The format in which weights are stored.")
+    var dtype: WeightFormat = .float32
+
+    @Option(help: ArgumentHelp("The folder to make; it must not be there yet.", valueName: "dir"))
+    var output: String
+
+    func run() throws {
+        try RandomModel.write(
+            architecture, tensors: architecture.tensors, seed: seed, elementType: dtype.stored, to: output)
+        Console.print("\(output): \(architecture.rawValue) with random weights, seed \(seed), \(dtype.rawValue)")
+    }
+}
+
+/// The formats that networks' weights are stored in.
+enum WeightFormat: String, ExpressibleByArgument, CaseIterable {
+    case float32, float16, bfloat16
+
+    var stored: StoredElementType {
+        switch self {
+        case .float32: .float32
+        case .float16: .float16
+        case .bfloat16: .bfloat16
+        }
+    }
+}
+
+extension ModelArchitecture: ExpressibleByArgument {}
+
+extension ModelArchitecture {
+    /// What the networks ask for when they are built: so names and shapes are those that loading expects.
+    var tensors: RandomModel.Tensors {
+        func requests(_ build: (RecordingWeights) -> Void) -> [TensorRequest] {
+            let weights = RecordingWeights()
+            build(weights)
+            return weights.requests
+        }
+        return RandomModel.Tensors(
+            unet: requests { _ = UNet(unet, weights: $0) },
+            vae: requests { _ = Autoencoder(vae, weights: $0) },
+            textEncoder: requests { _ = TextEncoder(textEncoder, weights: $0) })
+    }
+}
