@@ -1,0 +1,55 @@
+# What the scripts share: where things are, how they speak, and the environment of a build and of mpirun.
+# Sourced, not run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '%s: %s\n' "${0##*/}" "$*"; }
+fail() {
+    printf '%s: error: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# What a build needs of Debian. pkg-config tells SwiftPM where Open MPI and OpenBLAS are; g++ brings the C library's
+# headers, the linker's start files and libgomp, which the Swift toolchain takes from the system.
+packages=(
+    libopenmpi-dev openmpi-bin libopenblas-dev libdnnl-dev libpng-dev libjpeg62-turbo-dev
+    pkg-config g++ git
+)
+least_swift=6.2
+
+# A shell that sudo or cron started may not have the toolchain in its PATH.
+find_swift() {
+    command -v swift >/dev/null && return 0
+    local folder
+    for folder in "$HOME/.local/share/swiftly/bin" /opt/swift/usr/bin /usr/local/swift/usr/bin; do
+        if [ -x "$folder/swift" ]; then
+            PATH=$folder:$PATH
+            return 0
+        fi
+    done
+    return 1
+}
+
+check_swift() {
+    local advice="install Swift $least_swift or later from https://www.swift.org/install/linux/ (swiftly does it in \
+one command, or unpack the toolchain for this system) and put its usr/bin into PATH"
+    find_swift || fail "there is no swift: $advice"
+    local version
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | head -n 1)
+    [ -n "$version" ] || fail "$(command -v swift) does not run or does not tell its version: $advice"
+    if [ "$(printf '%s\n' "$least_swift" "$version" | sort -V | head -n 1)" != "$least_swift" ]; then
+        fail "$(command -v swift) is Swift $version: $advice"
+    fi
+}
+
+# mpirun refuses root unless told twice, and a container may not let one rank read another's memory.
+prepare_mpi() {
+    if [ "$(id -u)" = 0 ]; then
+        export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    fi
+    if [ -e /.dockerenv ] || [ -e /run/.containerenv ] || [ -n "${container:-}" ]; then
+        export OMPI_MCA_btl_vader_single_copy_mechanism=none
+    fi
+    # A machine with one core can still try two ranks.
+    export OMPI_MCA_rmaps_base_oversubscribe=1
+}
