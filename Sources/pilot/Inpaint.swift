@@ -17,13 +17,14 @@ struct Inpaint: RankedCommand {
     @OptionGroup(title: "The computation") var computation: ComputationOptions
 
     func run(on communicator: any Communicator) async throws {
+        guard let picture = output.output else { throw Failure.usage("--output is missing; see pilot inpaint --help") }
         let recorded = try input.from.map { try JobRecord(fromResult: $0) }
         var settings = try input.settings(startingFrom: recorded?.settings)
         method.apply(to: &settings.method)
         output.apply(to: &settings)
         computation.apply(to: &settings.computation, isRecorded: recorded != nil)
         let outputs = JobOutputs(
-            picture: output.output, count: output.count, dump: output.dump, preview: output.preview)
+            picture: picture, count: output.count, dump: output.dump, preview: output.preview)
         let job = InpaintJob(
             settings: settings, outputs: outputs, recorded: recorded, communicator: communicator)
         try await job.run()

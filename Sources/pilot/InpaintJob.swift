@@ -30,7 +30,7 @@ struct InpaintJob: Sendable {
     func run() async throws {
         let plan = try Plan(ranks: communicator.size)
         try settings.validate()
-        try outputs.checkWritable()
+        try outputs.check(against: [settings.image, settings.mask])
         let materials = try await ledger.measure(.checking) { try JobMaterials(settings, repeating: recorded) }
         let record = JobRecord(settings: settings, fingerprints: materials.inputs.fingerprints)
         let writer = ResultWriter(inputs: materials.inputs, record: record, ledger: ledger)
@@ -38,6 +38,7 @@ struct InpaintJob: Sendable {
         // The dump says what the method computes, even where the picture does not depend on it.
         if materials.inputs.latentMask.isEmpty && outputs.dump == nil {
             try await WorkOrder.nothing.give(to: communicator)
+            Console.note(materials.inputs.explanationOfEmptyMask)
             for index in 0..<outputs.count {
                 try await writer.writePhotograph(to: outputs.picture(index), image: index)
             }
@@ -47,6 +48,9 @@ struct InpaintJob: Sendable {
     }
 
     private func compute(_ materials: JobMaterials, _ plan: Plan, _ writer: ResultWriter) async throws {
+        if let warning = ComputationOptions.bindingWarning(threads: settings.computation.threads) {
+            Console.warn(warning)
+        }
         let workplace = try await Workplace(settings.computation)
         let unet = try await ledger.measure(.checking) {
             try await workplace.thread.run { try materials.checkedUNet() }
@@ -68,6 +72,7 @@ struct InpaintJob: Sendable {
                 try await predictor.prepare(branch, embeddings[branch.rawValue])
             }
         }
+        Console.note(describe(sampler.plan, materials.inputs.geometry))
         let progress = ProgressReport(plan: sampler.plan, imageCount: outputs.count)
         defer { progress.clear() }
         for index in 0..<outputs.count {
@@ -82,6 +87,17 @@ struct InpaintJob: Sendable {
         let reports = try await predictor.reports()
         predictor.stop()
         Console.print(JobSummary(ledger: ledger, reports: reports, computation: settings.computation).text)
+    }
+}
+
+extension InpaintJob {
+    private func describe(_ plan: PilotPlan, _ geometry: JobGeometry) -> String {
+        let optimised = plan.steps.count(where: \.isOptimized)
+        let size =
+            geometry.picture == geometry.photograph
+            ? "\(geometry.picture)" : "\(geometry.photograph), computed at \(geometry.picture)"
+        return "\(size), \(plan.steps.count) steps, \(optimised) of them with \(settings.method.gradientSteps) "
+            + "gradient steps before; \(settings.computation.summary(ranks: communicator.size))"
     }
 }
 

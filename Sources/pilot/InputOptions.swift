@@ -19,10 +19,11 @@ struct InputOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The mask, PNG or JPEG: white is repainted, black is kept.", valueName: "file"))
     var mask: String?
 
-    @Option(help: ArgumentHelp("What is to be seen where the mask is white.", valueName: "text"))
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("What is to be seen where the mask is white.", valueName: "text"))
     var prompt: String?
 
-    @Option(help: ArgumentHelp("What is not to be seen there.", valueName: "text"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("What is not to be seen there.", valueName: "text"))
     var negativePrompt: String?
 
     @Flag(inversion: .prefixedNo, help: "Repaint black and keep white.")

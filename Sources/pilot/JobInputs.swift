@@ -53,6 +53,14 @@ struct JobInputs: Sendable {
         for warning in warnings + [geometry.warning].compactMap({ $0 }) { Console.warn(warning) }
     }
 
+    /// What to say when there is nothing to do.
+    var explanationOfEmptyMask: String {
+        mask.repaintedCount == 0
+            ? "the mask has nothing to repaint: the result is the image as it is"
+            : "the mask's \(mask.repaintedCount) pixels fall between the latent's cells, so that nothing is repainted: the "
+                + "result is the image as it is; --mask-downsample max repaints each cell that the mask touches"
+    }
+
     private static func fingerprints(
         of settings: JobSettings, repeating recorded: JobRecord?
     ) throws -> [String: String] {

@@ -20,9 +20,22 @@ struct JobOutputs: Sendable {
     /// Finds out, before anything is computed, whether all of this can be written.
     ///
     /// - Throws: `Failure.usage` or `Failure.inputOutput`.
-    func checkWritable() throws {
+    ///
+    /// - Parameter sources: files of the job that must not be written over.
+    func check(against sources: [String]) throws {
         guard (1...10_000).contains(count) else {
             throw Failure.usage("--count: expected 1 to 10000, found \(count)")
+        }
+        let suffix = picture.split(separator: ".").last?.lowercased() ?? ""
+        if Self.otherFormats.contains(suffix) {
+            throw Failure.usage("--output \(picture): results are PNG files; expected a name that ends in .png")
+        }
+        for index in 0..<count {
+            for file in [picture(index), dump(index)].compactMap({ $0 })
+            where sources.contains(where: { isSame($0, file) }) {
+                throw Failure.usage(
+                    "\(file) would be written over, and is the job's image or mask; name another output")
+            }
         }
         if picture == dump { throw Failure.usage("--output and --dump name the same file, \(picture)") }
         for index in 0..<count {
@@ -34,6 +47,13 @@ struct JobOutputs: Sendable {
             let isThere = FileManager.default.fileExists(atPath: preview)
             try AtomicFile.checkWritable(isThere ? "\(preview)/preview.png" : preview)
         }
+    }
+
+    private static let otherFormats: Set<String> = ["jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic"]
+
+    private func isSame(_ path: String, _ other: String) -> Bool {
+        func resolved(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
+        return resolved(path) == resolved(other)
     }
 
     private func numbered(_ path: String, _ index: Int) -> String {

@@ -28,6 +28,10 @@ struct JobSettings: Codable, Equatable, Sendable {
             // The method knows its parameters by name; on the command line each is an option of that name.
             throw Failure(failure.kind, "--\(failure.message)")
         }
+        // A recorded size may be anything; what is too large for the model is refused once that is known.
+        if let size, size.width < 1 || size.height < 1 {
+            throw Failure.usage("--size: expected two positive sides, found \(size)")
+        }
         guard (0...1024).contains(feather) else {
             throw Failure.usage("--feather: expected 0 to 1024 pixels, found \(feather)")
         }

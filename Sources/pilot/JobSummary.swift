@@ -1,6 +1,5 @@
 import Foundation
 import ShardedRuntime
-import TensorKernels
 
 /// What a finished job took: time by phase, rates, memory.
 struct JobSummary {
@@ -27,10 +26,7 @@ struct JobSummary {
             guard entry.count > 0 else { continue }
             parts.append(String(format: "%.3f s per %@ (%d)", entry.seconds / Double(entry.count), name, entry.count))
         }
-        let ranks = reports.count == 1 ? "1 rank" : "\(reports.count) ranks"
-        let threads = computation.threads == 1 ? "1 thread" : "\(computation.threads) threads"
-        parts.append(
-            "\(ranks) of \(threads), \(computation.elementType.rawValue), \(computation.backend.rawValue)")
+        parts.append(computation.summary(ranks: reports.count))
         return [parts.joined(separator: ", ")]
     }
 

@@ -10,34 +10,45 @@ struct MethodOptions: ParsableArguments {
     @Option(help: "Steps, coherence and gradient steps that belong together (default: balanced).")
     var preset: PilotParameters.Preset?
 
-    @Option(help: ArgumentHelp("DDIM steps (default: 50).", valueName: "N"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("DDIM steps (default: 50).", valueName: "N"))
     var steps: Int?
 
-    @Option(help: ArgumentHelp("How much the prompt counts, omega (default: 7.5).", valueName: "x"))
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("How much the prompt counts, omega (default: 7.5).", valueName: "x")
+    )
     var guidanceScale: Double?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Share of the timesteps, from the first, that optimises; the rest blends. Gamma, 0 to 1 (default: 0.5).",
             valueName: "x"))
     var coherence: Double?
 
-    @Option(help: ArgumentHelp("Optimise at every Nth of these steps, tau (default: 5).", valueName: "N"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Optimise at every Nth of these steps, tau (default: 5).", valueName: "N"))
     var optimizeEvery: Int?
 
-    @Option(help: ArgumentHelp("Gradient steps at an optimised timestep, K (default: 10).", valueName: "N"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Gradient steps at an optimised timestep, K (default: 10).", valueName: "N"))
     var gradientSteps: Int?
 
-    @Option(help: ArgumentHelp("Learning rate at timestep 950 (default: 0.03).", valueName: "x"))
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Learning rate at timestep 950 (default: 0.03).", valueName: "x"))
     var learningRate: Double?
 
-    @Option(help: ArgumentHelp("Learning rate at the first step (default: 0.007).", valueName: "x"))
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Learning rate at the first step (default: 0.007).", valueName: "x")
+    )
     var warmupLearningRate: Double?
 
-    @Option(help: ArgumentHelp("Momentum of the gradient steps (default: 0.7).", valueName: "x"))
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Momentum of the gradient steps (default: 0.7).", valueName: "x"))
     var momentum: Double?
 
-    @Option(help: ArgumentHelp("Weight of the semantic loss (default: 110).", valueName: "x"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Weight of the semantic loss (default: 110).", valueName: "x"))
     var lambda: Double?
 
     @Option(help: "How that weight follows the kept area (default: square).")
@@ -54,7 +65,8 @@ struct MethodOptions: ParsableArguments {
     @Option(help: "How the mask becomes the latent's (default: nearest; max repaints whatever is touched).")
     var maskDownsample: PilotParameters.MaskDownsample?
 
-    @Option(help: ArgumentHelp("Seed of the noise, as in PyTorch (default: 0).", valueName: "N"))
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Seed of the noise, as in PyTorch (default: 0).", valueName: "N"))
     var seed: UInt64?
 
     func apply(to parameters: inout PilotParameters) {

@@ -3,9 +3,10 @@ import ArgumentParser
 /// Where results go, and how the picture is put together.
 struct OutputOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The result, a PNG file that carries the job's parameters.", valueName: "file.png"))
-    var output: String
+    var output: String?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Make N pictures, with seeds that follow each other: file-1.png, file-2.png, ...", valueName: "N"))
     var count = 1
@@ -14,6 +15,7 @@ struct OutputOptions: ParsableArguments {
     var paste: Bool?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Blend over this many pixels inside the repainted part (default: 4; 0: a hard edge).", valueName: "N"))
     var feather: Int?

@@ -36,7 +36,9 @@ struct Pilot: ParsableCommand {
         } catch let failure as Failure {
             throw failure
         } catch {
-            guard exitCode(for: error) == .success else { throw Failure.usage(message(for: error)) }
+            guard exitCode(for: error) == .success else {
+                throw Failure.usage("\(message(for: error)); see pilot --help")
+            }
             Console.print(fullMessage(for: error))
         }
         try await WorkOrder.nothing.give(to: communicator)

@@ -9,6 +9,12 @@ struct Computation: Codable, Equatable, Sendable {
     var backend = BackendName.oneDNN
     /// Threads of one rank; the bits of the result depend on it, and not on the number of ranks.
     var threads = 1
+
+    func summary(ranks: Int) -> String {
+        let ranks = ranks == 1 ? "1 rank" : "\(ranks) ranks"
+        let threads = threads == 1 ? "1 thread" : "\(threads) threads"
+        return "\(ranks) of \(threads), \(elementType.rawValue), \(backend.rawValue)"
+    }
 }
 
 extension ElementType: Codable, ExpressibleByArgument {}
