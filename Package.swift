@@ -77,6 +77,6 @@ let package = Package(
             "ShardedRuntimeTests",
             of: ["ShardedRuntime", "DiffusionModels", "MessagePassing", "Failures", "TestSupport"]),
         tests("PilotInpaintingTests", of: ["PilotInpainting", "DiffusionModels", "Failures"], fixtures: true),
-        tests("pilotTests", of: ["TensorKernels", "ImageFiles"], fixtures: true),
+        tests("pilotTests", of: ["TensorKernels", "ImageFiles", "TestSupport"], fixtures: true),
     ]
 )

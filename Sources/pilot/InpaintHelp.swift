@@ -1,5 +1,6 @@
 /// The part of `pilot inpaint --help` that teaches.
 enum InpaintHelp {
+    // Examples stay below 80 columns, beyond which the help's own wrapping would break them.
     static let discussion = """
         The method is PILOT (arXiv 2407.08019). In the first steps it moves the latent down the gradient of a loss, so \
         that the kept part stays the photograph and the prompt acts on the repainted part alone; in the last steps it \
@@ -8,19 +9,23 @@ enum InpaintHelp {
         longest; 0.5 is the paper's advice.
 
         On one rank:
-          pilot inpaint --model sd15 --image photo.jpg --mask mask.png --prompt "a red bench" --output bench.png
+          pilot inpaint --model sd15 --image photo.jpg --mask mask.png \\
+              --prompt "a red bench" --output bench.png
 
-        On two ranks, one for each branch of classifier-free guidance, in about half the time:
-          mpirun -np 2 --bind-to none pilot inpaint --model sd15 --image photo.jpg --mask mask.png \\
-            --prompt "a red bench" --output bench.png
+        On two ranks, one for each branch of classifier-free guidance:
+          mpirun -np 2 --bind-to none pilot inpaint --model sd15 \\
+              --image photo.jpg --mask mask.png \\
+              --prompt "a red bench" --output bench.png
 
-        With the same --threads, one rank and two give the same file, byte for byte. Three pictures to choose from, \
-        quickly; then the second one again, with more care:
+        With the same --threads, one rank and two give the same file, byte for byte; so does, later, --from. Three \
+        pictures to choose from, quickly; then the second one again, with more care:
           pilot inpaint ... --preset fast --count 3 --output bench.png
           pilot inpaint --from bench-2.png --preset paper --output best.png
 
-        The presets: paper has 200 steps, tau 10, K 10, gamma 1; balanced has 50, 5, 10, 0.5; fast has 30, 3, 3, 0.4. \
-        Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 internal error or NaN, 74 writing failed, \
-        130 interrupted.
+        Presets: paper has 200 steps, optimises at every 10th, 10 gradient steps each, coherence 1; balanced has 50, \
+        5, 10, 0.5; fast has 30, 3, 3, 0.4.
+
+        Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 internal error or a number that became NaN, \
+        74 writing failed, 130 interrupted.
         """
 }

@@ -96,8 +96,11 @@ extension InpaintJob {
         let size =
             geometry.picture == geometry.photograph
             ? "\(geometry.picture)" : "\(geometry.photograph), computed at \(geometry.picture)"
-        return "\(size), \(plan.steps.count) steps, \(optimised) of them with \(settings.method.gradientSteps) "
-            + "gradient steps before; \(settings.computation.summary(ranks: communicator.size))"
+        let work =
+            optimised == 0
+            ? "none optimised"
+            : "\(optimised) of them optimised with \(settings.method.gradientSteps) gradient steps each"
+        return "\(size), \(plan.steps.count) steps, \(work); \(settings.computation.summary(ranks: communicator.size))"
     }
 }
 

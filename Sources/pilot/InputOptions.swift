@@ -9,8 +9,8 @@ struct InputOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Stable Diffusion 1.x or 2.x model in the diffusers layout (safetensors).",
-            discussion: "Default: the folder named by the environment variable PILOT_MODEL.", valueName: "folder"))
+            "Stable Diffusion 1.x or 2.x model in the diffusers layout, safetensors (default: the folder that the "
+                + "environment variable PILOT_MODEL names).", valueName: "folder"))
     var model: String?
 
     @Option(help: ArgumentHelp("The photograph, PNG or JPEG.", valueName: "file"))
@@ -37,9 +37,8 @@ struct InputOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Size at which the networks see the picture; the result has the image's own size.",
-            discussion: "Default: the image's own size, rounded down to the model's multiple (8 for Stable Diffusion).",
-            valueName: "WxH"))
+            "Size at which the networks see the picture; the result has the image's size in any case (default: the "
+                + "image's size, rounded down to a multiple of 8, or of the model's own factor).", valueName: "WxH"))
     var size: PictureSize?
 
     @Option(

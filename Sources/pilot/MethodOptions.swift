@@ -7,7 +7,9 @@ extension PilotParameters.MaskDownsample: ExpressibleByArgument {}
 
 /// The method's parameters; those not given have the preset's values, or the recorded job's.
 struct MethodOptions: ParsableArguments {
-    @Option(help: "Steps, coherence and gradient steps that belong together (default: balanced).")
+    @Option(
+        help: ArgumentHelp(
+            "Steps, coherence and gradient steps that belong together (default: balanced).", valueName: "name"))
     var preset: PilotParameters.Preset?
 
     @Option(parsing: .unconditional, help: ArgumentHelp("DDIM steps (default: 50).", valueName: "N"))
@@ -51,7 +53,7 @@ struct MethodOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: ArgumentHelp("Weight of the semantic loss (default: 110).", valueName: "x"))
     var lambda: Double?
 
-    @Option(help: "How that weight follows the kept area (default: square).")
+    @Option(help: ArgumentHelp("How that weight follows the kept area (default: square).", valueName: "law"))
     var lambdaArea: PilotParameters.AreaWeight?
 
     @Flag(inversion: .prefixedNo, help: "Hide the prompt from the kept part (default: --cross-attention-mask).")
@@ -62,7 +64,10 @@ struct MethodOptions: ParsableArguments {
         help: "Hide the repainted part from the kept part in early steps (default: --self-attention-mask).")
     var selfAttentionMask: Bool?
 
-    @Option(help: "How the mask becomes the latent's (default: nearest; max repaints whatever is touched).")
+    @Option(
+        help: ArgumentHelp(
+            "How the mask becomes the latent's (default: nearest; max repaints each cell that is touched).",
+            valueName: "way"))
     var maskDownsample: PilotParameters.MaskDownsample?
 
     @Option(

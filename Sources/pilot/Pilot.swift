@@ -37,7 +37,7 @@ struct Pilot: ParsableCommand {
             throw failure
         } catch {
             guard exitCode(for: error) == .success else {
-                throw Failure.usage("\(message(for: error)); see pilot --help")
+                throw Failure.usage("\(message(for: error)) (see pilot --help)")
             }
             Console.print(fullMessage(for: error))
         }

@@ -31,17 +31,27 @@ public enum Launcher {
     }
 
     /// Runs a program of this package without a launcher.
+    ///
+    /// - Parameters:
+    ///   - onOutput: called once, when the first output comes, with the process.
+    ///   - onErrorOutput: likewise for standard error.
     public static func run(
-        _ program: String, _ arguments: [String], onOutput: (@Sendable (Process) -> Void)? = nil
+        _ program: String, _ arguments: [String], onOutput: (@Sendable (Process) -> Void)? = nil,
+        onErrorOutput: (@Sendable (Process) -> Void)? = nil
     ) async throws -> ProgramResult {
-        try await execute(try path(of: program), arguments, environment: outerEnvironment(), onOutput: onOutput)
+        try await execute(
+            try path(of: program), arguments, environment: outerEnvironment(), onOutput: onOutput,
+            onErrorOutput: onErrorOutput)
     }
 
     /// Runs a program of this package on `ranks` ranks of this machine.
     ///
-    /// - Parameter onOutput: called once, when the first output comes, with mpirun's process.
+    /// - Parameters:
+    ///   - onOutput: called once, when the first output comes, with mpirun's process.
+    ///   - onErrorOutput: likewise for standard error.
     public static func mpirun(
-        ranks: Int, _ program: String, _ arguments: [String], onOutput: (@Sendable (Process) -> Void)? = nil
+        ranks: Int, _ program: String, _ arguments: [String], onOutput: (@Sendable (Process) -> Void)? = nil,
+        onErrorOutput: (@Sendable (Process) -> Void)? = nil
     ) async throws -> ProgramResult {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
         let candidates = folders.map { "\($0)/mpirun" }
@@ -58,7 +68,8 @@ public enum Launcher {
         environment["OMPI_MCA_plm_rsh_agent"] = "sh"
         let launch = ["-q", "--oversubscribe", "--bind-to", "none", "-np", String(ranks)]
         return try await execute(
-            mpirun, launch + [try path(of: program)] + arguments, environment: environment, onOutput: onOutput)
+            mpirun, launch + [try path(of: program)] + arguments, environment: environment, onOutput: onOutput,
+            onErrorOutput: onErrorOutput)
     }
 
     private static func path(of program: String) throws -> String {
@@ -78,7 +89,7 @@ public enum Launcher {
 
     private static func execute(
         _ path: String, _ arguments: [String], environment: [String: String],
-        onOutput: (@Sendable (Process) -> Void)?
+        onOutput: (@Sendable (Process) -> Void)?, onErrorOutput: (@Sendable (Process) -> Void)?
     ) async throws -> ProgramResult {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
@@ -86,7 +97,7 @@ public enum Launcher {
         process.environment = environment
         process.standardInput = FileHandle.nullDevice
         let output = OutputCollector { onOutput?(process) }
-        let errors = OutputCollector()
+        let errors = OutputCollector { onErrorOutput?(process) }
         process.standardOutput = output.pipe
         process.standardError = errors.pipe
         let watch = HangWatch(process: process, limit: timeLimit)

@@ -1,0 +1,119 @@
+import Foundation
+import TensorKernels
+import Testing
+
+/// One thing that can be wrong with a job.
+struct BadInput: Sendable, CustomTestStringConvertible {
+    let name: String
+    let exitCode: Int32
+    /// What the error's line must contain.
+    let mentions: [String]
+    var isForTwoRanks = false
+    /// Whether the arguments are all there are, and not added to those of a good job.
+    var isWholeCommand = false
+    /// Damages the files.
+    var prepare: @Sendable (PilotRunner) throws -> Void = { _ in }
+    var arguments: @Sendable (PilotRunner) -> [String]
+
+    var testDescription: String { name }
+
+    static let all = options + files + models + tensors + outputs
+
+    /// An option with a value that can't be.
+    private static func option(_ name: String, _ value: String, _ mention: String? = nil) -> BadInput {
+        BadInput(name: "\(name) \(value)", exitCode: 64, mentions: [mention ?? name]) { _ in [name, value] }
+    }
+
+    private static let options: [BadInput] =
+        [
+            option("--steps", "0"), option("--steps", "-3"), option("--steps", "1001"), option("--steps", "many"),
+            option("--coherence", "1.01"), option("--coherence", "-0.1"), option("--coherence", "nan"),
+            option("--guidance-scale", "inf"), option("--guidance-scale", "-1"), option("--optimize-every", "0"),
+            option("--gradient-steps", "0"), option("--learning-rate", "nan"), option("--warmup-learning-rate", "-1"),
+            option("--momentum", "1"), option("--lambda", "infinity"), option("--lambda-area", "cubic"),
+            option("--mask-downsample", "mean"), option("--seed", "-1"), option("--seed", "1e3"),
+            option("--count", "0"), option("--dtype", "float16"), option("--backend", "cuda"),
+            option("--threads", "0"), option("--threads", "1.5"), option("--size", "64"), option("--size", "0x64"),
+            option("--size", "63x64"), option("--size", "4096x4096"), option("--size", "9999999999x9999999999"),
+            option("--feather", "-1"), option("--preset", "best"),
+            option("--colour", "red"),
+        ] + [
+            BadInput(name: "no image", exitCode: 64, mentions: ["--image"], isWholeCommand: true) { runner in
+                ["--mask", "m.png", "--prompt", "fox", "--output", runner.path("out.png")]
+            },
+            BadInput(name: "no output", exitCode: 64, mentions: ["--output"], isForTwoRanks: true, isWholeCommand: true)
+            {
+                _ in ["--image", "i.png", "--mask", "m.png", "--prompt", "fox"]
+            },
+            BadInput(name: "no prompt", exitCode: 64, mentions: ["--prompt"], isWholeCommand: true) { runner in
+                ["--image", "i.png", "--mask", "m.png", "--output", runner.path("out.png")]
+            },
+        ]
+
+    private static let files: [BadInput] = [
+        BadInput(name: "image is not there", exitCode: 66, mentions: ["nowhere.png"], isForTwoRanks: true) {
+            ["--image", $0.path("nowhere.png")]
+        },
+        BadInput(name: "image is a folder", exitCode: 66, mentions: ["--image"]) { ["--image", $0.folder] },
+        BadInput(
+            name: "image is cut short", exitCode: 65, mentions: ["image.png"],
+            prepare: { try $0.write($0.contents("image.png").prefix(300), to: "image.png") }, arguments: { _ in [] }),
+        BadInput(
+            name: "image claims 100,000 x 100,000 pixels", exitCode: 65, mentions: ["image.png", "100000 x 100000"],
+            prepare: { try $0.write(hugePNG(of: $0.contents("image.png")), to: "image.png") }, arguments: { _ in [] }),
+        BadInput(
+            name: "image is text", exitCode: 65, mentions: ["image.png", "text"],
+            prepare: { try $0.write("not a picture", to: "image.png") }, arguments: { _ in [] }),
+        BadInput(
+            name: "JPEG is cut short", exitCode: 65, mentions: ["photo.jpg"],
+            prepare: { try $0.write([0xff, 0xd8, 0xff, 0xe0, 0, 16], to: "photo.jpg") },
+            arguments: { ["--image", $0.path("photo.jpg")] }),
+        BadInput(name: "mask has another aspect", exitCode: 65, mentions: ["mask.png", "aspect"]) { _ in
+            ["--mask", "\(PilotRunner.fixtures)/jobs/odd-inverted/mask.png"]
+        },
+        BadInput(name: "recorded job without a record", exitCode: 65, mentions: ["--from", "image.png"]) {
+            ["--from", $0.path("image.png")]
+        },
+        BadInput(name: "recorded job is not there", exitCode: 66, mentions: ["nowhere.png"]) {
+            ["--from", $0.path("nowhere.png")]
+        },
+    ]
+
+    /// The picture's header with other sides and a checksum that fits.
+    private static func hugePNG(of file: Data) -> [UInt8] {
+        var bytes = [UInt8](file)
+        let side: [UInt8] = [0, 0x01, 0x86, 0xa0]
+        bytes.replaceSubrange(16..<24, with: side + side)
+        var checksum = UInt32.max
+        for byte in bytes[12..<29] {
+            checksum ^= UInt32(byte)
+            for _ in 0..<8 { checksum = checksum & 1 == 1 ? checksum >> 1 ^ 0xedb8_8320 : checksum >> 1 }
+        }
+        checksum = ~checksum
+        bytes.replaceSubrange(
+            29..<33, with: (0..<4).map { UInt8(truncatingIfNeeded: checksum >> (24 - 8 * UInt32($0))) })
+        return bytes
+    }
+
+    private static let outputs: [BadInput] = [
+        BadInput(name: "output's folder is not there", exitCode: 74, mentions: ["nowhere"], isForTwoRanks: true) {
+            ["--output", $0.path("nowhere/out.png")]
+        },
+        BadInput(name: "output is a folder", exitCode: 74, mentions: ["folder"]) { ["--output", $0.folder] },
+        BadInput(name: "output is a JPEG", exitCode: 64, mentions: ["--output", ".png"]) {
+            ["--output", $0.path("out.jpg")]
+        },
+        BadInput(name: "output is the image", exitCode: 64, mentions: ["image.png"]) {
+            ["--output", $0.path("image.png")]
+        },
+        BadInput(name: "dump's folder is not there", exitCode: 74, mentions: ["nowhere"]) {
+            ["--dump", $0.path("nowhere/dump.safetensors")]
+        },
+        BadInput(name: "preview's folder has no parent", exitCode: 74, mentions: ["nowhere"]) {
+            ["--preview", $0.path("nowhere/previews")]
+        },
+        BadInput(name: "disk is full", exitCode: 74, mentions: ["/dev/full"], isForTwoRanks: true) { _ in
+            ["--output", "/dev/full"]
+        },
+    ]
+}

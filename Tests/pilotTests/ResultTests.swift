@@ -1,0 +1,115 @@
+import Foundation
+import ImageFiles
+import TestSupport
+import Testing
+
+/// What a job writes, and that it writes the same again.
+@Suite struct ResultTests {
+    @Test func ranksGiveTheSameBytes() async throws {
+        let runner = try PilotRunner()
+        var arguments = runner.job
+        arguments += ["--negative-prompt", "blurry", "--steps", "4", "--optimize-every", "1", "--gradient-steps", "2"]
+        for ranks in [1, 2] {
+            let result = try await runner.inpaint(
+                arguments + ["--output", runner.path("\(ranks).png"), "--dump", runner.path("\(ranks).safetensors")],
+                ranks: ranks)
+            #expect(result.exitCode == 0, "\(result.errors)")
+        }
+        #expect(try runner.contents("1.png") == runner.contents("2.png"))
+        #expect(try runner.contents("1.safetensors") == runner.contents("2.safetensors"))
+    }
+
+    @Test func recordRepeatsTheJob() async throws {
+        let runner = try PilotRunner()
+        let first = try await runner.inpaint(
+            runner.job + ["--seed", "7", "--dtype", "bfloat16", "--count", "2", "--output", runner.path("a.png")])
+        #expect(first.exitCode == 0, "\(first.errors)")
+        #expect(!runner.files().contains("a.png"))
+        // The second picture of the job stands by itself: its record has its own seed.
+        let again = try await runner.inpaint(["--from", runner.path("a-2.png"), "--output", runner.path("again.png")])
+        #expect(again.exitCode == 0, "\(again.errors)")
+        #expect(try runner.contents("again.png") == runner.contents("a-2.png"))
+        #expect(try runner.contents("a-1.png") != runner.contents("a-2.png"))
+        // An option given beside the record counts.
+        let changed = try await runner.inpaint(
+            ["--from", runner.path("a-2.png"), "--seed", "7", "--output", runner.path("changed.png")])
+        #expect(changed.exitCode == 0, "\(changed.errors)")
+        #expect(try runner.contents("changed.png") == runner.contents("a-1.png"))
+    }
+
+    @Test func keptPixelsAreTheImages() async throws {
+        let runner = try PilotRunner()
+        let result = try await runner.inpaint(
+            runner.job + ["--size", "48x32", "--feather", "0", "--output", runner.path("a.png")])
+        #expect(result.exitCode == 0, "\(result.errors)")
+        let image = try DecodedImage.read(runner.path("image.png")).rgb
+        let mask = try DecodedImage.read(runner.path("mask.png")).grey.binaryMask()
+        let picture = try DecodedImage.read(runner.path("a.png"))
+        #expect(picture.width == image.width && picture.height == image.height)
+        let kept = mask.values.indices.filter { mask.values[$0] == 0 }
+        let bytes = picture.rgb.bytes
+        #expect(kept.allSatisfy { bytes[3 * $0..<3 * $0 + 3] == image.bytes[3 * $0..<3 * $0 + 3] })
+        #expect(bytes != image.bytes)
+        let parameters = picture.textChunks.first { $0.keyword == "parameters" }?.text ?? ""
+        #expect(parameters.hasPrefix("fox\nSteps: 2, Sampler: DDIM, CFG scale: 7.5, Seed: 0, Size: 48x32, Model: sd1"))
+    }
+
+    @Test func emptyMaskReturnsTheImage() async throws {
+        let runner = try PilotRunner()
+        let mask = GreyImage(width: 64, height: 48, bytes: [UInt8](repeating: 0, count: 64 * 48))
+        try RGBImage(width: 64, height: 48, bytes: mask.bytes.flatMap { [$0, $0, $0] }).writePNG(
+            to: runner.path("mask.png"))
+        let result = try await runner.inpaint(runner.job + ["--output", runner.path("a.png")], ranks: 2)
+        #expect(result.exitCode == 0)
+        #expect(result.errors.contains("nothing to repaint"))
+        let image = try DecodedImage.read(runner.path("image.png")).rgb
+        #expect(try DecodedImage.read(runner.path("a.png")).rgb == image)
+    }
+
+    @Test func dumpedLatentStartsTheSameJob() async throws {
+        let runner = try PilotRunner()
+        let job = runner.job + ["--coherence", "1", "--no-paste", "--preview", runner.path("previews")]
+        let first = try await runner.inpaint(
+            job + ["--seed", "3", "--output", runner.path("a.png"), "--dump", runner.path("a.safetensors")])
+        #expect(first.exitCode == 0, "\(first.errors)")
+        #expect(runner.files().filter { $0.hasPrefix("previews/step-") }.count == 1)
+        let second = try await runner.inpaint(
+            job + ["--initial-latent", runner.path("a.safetensors"), "--output", runner.path("b.png")])
+        #expect(second.exitCode == 0, "\(second.errors)")
+        // With gamma 1 the seed gives nothing but the start.
+        #expect(try DecodedImage.read(runner.path("a.png")).rgb == DecodedImage.read(runner.path("b.png")).rgb)
+    }
+
+    @Test func longPromptsAreCutWithAWarning() async throws {
+        let runner = try PilotRunner()
+        let prompt = String(repeating: "a fox, ", count: 60) + "the last\nwords"
+        let result = try await runner.inpaint(runner.job + ["--prompt", prompt, "--output", runner.path("a.png")])
+        #expect(result.exitCode == 0)
+        let warnings = result.errors.split(separator: "\n").filter { $0.hasPrefix("pilot: warning:") }
+        #expect(warnings.count == 1)
+        #expect(warnings.first?.hasSuffix("the last\\nwords\"") == true)
+    }
+
+    @Test(arguments: [1, 2])
+    func interruptionLeavesNothing(ranks: Int) async throws {
+        let runner = try PilotRunner()
+        let before = runner.files()
+        let arguments = ["inpaint"] + runner.job + ["--steps", "900", "--output", runner.path("a.png")]
+        let result =
+            ranks == 1
+            ? try await Launcher.run("pilot", arguments, onErrorOutput: { $0.interrupt() })
+            : try await Launcher.mpirun(ranks: ranks, "pilot", arguments, onErrorOutput: { $0.interrupt() })
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 130)
+        #expect(result.failureLines.count == 1)
+        #expect(runner.files() == before)
+    }
+
+    @Test func helpIsAsWritten() async throws {
+        let runner = try PilotRunner()
+        let result = try await runner.run(["inpaint", "--help"], ranks: 2)
+        #expect(result.exitCode == 0)
+        let expected = try String(contentsOfFile: "\(PilotRunner.fixtures)/inpaint-help.txt", encoding: .utf8)
+        #expect(result.output == expected)
+    }
+}
