@@ -35,10 +35,11 @@ struct InpaintJob: Sendable {
         let record = JobRecord(settings: settings, fingerprints: materials.inputs.fingerprints)
         let writer = ResultWriter(inputs: materials.inputs, record: record, ledger: ledger)
 
+        let hasNothingToDo = materials.inputs.latentMask.isEmpty
+        if hasNothingToDo { Console.note(materials.inputs.explanationOfEmptyMask) }
         // The dump says what the method computes, even where the picture does not depend on it.
-        if materials.inputs.latentMask.isEmpty && outputs.dump == nil {
+        if hasNothingToDo && outputs.dump == nil {
             try await WorkOrder.nothing.give(to: communicator)
-            Console.note(materials.inputs.explanationOfEmptyMask)
             for index in 0..<outputs.count {
                 try await writer.writePhotograph(to: outputs.picture(index), image: index)
             }

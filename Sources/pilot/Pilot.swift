@@ -1,6 +1,7 @@
 import ArgumentParser
 import Failures
 import Foundation
+import Glibc
 import MessagePassing
 
 /// The command line: parsed on rank 0 alone, so that help and errors come once, whatever the number of ranks.
@@ -13,6 +14,8 @@ struct Pilot: ParsableCommand {
         subcommands: [Inpaint.self, Model.self])
 
     static func main() async {
+        // Whoever stops reading the progress does not mean to lose the picture.
+        signal(SIGPIPE, SIG_IGN)
         let cleanUps = CleanUps()
         _ = cleanUps.register { AtomicFile.removeUnfinished() }
         await ParallelProgram.run(cleanUps: cleanUps) { communicator in

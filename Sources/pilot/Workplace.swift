@@ -38,11 +38,15 @@ struct Workplace: Sendable {
         networkContext = exact.with(elementType: computation.elementType)
     }
 
-    /// Runs a part of the job that computes in float32, and gives the memory it took back to the system.
+    /// Runs a part of the job that computes in float32.
+    ///
+    /// Memory that waits for the UNet's next pass goes back to the system before, and what the part took goes after, so
+    /// that the job's peak is the larger of the two and not their sum.
     func computeExactly<Value: Sendable>(
         _ body: @escaping @Sendable (ComputeContext) throws -> Value
     ) async throws -> Value {
-        try await thread.run { [exactContext] in
+        try await thread.run { [exactContext, networkContext] in
+            networkContext.releaseUnusedMemory()
             defer { exactContext.releaseUnusedMemory() }
             return try body(exactContext)
         }

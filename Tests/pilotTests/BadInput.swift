@@ -54,7 +54,7 @@ struct BadInput: Sendable, CustomTestStringConvertible {
         BadInput(name: "image is not there", exitCode: 66, mentions: ["nowhere.png"], isForTwoRanks: true) {
             ["--image", $0.path("nowhere.png")]
         },
-        BadInput(name: "image is a folder", exitCode: 66, mentions: ["--image"]) { ["--image", $0.folder] },
+        BadInput(name: "image is a folder", exitCode: 66, mentions: ["folder"]) { ["--image", $0.folder] },
         BadInput(
             name: "image is cut short", exitCode: 65, mentions: ["image.png"],
             prepare: { try $0.write($0.contents("image.png").prefix(300), to: "image.png") }, arguments: { _ in [] }),

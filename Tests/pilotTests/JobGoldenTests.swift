@@ -1,5 +1,6 @@
 import Foundation
 import TensorKernels
+import TestSupport
 import Testing
 
 /// Whole jobs against a reference in float64 on diffusers: scripts/fixtures/make_job_fixtures.py.
