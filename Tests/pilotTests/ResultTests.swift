@@ -37,6 +37,42 @@ import Testing
         #expect(try runner.contents("changed.png") == runner.contents("a-1.png"))
     }
 
+    @Test func recordedFilesMustBeWhatTheyWere() async throws {
+        let runner = try PilotRunner()
+        let first = try await runner.inpaint(runner.job + ["--output", runner.path("a.png")])
+        #expect(first.exitCode == 0, "\(first.errors)")
+        let again = ["--from", runner.path("a.png"), "--output", runner.path("again.png")]
+
+        let mask = try runner.contents("mask.png")
+        try RGBImage(width: 64, height: 48, bytes: [UInt8](repeating: 255, count: 64 * 48 * 3))
+            .writePNG(to: runner.path("mask.png"))
+        let changed = try await runner.inpaint(again)
+        #expect(changed.exitCode == 65)
+        #expect(changed.failureLines.first?.contains("--mask \(runner.path("mask.png")): has changed") == true)
+
+        try FileManager.default.removeItem(atPath: runner.path("mask.png"))
+        let gone = try await runner.inpaint(again)
+        #expect(gone.exitCode == 66)
+        #expect(gone.failureLines.first?.contains("name it with --mask") == true)
+
+        try runner.write(mask, to: "moved.png")
+        let moved = try await runner.inpaint(again + ["--mask", runner.path("moved.png")])
+        #expect(moved.exitCode == 0, "\(moved.errors)")
+        #expect(try DecodedImage.read(runner.path("again.png")).rgb == DecodedImage.read(runner.path("a.png")).rgb)
+    }
+
+    @Test func anySizeIsDone() async throws {
+        let runner = try PilotRunner()
+        let image = try DecodedImage.read(runner.path("image.png")).rgb
+        // The mask's 64 x 48 is the same aspect, to the pixel.
+        try image.resized(width: 67, height: 50).writePNG(to: runner.path("image.png"))
+        let result = try await runner.inpaint(runner.job + ["--output", runner.path("a.png")])
+        #expect(result.exitCode == 0, "\(result.errors)")
+        #expect(result.errors.contains("the mask is resized"))
+        let picture = try DecodedImage.read(runner.path("a.png"))
+        #expect(picture.width == 67 && picture.height == 50)
+    }
+
     @Test func keptPixelsAreTheImages() async throws {
         let runner = try PilotRunner()
         let result = try await runner.inpaint(
