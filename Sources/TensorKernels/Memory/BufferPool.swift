@@ -8,6 +8,7 @@ import Synchronization
 public final class BufferPool: Sendable {
     private struct Shelf {
         var free: [Int: [UInt]] = [:]
+        var allocatedByteCount = 0
     }
 
     private let shelf = Mutex(Shelf())
@@ -20,14 +21,22 @@ public final class BufferPool: Sendable {
     public func releaseUnused() {
         let blocks = shelf.withLock { shelf in
             defer { shelf.free.removeAll() }
+            shelf.allocatedByteCount -= shelf.free.reduce(0) { $0 + $1.key * $1.value.count }
             return shelf.free.values.flatMap { $0 }
         }
         for address in blocks { free(UnsafeMutableRawPointer(bitPattern: address)) }
     }
 
+    /// Bytes taken from the system and not given back to it, in use or waiting.
+    var allocatedByteCount: Int { shelf.withLock { $0.allocatedByteCount } }
+
     func take(byteCount: Int) -> (pointer: UnsafeMutableRawPointer, capacity: Int) {
         let capacity = Self.capacity(for: byteCount)
-        let reused = shelf.withLock { $0.free[capacity]?.popLast() }
+        let reused = shelf.withLock { shelf in
+            let block = shelf.free[capacity]?.popLast()
+            if block == nil { shelf.allocatedByteCount += capacity }
+            return block
+        }
         if let reused, let pointer = UnsafeMutableRawPointer(bitPattern: reused) { return (pointer, capacity) }
         return (Self.allocate(capacity), capacity)
     }

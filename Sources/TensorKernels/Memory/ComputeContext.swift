@@ -9,7 +9,7 @@ public final class ComputeContext: Sendable {
     /// The format of activations and of matrix and convolution weights.
     public let elementType: ElementType
     public let backend: any ProductBackend
-    let pool = BufferPool()
+    let pool: BufferPool
     let kernels: VectorKernels
 
     /// - Parameters:
@@ -23,6 +23,7 @@ public final class ComputeContext: Sendable {
         self.threads = threads
         self.elementType = elementType
         self.backend = try backend.start(threads: threads)
+        pool = BufferPool()
         kernels = try VectorKernels(instructionSet: instructionSet)
     }
 
@@ -30,16 +31,20 @@ public final class ComputeContext: Sendable {
         threads = other.threads
         self.elementType = elementType
         backend = other.backend
+        pool = other.pool
         kernels = other.kernels
     }
 
-    /// The same threads and library computing in another number format.
+    /// The same threads, memory and library computing in another number format.
     public func with(elementType: ElementType) -> ComputeContext {
         elementType == self.elementType ? self : ComputeContext(self, elementType: elementType)
     }
 
     /// Gives memory that no tensor holds back to the system.
     public func releaseUnusedMemory() { pool.releaseUnused() }
+
+    /// Bytes that tensors hold, and that wait for the next tensor.
+    package var allocatedByteCount: Int { pool.allocatedByteCount }
 
     /// The instruction set the loops were compiled for.
     public var instructionSetName: String { kernels.name }
