@@ -66,11 +66,14 @@ let package = Package(
             dependencies: ["TestSupport", "ShardedRuntime", "DiffusionModels", "MessagePassing", "Failures"],
             path: "Tests/RankProbe", swiftSettings: swift),
 
-        tests("TensorKernelsTests", of: ["TensorKernels", "Failures"], fixtures: true),
-        tests("NeuralLayersTests", of: ["NeuralLayers", "TensorKernels"]),
+        .target(
+            name: "ReferenceKernels", dependencies: ["TensorKernels"], path: "Tests/ReferenceKernels",
+            swiftSettings: swift),
+        tests("TensorKernelsTests", of: ["TensorKernels", "ReferenceKernels", "Failures"], fixtures: true),
+        tests("NeuralLayersTests", of: ["NeuralLayers", "TensorKernels", "ReferenceKernels"]),
         tests(
-            "DiffusionModelsTests", of: ["DiffusionModels", "NeuralLayers", "TensorKernels", "Failures"], fixtures: true
-        ),
+            "DiffusionModelsTests",
+            of: ["DiffusionModels", "NeuralLayers", "TensorKernels", "ReferenceKernels", "Failures"], fixtures: true),
         tests("ImageFilesTests", of: ["ImageFiles", "Failures"], fixtures: true),
         tests("MessagePassingTests", of: ["MessagePassing", "Failures", "TestSupport"]),
         tests(

@@ -1,0 +1,45 @@
+import DiffusionModels
+import NeuralLayers
+import ReferenceKernels
+import TensorKernels
+
+/// One evaluation of a fixture's network: its latent, prompt, masks and cotangent in one context.
+struct UNetCase {
+    let unet: UNet
+    private let fixture: ModelFixture
+    private let context: ComputeContext
+    private let input: Tensor
+    private let cotangent: Tensor
+    private let prompt: PromptMemory
+    private let masks: MaskPyramid
+
+    init(_ name: String, in context: ComputeContext) throws {
+        fixture = try ModelFixture(name)
+        self.context = context
+        let fixture = fixture
+        unet = try fixture.network(.unet) { UNet(try fixture.folder.unetConfiguration(), weights: $0) }
+        let (shape, latent) = try fixture.tensor("unet.latent")
+        func picture(_ planes: [Float]) -> Tensor {
+            Tensor(planes: planes, channels: shape[0], height: shape[1], width: shape[2], in: context)
+        }
+        input = picture(latent)
+        cotangent = picture(try fixture.tensor("unet.cotangent").values)
+        let embedding = try fixture.tensor("unet.embedding")
+        prompt = PromptMemory(embedding: Tensor(embedding.values, shape: embedding.shape, in: context))
+        masks = MaskPyramid(
+            mask: Latent(
+                channels: 1, height: shape[1], width: shape[2], values: try fixture.tensor("unet.latent_mask").values))
+    }
+
+    /// Noise and input gradient at every timestep and masking of the fixture.
+    func evaluations() throws -> [(name: String, noise: [Float], gradient: [Float])] {
+        try fixture.cases.map { test in
+            let masks = masks
+            let conditioning = Conditioning(
+                prompt: prompt, time: try unet.timeMemory(timestep: test.timestep, in: context),
+                masks: { masks.masks(test.masking, height: $0, width: $1) })
+            let (noise, pullback) = try unet.withPullback(input, conditioning, in: context)
+            return (test.name, noise.floats, try pullback(cotangent).floats)
+        }
+    }
+}
