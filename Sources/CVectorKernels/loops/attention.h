@@ -98,8 +98,9 @@ static void attention(const pilot_attention_shape *shape, size_t first, size_t c
             float *row = scores + i * KEY_BLOCK;
             blank_unseen(shape, first + i, key, valid, row);
             for (size_t j = valid; j < padded; j++) row[j] = -INFINITY;
+            // NaN is no maximum, and comes back in the exponentials.
             vf top = vector_of(-INFINITY);
-            for (size_t j = 0; j < padded; j += LANES) top = vector_max(top, vector_load(row + j));
+            for (size_t j = 0; j < padded; j += LANES) top = vector_max(vector_load(row + j), top);
             float maximum = maxima[i];
             for (int lane = 0; lane < LANES; lane++) maximum = top[lane] > maximum ? top[lane] : maximum;
             // No key seen so far: leave the sums at 0; 2^(-inf - 0) below is 0 for all of them.

@@ -28,11 +28,13 @@ INLINE float vector_sum(vf v) {
     return sum;
 }
 
-/// e^x to 2 units in the last place; 0 below -87.3, where float32 has only subnormal numbers left.
+/// e^x to 2 units in the last place; 0 below -87.3, where float32 has only subnormal numbers left; infinite above
+/// 88.8; NaN for NaN.
 INLINE vf vector_exp(vf x) {
-    const vf low = vector_of(-87.33654f), high = vector_of(88.72283f);
-    vf clamped = vector_max(x, low);
-    clamped = clamped < high ? clamped : high;
+    const vf low = vector_of(-87.33654f), high = vector_of(90.0f);
+    // Comparisons with NaN are false: written this way round, it passes.
+    vf clamped = low > x ? low : x;
+    clamped = high < clamped ? high : clamped;
     // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer.
     vf n = clamped * 1.44269504f + 12582912.0f;
     n = n - 12582912.0f;
@@ -48,7 +50,7 @@ INLINE vf vector_exp(vf x) {
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    // 2^n in two factors: n = 128 alone would overflow the exponent.
+    // 2^n in two factors: n = 128 alone would overflow the exponent, and so does the product above 88.8.
     vi half = __builtin_convertvector(n, vi) >> 1, rest = __builtin_convertvector(n, vi) - half;
     vf first = __builtin_bit_cast(vf, (half + 127) << 23), second = __builtin_bit_cast(vf, (rest + 127) << 23);
     vf result = p * first * second;
