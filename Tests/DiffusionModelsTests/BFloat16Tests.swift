@@ -39,10 +39,10 @@ import Testing
     }
 
     /// After the first pass, which fills the pool, no pass takes new memory; without tensors all of it can be given
-    /// back.
+    /// back. One thread: of two, it is chance whether they want their working memory at the same moment.
     @Test(arguments: BackendName.allCases, ElementType.allCases)
     func memoryDoesNotGrow(backend: BackendName, type: ElementType) throws {
-        let context = try ComputeContext(threads: 2, elementType: type, backend: backend)
+        let context = try ComputeContext(threads: 1, elementType: type, backend: backend)
         var network: UNetCase? = try UNetCase("odd", in: context)
         _ = try network?.evaluations()
         let filled = context.allocatedByteCount

@@ -70,14 +70,14 @@ extension Activation {
     /// GELU and SiLU are 0 far below and x far above 0; zeros keep their sign; subnormal numbers are halved.
     @Test func extremes() {
         let tiny = Float.leastNonzeroMagnitude * 1024
-        let points: [Float] = [-.greatestFiniteMagnitude, -1e10, -1000, -100, -20, -0.0, 0, tiny, -tiny, 20, 100, 1e30]
+        let points: [Float] = [-1e38, -1e10, -1000, -100, -20, -0.0, 0, tiny, -tiny, 20, 100, 1e30]
         for context in ComputeContext.ofAllInstructionSets() {
             for activation in Activation.allCases {
                 let x = Tensor(points, shape: [points.count], in: context)
                 let y = activation(x, in: context).floats
                 for (point, value) in zip(points, y) where abs(point) >= 20 {
                     #expect(
-                        abs(value - max(point, 0)) <= 4e-7 * abs(max(point, 0.1)), "\(activation)(\(point)) = \(value)")
+                        abs(value - max(point, 0)) <= 1e-7 * max(point, 1), "\(activation)(\(point)) = \(value)")
                 }
                 #expect(y[5] == 0 && y[5].sign == .minus && y[6] == 0 && y[6].sign == .plus)
                 #expect(y[7] == tiny / 2 && y[8] == -tiny / 2)

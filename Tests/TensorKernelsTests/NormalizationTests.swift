@@ -2,7 +2,8 @@ import ReferenceKernels
 import TensorKernels
 import Testing
 
-/// Sums of some thousand float32 products: 2e-6 of the largest value; a few roundings more for gradients.
+/// Sums of some thousand float32 products: 2e-6 of the largest value. Gradients are differences of terms of the size of
+/// dy over the deviation, which sets what they are known to.
 @Suite struct NormalizationTests {
     struct GroupCase: Sendable {
         let height: Int
@@ -46,7 +47,8 @@ import Testing
                     input, dy.tensor(in: context), weight: weight.floats, statistics: statistics, in: context
                 ).floats, shape: shape)
             for (direction, slope) in zip(directions, slopes) {
-                #expect(abs(dx.dot(direction) - slope) < 1e-5 * dx.norm + 1e-7, "\(context.instructionSetName)")
+                #expect(
+                    abs(dx.dot(direction) - slope) < 1e-5 * dx.norm + 1e-6 * dy.norm, "\(context.instructionSetName)")
             }
         }
     }
@@ -71,7 +73,9 @@ import Testing
                     x.tensor(in: context), dy.tensor(in: context), weight: weight.floats, epsilon: 1e-5, in: context
                 ).floats, shape: shape)
             for (direction, slope) in zip(directions, slopes) {
-                #expect(abs(dx.dot(direction) - slope) < 1e-5 * dx.norm + 1e-7, "\(context.instructionSetName)")
+                // One channel has no deviation but epsilon's root.
+                let terms = channels == 1 ? dy.norm / 1e-5.squareRoot() : dy.norm
+                #expect(abs(dx.dot(direction) - slope) < 1e-5 * dx.norm + 1e-6 * terms, "\(context.instructionSetName)")
             }
         }
     }
@@ -112,7 +116,7 @@ import Testing
         let bias = DoubleTensor(normal: [24], seed: 1)
         let weight = [Float](repeating: 1, count: 24)
         for context in ComputeContext.ofAllInstructionSets() {
-            for value in [Float(0), -3, 0.1, 1e-40] {
+            for value in [Float(0), -3, 0.1, 0x1p-140] {
                 let x = Tensor([Float](repeating: value, count: 5 * 7 * 24), shape: [5, 7, 24], in: context)
                 let expected = DoubleTensor((0..<35).flatMap { _ in bias.values }, shape: [5, 7, 24])
                 let group = GroupNormalization(groups: 3, epsilon: 1e-5, silu: false)
