@@ -57,10 +57,11 @@ INLINE vf vector_exp(vf x) {
     return x < low ? vector_of(0) : result;
 }
 
-/// 2^t for t <= 1, to 1 unit in the last place; 0 below -126. Half the work of `vector_exp`, for the softmax.
+/// 2^t for t <= 1, to 1 unit in the last place; 0 below -126; NaN for the NaN that arithmetic makes. Half the work of
+/// `vector_exp`, for the softmax.
 INLINE vf vector_power_of_2(vf t) {
     const vf low = vector_of(-126.0f);
-    vf clamped = vector_max(t, low);
+    vf clamped = low > t ? low : t;
     // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, which is left in the low bits of the sum.
     vf shifted = clamped + 12582912.0f;
     vf f = clamped - (shifted - 12582912.0f);
