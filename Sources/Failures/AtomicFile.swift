@@ -85,7 +85,7 @@ public enum AtomicFile {
         remove(temporary)
     }
 
-    /// Removes the temporary files of writes that are under way, for a process that is about to be ended by a signal.
+    /// Removes the temporary files and folders of writes that are under way, for a process that is about to be ended by a signal.
     ///
     /// It takes a lock and allocates: call it from a thread that waits for the signal (`sigwait`, a dispatch source), not
     /// from an asynchronous signal handler. A write that goes on after this fails, and leaves its destination as it was.
@@ -94,6 +94,7 @@ public enum AtomicFile {
             for path in paths { unlink(path) }
             paths.removeAll()
         }
+        AtomicFolder.removeUnfinished()
     }
 
     // The temporary files that exist now. A signal concerns the whole process, so what it must clean up is the process's.

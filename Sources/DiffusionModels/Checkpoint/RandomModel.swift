@@ -37,13 +37,7 @@ public enum RandomModel {
         _ architecture: ModelArchitecture, tensors: Tensors, seed: UInt64, elementType: StoredElementType,
         to folder: String
     ) throws {
-        let target = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-        let files = FileManager.default
-        guard !files.fileExists(atPath: target) else {
-            throw Failure.usage("\(target): is there already; name a folder that is not")
-        }
-        let partial = "\(target).\(getpid()).partial"
-        do {
+        try AtomicFolder.make(folder) { partial in
             for part in ModelFolder.Component.allCases.map(\.rawValue) + ["tokenizer", "scheduler"] {
                 try makeFolder("\(partial)/\(part)")
             }
@@ -53,11 +47,6 @@ public enum RandomModel {
                     component, of: architecture, in: "\(partial)/\(component.rawValue)",
                     tensors: tensors[component], seed: seed, elementType: elementType)
             }
-            // `rename` would put the folder in the place of an empty one that has come there meanwhile; no harm.
-            guard rename(partial, target) == 0 else { throw writingFailed(target, String(cString: strerror(errno))) }
-        } catch {
-            try? files.removeItem(atPath: partial)
-            throw error
         }
     }
 
