@@ -1,4 +1,5 @@
 import CVectorKernels
+import Failures
 
 /// The surroundings of a computation on one rank: threads, memory, number format, product library.
 ///
@@ -15,7 +16,8 @@ public final class ComputeContext: Sendable {
     /// - Parameters:
     ///   - threads: size of the team, at least 1.
     ///   - instructionSet: index into the instruction sets that this processor has, 0 the best; for tests.
-    /// - Throws: `Failure` of kind internal when the product library can't start.
+    /// - Throws: `Failure` of kind internal when the product library can't start, of kind usage when it has no code for
+    ///   the format on this processor.
     public init(
         threads: Int, elementType: ElementType = .float32, backend: BackendName = .oneDNN, instructionSet: Int = 0
     ) throws {
@@ -23,6 +25,11 @@ public final class ComputeContext: Sendable {
         self.threads = threads
         self.elementType = elementType
         self.backend = try backend.start(threads: threads)
+        guard self.backend.computes(in: elementType) else {
+            throw Failure.usage(
+                "\(backend.rawValue) computes no \(elementType.rawValue) on this processor, for want of AVX-512; take "
+                    + "--dtype float32 or --backend openblas")
+        }
         pool = BufferPool()
         kernels = try VectorKernels(instructionSet: instructionSet)
     }

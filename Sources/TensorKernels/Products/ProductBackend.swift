@@ -17,6 +17,9 @@ public enum BackendName: String, Sendable, CaseIterable {
 public protocol ProductBackend: Sendable {
     var name: BackendName { get }
 
+    /// Whether the library has code for this format on this processor.
+    func computes(in elementType: ElementType) -> Bool
+
     /// `y = x W^T + bias`, or `y += x W^T + bias` when accumulating; with `transposed`, `x W` instead.
     ///
     /// x `[rows, inputs]`, weight `[outputs, inputs]` (`[inputs, outputs]` when transposed), y `[rows, outputs]`.

@@ -10,6 +10,13 @@ final class OneDNNBackend: ProductBackend {
 
     init(threads: Int) throws { library = try OneDNNLibrary(threads: threads) }
 
+    /// Tries a small product: in bfloat16 the library has none for a processor without AVX-512.
+    func computes(in elementType: ElementType) -> Bool {
+        let problem = Problem(
+            rows: 1, inputs: 16, outputs: 16, type: elementType, transposed: false, hasBias: false, accumulating: false)
+        return (try? makeProduct(problem)) != nil
+    }
+
     private struct Problem: Hashable {
         let rows: Int
         let inputs: Int

@@ -9,6 +9,8 @@ final class OpenBLASBackend: ProductBackend {
 
     init(threads: Int) { self.threads = threads }
 
+    func computes(in elementType: ElementType) -> Bool { true }
+
     func multiply(
         _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: Tensor, accumulating: Bool,
         in context: ComputeContext
