@@ -1,4 +1,5 @@
 import DiffusionModels
+import Failures
 import ReferenceKernels
 import TensorKernels
 import Testing
@@ -7,12 +8,13 @@ import Testing
 @Suite struct BFloat16Tests {
     /// Noise within 2 % relative RMS; the gradient, through twice as many layers, within 5 %.
     ///
-    /// sd1 is only 8 channels wide, and its rounded residual stream alone makes 1.5 %: 2.1 % here, 2.3 % in diffusers
-    /// on PyTorch.
+    /// The fixtures are only some 8 channels wide, and sd1 the deepest of them: its rounded residual stream alone makes
+    /// 1.5 %, and the whole 2.1 % here, 2.3 % in diffusers on PyTorch. (At the width of Stable Diffusion 1.5, with random
+    /// weights and a 32 x 32 latent, noise is 1.1 % and the gradient 1.7 % off.)
     @Test(arguments: ModelFixture.names, BackendName.allCases)
     func bfloat16AgainstFloat32(model: String, backend: BackendName) throws {
         let expected = try UNetCase(model, in: ComputeContext(threads: 1, backend: backend)).evaluations()
-        let context = try ComputeContext(threads: 1, elementType: .bfloat16, backend: backend)
+        guard let context = try available(.bfloat16, on: backend) else { return }
         let rounded = try UNetCase(model, in: context).evaluations()
         let tolerance = model == "sd1" ? 0.023 : 0.02
         for (pair, single) in zip(rounded, expected) {
@@ -46,7 +48,7 @@ import Testing
     /// back. One thread: of two, it is chance whether they want their working memory at the same moment.
     @Test(arguments: BackendName.allCases, ElementType.allCases)
     func memoryDoesNotGrow(backend: BackendName, type: ElementType) throws {
-        let context = try ComputeContext(threads: 1, elementType: type, backend: backend)
+        guard let context = try available(type, on: backend) else { return }
         var network: UNetCase? = try UNetCase("odd", in: context)
         _ = try network?.evaluations()
         let filled = context.allocatedByteCount
@@ -56,5 +58,15 @@ import Testing
         network = nil
         context.releaseUnusedMemory()
         #expect(context.allocatedByteCount == 0)
+    }
+
+    /// A context on one thread; nil on a processor for which the library says that it has no code for the format.
+    private func available(_ type: ElementType, on backend: BackendName) throws -> ComputeContext? {
+        do {
+            return try ComputeContext(threads: 1, elementType: type, backend: backend)
+        } catch let failure as Failure where failure.kind == .usage {
+            try #require(type == .bfloat16 && backend == .oneDNN && failure.message.contains("--dtype float32"))
+            return nil
+        }
     }
 }
