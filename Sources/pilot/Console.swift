@@ -24,6 +24,11 @@ enum Console {
         try? handle.write(contentsOf: Data(text.utf8))
     }
 
+    /// `1 step`, `2 steps`.
+    static func count(_ number: Int, _ noun: String) -> String {
+        "\(number) \(noun)\(number == 1 ? "" : "s")"
+    }
+
     /// The text in quotes on one line, whole, with control characters and line breaks escaped.
     static func quoted(_ text: String) -> String {
         var result = "\""

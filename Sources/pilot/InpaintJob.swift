@@ -97,11 +97,10 @@ extension InpaintJob {
         let size =
             geometry.picture == geometry.photograph
             ? "\(geometry.picture)" : "\(geometry.photograph), computed at \(geometry.picture)"
-        let work =
-            optimised == 0
-            ? "none optimised"
-            : "\(optimised) of them optimised with \(settings.method.gradientSteps) gradient steps each"
-        return "\(size), \(plan.steps.count) steps, \(work); \(settings.computation.summary(ranks: communicator.size))"
+        let gradientSteps = Console.count(settings.method.gradientSteps, "gradient step")
+        let work = optimised == 0 ? "none optimised" : "\(optimised) of them optimised with \(gradientSteps) each"
+        return "\(size), \(Console.count(plan.steps.count, "step")), \(work); "
+            + settings.computation.summary(ranks: communicator.size)
     }
 }
 

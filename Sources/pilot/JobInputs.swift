@@ -22,7 +22,8 @@ struct JobInputs: Sendable {
 
     /// - Parameter recorded: the job that is repeated, if one is: files under the names it gives must not have changed.
     /// - Throws: `Failure` naming the file or the option.
-    init(_ settings: JobSettings, vae: VAEConfiguration, repeating recorded: JobRecord?) throws {
+    init(_ settings: JobSettings, model: ModelDescription, repeating recorded: JobRecord?) throws {
+        let vae = model.vaeConfiguration
         fingerprints = try Self.fingerprints(of: settings, repeating: recorded)
         let image = try DecodedImage.read(settings.image)
         let painted = try DecodedImage.read(settings.mask)
@@ -34,7 +35,7 @@ struct JobInputs: Sendable {
 
         let geometry = try JobGeometry(
             photograph: PictureSize(width: image.width, height: image.height), asked: settings.size,
-            factor: vae.downsamplingFactor)
+            factor: model.factor, trainedSide: model.unetConfiguration.sampleSize.map { $0 * model.factor })
         let size = geometry.picture
         self.geometry = geometry
         photograph = image.rgb

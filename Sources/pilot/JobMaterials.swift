@@ -19,7 +19,7 @@ struct JobMaterials: Sendable {
             throw Failure.usage("--\(failure.message)")
         }
         tokenizer = try model.tokenizer()
-        inputs = try JobInputs(settings, vae: model.vaeConfiguration, repeating: recorded)
+        inputs = try JobInputs(settings, model: model, repeating: recorded)
     }
 
     /// The tokens of a context: as many as the tokenizer says it was trained with, if the text encoder has the room.

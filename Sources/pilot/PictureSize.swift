@@ -27,6 +27,8 @@ struct JobGeometry: Equatable, Sendable {
     let picture: PictureSize
     /// Pixels per cell of the latent, along a side.
     let factor: Int
+    /// The side of the square pictures that the model was trained on, if it says so.
+    let trainedSide: Int?
 
     var latentHeight: Int { picture.height / factor }
     var latentWidth: Int { picture.width / factor }
@@ -35,12 +37,15 @@ struct JobGeometry: Equatable, Sendable {
     private static let fewestCells = 8
     /// Activations of the autoencoder at full resolution take about 1 KiB per pixel and more: 4 GiB and more here.
     private static let mostPixels = 2048 * 2048
+    /// From this many times the pixels of its training on, a network composes a picture as if of several.
+    private static let farBeyond = 4
 
     /// - Parameter asked: what `--size` says; without it the photograph's own size, rounded down to the factor.
     /// - Throws: `Failure.usage` naming `--size` when the size can't be had.
-    init(photograph: PictureSize, asked: PictureSize?, factor: Int) throws {
+    init(photograph: PictureSize, asked: PictureSize?, factor: Int, trainedSide: Int? = nil) throws {
         self.photograph = photograph
         self.factor = factor
+        self.trainedSide = trainedSide
         picture = asked ?? Self.rounded(photograph, to: factor)
         if let asked, asked.width % factor != 0 || asked.height % factor != 0 {
             throw Failure.usage(
@@ -51,16 +56,24 @@ struct JobGeometry: Equatable, Sendable {
         guard picture.height <= Self.mostPixels / picture.width else {
             throw Failure.usage(
                 "--size: a job has \(Self.mostPixels) pixels at most (2048x2048), found \(picture); "
-                    + "--size \(Self.largest(like: photograph, factor: factor)) fits this image's aspect")
+                    + "--size \(suggestion) has this image's aspect")
         }
     }
 
     /// What the user should hear about a size that is allowed but unwise.
     var warning: String? {
-        guard min(latentHeight, latentWidth) < Self.fewestCells else { return nil }
-        let least = Self.fewestCells * factor
-        return "the job's size is \(picture), a latent of \(latentWidth)x\(latentHeight): expect little from pictures "
-            + "below \(least)x\(least); a larger --size may help"
+        if min(latentHeight, latentWidth) < Self.fewestCells {
+            let least = Self.fewestCells * factor
+            return
+                "the job's size is \(picture), a latent of \(latentWidth)x\(latentHeight): expect little from pictures "
+                + "below \(least)x\(least); a larger --size may help"
+        }
+        if let trainedSide, picture.width * picture.height > Self.farBeyond * trainedSide * trainedSide {
+            return
+                "the job's size is \(picture), and the model was trained at \(trainedSide)x\(trainedSide): objects may "
+                + "be repeated, and time is spent; --size \(suggestion) is nearer to what it knows"
+        }
+        return nil
     }
 
     private static func rounded(_ size: PictureSize, to factor: Int) -> PictureSize {
@@ -68,9 +81,12 @@ struct JobGeometry: Equatable, Sendable {
             width: max(factor, size.width / factor * factor), height: max(factor, size.height / factor * factor))
     }
 
-    private static func largest(like size: PictureSize, factor: Int) -> PictureSize {
-        let scale = (Double(mostPixels) / (Double(size.width) * Double(size.height))).squareRoot()
-        func side(_ length: Int) -> Int { min(mostPixels / factor, max(1, Int(Double(length) * scale))) }
-        return rounded(PictureSize(width: side(size.width), height: side(size.height)), to: factor)
+    /// A size of the photograph's aspect, with as many pixels as the model was trained on, or as there may be.
+    private var suggestion: PictureSize {
+        let pixels = min(Self.mostPixels, trainedSide.map { $0 * $0 } ?? Self.mostPixels)
+        let scale = (Double(pixels) / (Double(photograph.width) * Double(photograph.height))).squareRoot()
+        func side(_ length: Int) -> Int { min(pixels / factor, max(1, Int(Double(length) * scale))) }
+        return Self.rounded(
+            PictureSize(width: side(photograph.width), height: side(photograph.height)), to: factor)
     }
 }

@@ -57,14 +57,15 @@ final class ProgressReport: Sendable {
             return (state.gradientStepsDone, state.loss)
         }
         let fraction = fraction(before: step, gradientStepsDone: done, image: image)
-        let width = 24
+        let width = 16
         let filled = Int(fraction * Double(width))
         let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: width - filled)
-        var parts = ["[\(bar)] \(Int(fraction * 100)) %", "step \(step.index + 1)/\(step.count)"]
-        if imageCount > 1 { parts.insert("image \(image + 1)/\(imageCount)", at: 1) }
+        var parts = [String(format: "[%@] %3d %%", bar, Int(fraction * 100))]
+        if let left = timeLeft(fraction) { parts.append("\(left) left") }
+        if imageCount > 1 { parts.append("image \(image + 1)/\(imageCount)") }
+        parts.append("step \(step.index + 1)/\(step.count)")
         if step.isOptimized { parts.append("gradient \(done)/\(step.gradientSteps)") }
         if let loss { parts.append("loss \(Self.short(loss.total))") }
-        if let left = timeLeft(fraction) { parts.append("\(left) left") }
         // The cursor rests before the bar, so that whatever is printed next, an error say, goes over it.
         let line = parts.joined(separator: "  ").prefix(Self.terminalWidth() - 1)
         Console.write("\(line)\u{1b}[K\r", to: .standardError)
@@ -76,7 +77,7 @@ final class ProgressReport: Sendable {
         var line = imageCount > 1 ? "image \(image + 1)/\(imageCount), " : ""
         line += "step \(step.index + 1)/\(step.count), timestep \(step.timestep)"
         if step.isOptimized, let loss {
-            line += ", \(step.gradientSteps) gradient steps, loss \(Self.short(loss.total)) "
+            line += ", \(Console.count(step.gradientSteps, "gradient step")), loss \(Self.short(loss.total)) "
             line += "(background \(Self.short(loss.background)), semantic \(Self.short(loss.semantic)))"
         }
         if let left = timeLeft(fraction), fraction < 1 { line += ", \(left) left" }

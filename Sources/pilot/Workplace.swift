@@ -11,9 +11,8 @@ struct Computation: Codable, Equatable, Sendable {
     var threads = 1
 
     func summary(ranks: Int) -> String {
-        let ranks = ranks == 1 ? "1 rank" : "\(ranks) ranks"
-        let threads = threads == 1 ? "1 thread" : "\(threads) threads"
-        return "\(ranks) of \(threads), \(elementType.rawValue), \(backend.rawValue)"
+        let team = "\(Console.count(ranks, "rank")) of \(Console.count(threads, "thread"))"
+        return "\(team), \(elementType.rawValue), \(backend.rawValue)"
     }
 }
 

@@ -137,7 +137,7 @@ import Testing
             : try await Launcher.mpirun(ranks: ranks, "pilot", arguments, onErrorOutput: { $0.interrupt() })
         #expect(!result.hasHung)
         // mpirun has an exit code of its own for Ctrl-C.
-        #expect(result.exitCode == (ranks == 1 ? 130 : 1))
+        #expect(ranks == 1 ? result.exitCode == 130 : result.exitCode != 0)
         #expect(result.failureLines.count == 1)
         #expect(runner.files() == before)
     }
