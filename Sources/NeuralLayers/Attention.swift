@@ -41,7 +41,7 @@ public struct SelfAttention: Sendable {
                 let (dq, dk, dv) = attention.gradient(
                     try output.gradient(dy, in: context), q: q, k: k, v: v, y: mixed, saved: saved, mask: mask,
                     in: context)
-                let dx = try query.gradient(dq, in: context)
+                let dx = try query.gradient(dq, as: .float32, in: context)
                 try key.addGradient(dk, to: dx, in: context)
                 try value.addGradient(dv, to: dx, in: context)
                 return dx

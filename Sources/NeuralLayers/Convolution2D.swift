@@ -22,29 +22,38 @@ public struct Convolution2D: Layer {
             scope, geometry: ConvolutionGeometry(inputs: inputs, outputs: outputs, kernel: 3, before: 1, after: 1))
     }
 
+    /// In float32, as the sums have it that run from block to block.
     public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        try kernel(in: context).forward(x, bias: bias.vector(), accumulatingInto: nil, in: context)
+        try kernel(in: context).forward(x.converted(in: context), bias: bias.vector(), as: .float32, in: context)
     }
 
-    /// With `shift` added to every position besides the bias: how a residual block takes its time embedding.
+    /// With `shift` added to every position besides the bias, in the context's element type: the inner convolution of a
+    /// residual block, which takes its time embedding so.
     public func callAsFunction(_ x: Tensor, shiftedBy shift: [Float], in context: ComputeContext) throws -> Tensor {
         let total = zip(bias.vector(), shift).map { $0 + $1 }
-        return try kernel(in: context).forward(x, bias: total, accumulatingInto: nil, in: context)
+        return try kernel(in: context).forward(
+            x.converted(in: context), bias: total, as: context.elementType, in: context)
     }
 
-    /// Adds the convolution to `sum`, a tensor that the caller alone holds, and returns that.
-    public func callAsFunction(_ x: Tensor, accumulatingInto sum: Tensor, in context: ComputeContext) throws -> Tensor {
-        try kernel(in: context).forward(x, bias: bias.vector(), accumulatingInto: sum, in: context)
+    /// Adds the convolution to `sum`, a tensor that the caller alone holds.
+    public func add(_ x: Tensor, to sum: Tensor, in context: ComputeContext) throws {
+        try kernel(in: context).forward(x.converted(in: context), bias: bias.vector(), addingTo: sum, in: context)
     }
 
     public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
         let (height, width) = (x.shape[0], x.shape[1])
-        return (try self(x, in: context), { dy in try gradient(dy, height: height, width: width, in: context) })
+        return (
+            try self(x, in: context),
+            { dy in try gradient(dy, height: height, width: width, as: .float32, in: context) }
+        )
     }
 
     /// dx `[height, width, inputs]`.
-    public func gradient(_ dy: Tensor, height: Int, width: Int, in context: ComputeContext) throws -> Tensor {
-        try kernel(in: context).gradient(dy, height: height, width: width, in: context)
+    public func gradient(
+        _ dy: Tensor, height: Int, width: Int, as type: ElementType, in context: ComputeContext
+    ) throws -> Tensor {
+        try kernel(in: context).gradient(
+            dy.converted(in: context), height: height, width: width, as: type, in: context)
     }
 
     /// For an input of `height` x `width`.

@@ -15,41 +15,54 @@ public struct Linear: Layer {
         bias = hasBias ? scope.weight("bias", [outputs]) : nil
     }
 
+    /// In the context's element type.
     public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        let y = Tensor(uninitialized: x.shape.dropLast() + [outputs], in: context)
-        try add(x, to: y, overwriting: true, in: context)
+        try self(x, as: context.elementType, in: context)
+    }
+
+    public func callAsFunction(_ x: Tensor, as type: ElementType, in context: ComputeContext) throws -> Tensor {
+        let y = Tensor(uninitialized: x.shape.dropLast() + [outputs], as: type, in: context)
+        try run(x, into: y, accumulating: false, in: context)
         return y
     }
 
-    /// residual + x W^T + b, as a new tensor.
+    /// residual + x W^T + b, as a new tensor of the residual's element type.
     public func callAsFunction(_ x: Tensor, addedTo residual: Tensor, in context: ComputeContext) throws -> Tensor {
         let y = residual.copied(in: context)
-        try add(x, to: y, overwriting: false, in: context)
+        try run(x, into: y, accumulating: true, in: context)
         return y
     }
 
-    private func add(_ x: Tensor, to y: Tensor, overwriting: Bool, in context: ComputeContext) throws {
+    private func run(_ x: Tensor, into y: Tensor, accumulating: Bool, in context: ComputeContext) throws {
         try context.backend.multiply(
-            x, by: weight.tensor(in: context), transposed: false, bias: bias?.vector(), into: y,
-            accumulating: !overwriting, in: context)
+            x.converted(in: context), by: weight.tensor(in: context), transposed: false, bias: bias?.vector(), into: y,
+            accumulating: accumulating, in: context)
     }
 
     public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
         (try self(x, in: context), { dy in try gradient(dy, in: context) })
     }
 
-    /// dx = dy W.
+    /// dx = dy W, in the context's element type.
     public func gradient(_ dy: Tensor, in context: ComputeContext) throws -> Tensor {
-        let dx = Tensor(uninitialized: dy.shape.dropLast() + [inputs], in: context)
-        try context.backend.multiply(
-            dy, by: weight.tensor(in: context), transposed: true, bias: nil, into: dx, accumulating: false, in: context)
+        try gradient(dy, as: context.elementType, in: context)
+    }
+
+    public func gradient(_ dy: Tensor, as type: ElementType, in context: ComputeContext) throws -> Tensor {
+        let dx = Tensor(uninitialized: dy.shape.dropLast() + [inputs], as: type, in: context)
+        try runBack(dy, into: dx, accumulating: false, in: context)
         return dx
     }
 
     /// Adds dy W to `dx`, a tensor that the caller alone holds.
     public func addGradient(_ dy: Tensor, to dx: Tensor, in context: ComputeContext) throws {
+        try runBack(dy, into: dx, accumulating: true, in: context)
+    }
+
+    private func runBack(_ dy: Tensor, into dx: Tensor, accumulating: Bool, in context: ComputeContext) throws {
         try context.backend.multiply(
-            dy, by: weight.tensor(in: context), transposed: true, bias: nil, into: dx, accumulating: true, in: context)
+            dy.converted(in: context), by: weight.tensor(in: context), transposed: true, bias: nil, into: dx,
+            accumulating: accumulating, in: context)
     }
 
     public func work(rows: Int) -> Work {

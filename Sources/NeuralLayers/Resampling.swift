@@ -11,7 +11,9 @@ public struct Upsampler: Sendable {
     public func callAsFunction(
         _ x: Tensor, height: Int, width: Int, in context: ComputeContext
     ) throws -> Tensor {
-        try convolution(x.resizedNearest(height: height, width: width, in: context), in: context)
+        // Converted before it grows.
+        try convolution(
+            x.converted(in: context).resizedNearest(height: height, width: width, in: context), in: context)
     }
 
     public func withPullback(
@@ -22,7 +24,7 @@ public struct Upsampler: Sendable {
         return (
             y,
             { dy in
-                try convolution.gradient(dy, height: height, width: width, in: context)
+                try convolution.gradient(dy, height: height, width: width, as: .float32, in: context)
                     .resizedNearestGradient(height: h, width: w, in: context)
             }
         )

@@ -26,7 +26,9 @@ public struct ResidualBlock: Sendable {
     /// x `[h, w, inputs]` to `[h, w, outputs]`.
     public func callAsFunction(_ x: Tensor, time memory: TimeMemory?, in context: ComputeContext) throws -> Tensor {
         let hidden = try conv1(norm1(x, in: context), shiftedBy: shift(memory, in: context), in: context)
-        return try conv2(norm2(hidden, in: context), accumulatingInto: throughShortcut(x, in: context), in: context)
+        let sum = try throughShortcut(x, in: context)
+        try conv2.add(norm2(hidden, in: context), to: sum, in: context)
+        return sum
     }
 
     public func withPullback(
@@ -35,13 +37,17 @@ public struct ResidualBlock: Sendable {
         let (first, throughNorm1) = try norm1.withPullback(x, in: context)
         let hidden = try conv1(first, shiftedBy: shift(memory, in: context), in: context)
         let (second, throughNorm2) = try norm2.withPullback(hidden, in: context)
-        let y = try conv2(second, accumulatingInto: throughShortcut(x, in: context), in: context)
+        let sum = try throughShortcut(x, in: context)
+        try conv2.add(second, to: sum, in: context)
         let (height, width) = (x.shape[0], x.shape[1])
         return (
-            y,
+            sum,
             { dy in
-                let hidden = try throughNorm2(conv2.gradient(dy, height: height, width: width, in: context))
-                let dx = try throughNorm1(conv1.gradient(hidden, height: height, width: width, in: context))
+                func back(_ convolution: Convolution2D, _ dy: Tensor) throws -> Tensor {
+                    try convolution.gradient(
+                        dy, height: height, width: width, as: context.elementType, in: context)
+                }
+                let dx = try throughNorm1(back(conv1, throughNorm2(back(conv2, dy))))
                 guard let shortcut else { return dx.adding(dy, in: context) }
                 try shortcut.addGradient(dy, to: dx, in: context)
                 return dx
@@ -59,12 +65,14 @@ public struct ResidualBlock: Sendable {
     }
 
     private func throughShortcut(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        try shortcut.map { try $0(x, in: context) } ?? x.copied(in: context)
+        try shortcut.map { try $0(x, as: .float32, in: context) } ?? x.copied(in: context)
     }
 
     /// What the time embedding adds to every position, per channel.
     private func shift(_ memory: TimeMemory?, in context: ComputeContext) throws -> [Float] {
         guard let time, let memory else { return [Float](repeating: 0, count: conv1.geometry.outputs) }
-        return try memory.shifts.value(for: name) { try time(memory.activated, in: context).floats }
+        return try memory.shifts.value(for: name) {
+            try time(memory.activated, in: context.with(elementType: .float32)).floats
+        }
     }
 }

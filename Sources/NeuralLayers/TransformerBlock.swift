@@ -85,7 +85,7 @@ public struct SpatialTransformer: Sendable {
         _ x: Tensor, _ conditioning: Conditioning, in context: ComputeContext
     ) throws -> Tensor {
         let masks = conditioning.masks(x.shape[0], x.shape[1])
-        var hidden = try projectIn(norm(x, in: context), in: context)
+        var hidden = try projectIn(norm(x, in: context), as: .float32, in: context)
         for block in blocks {
             hidden = try block(hidden, prompt: conditioning.prompt, masks: masks, in: context)
         }
@@ -97,7 +97,7 @@ public struct SpatialTransformer: Sendable {
     ) throws -> (y: Tensor, pullback: Pullback) {
         let masks = conditioning.masks(x.shape[0], x.shape[1])
         let (normalized, throughNorm) = try norm.withPullback(x, in: context)
-        var hidden = try projectIn(normalized, in: context)
+        var hidden = try projectIn(normalized, as: .float32, in: context)
         var pullbacks: [Pullback] = []
         for block in blocks {
             let (y, pullback) = try block.withPullback(
@@ -108,7 +108,7 @@ public struct SpatialTransformer: Sendable {
         return (
             try projectOut(hidden, addedTo: x, in: context),
             { dy in
-                var gradient = try projectOut.gradient(dy, in: context)
+                var gradient = try projectOut.gradient(dy, as: .float32, in: context)
                 for pullback in pullbacks.reversed() { gradient = try pullback(gradient) }
                 return try throughNorm(projectIn.gradient(gradient, in: context)).adding(dy, in: context)
             }

@@ -75,7 +75,8 @@ public final class UNetEvaluator: BranchEvaluator {
 
     private func tensor(_ latent: Latent) -> Tensor {
         Tensor(
-            planes: latent.values, channels: latent.channels, height: latent.height, width: latent.width, in: context)
+            planes: latent.values, channels: latent.channels, height: latent.height, width: latent.width,
+            in: context.with(elementType: .float32))
     }
 
     private func latent(_ tensor: Tensor) -> Latent {

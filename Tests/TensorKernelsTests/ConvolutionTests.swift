@@ -55,14 +55,15 @@ import Testing
         let kernel = context.backend.convolution(
             geometry, weight: Weight(StoredTensor(name: "w", shape: shape, values: weight.floats)))
         let input = x.tensor(in: context)
-        let y = try kernel.forward(input, bias: bias.floats, accumulatingInto: nil, in: context)
+        let y = try kernel.forward(input, bias: bias.floats, as: .float32, in: context)
         #expect(y.relativeError(to: expected) < 2e-6)
-        let plain = try kernel.forward(input, bias: nil, accumulatingInto: nil, in: context)
+        let plain = try kernel.forward(input, bias: nil, as: .float32, in: context)
         #expect(plain.relativeError(to: reference(x, nil)) < 2e-6)
-        let sum = try kernel.forward(
-            input, bias: bias.floats, accumulatingInto: dy.tensor(in: context), in: context)
+        let sum = dy.tensor(in: context)
+        try kernel.forward(input, bias: bias.floats, addingTo: sum, in: context)
         #expect(sum.relativeError(to: expected + dy) < 2e-6)
-        let gradient = try kernel.gradient(dy.tensor(in: context), height: test.height, width: test.width, in: context)
+        let gradient = try kernel.gradient(
+            dy.tensor(in: context), height: test.height, width: test.width, as: .float32, in: context)
         #expect(gradient.relativeError(to: dx) < 2e-6)
     }
 
@@ -77,10 +78,11 @@ import Testing
             weight: Weight(StoredTensor(name: "w", shape: weight.shape, values: weight.floats)))
         for side in [5, 12, 5, 8] {
             let x = DoubleTensor(normal: [side, side + 1, 12], seed: UInt64(side))
-            let y = try kernel.forward(x.tensor(in: context), bias: nil, accumulatingInto: nil, in: context)
+            let y = try kernel.forward(x.tensor(in: context), bias: nil, as: .float32, in: context)
             #expect(y.relativeError(to: reference(x, nil)) < 2e-6)
             let dy = DoubleTensor(normal: y.shape, seed: 9)
-            let dx = try kernel.gradient(dy.tensor(in: context), height: side, width: side + 1, in: context)
+            let dx = try kernel.gradient(
+                dy.tensor(in: context), height: side, width: side + 1, as: .float32, in: context)
             #expect(dx.relativeError(to: reference.gradient(dy, height: side, width: side + 1)) < 2e-6)
         }
     }

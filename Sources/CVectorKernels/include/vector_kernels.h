@@ -37,20 +37,21 @@ typedef struct {
     void (*group_moments)(pilot_element type, const void *x, size_t rows, size_t channels, size_t groups,
                           double *moments);
     /// y = activation(x * scale[c] + shift[c]), with SiLU when `silu` is not 0.
-    void (*scale_shift)(pilot_element type, const void *x, void *y, size_t rows, size_t channels, const float *scale,
-                        const float *shift, int silu);
+    void (*scale_shift)(pilot_element type, const void *x, pilot_element y_type, void *y, size_t rows, size_t channels,
+                        const float *scale, const float *shift, int silu);
     /// Per channel over these rows: sums[c] += du, sums[channels + c] += du * x; du = dy through the SiLU.
-    void (*scale_shift_sums)(pilot_element type, const void *x, const void *dy, size_t rows, size_t channels,
-                             const float *scale, const float *shift, int silu, float *sums);
-    /// dx = a[c] * du + b[c] * x + k[c].
-    void (*scale_shift_gradient)(pilot_element type, const void *x, const void *dy, void *dx, size_t rows,
-                                 size_t channels, const float *scale, const float *shift, int silu, const float *a,
-                                 const float *b, const float *k);
+    void (*scale_shift_sums)(pilot_element type, const void *x, pilot_element dy_type, const void *dy, size_t rows,
+                             size_t channels, const float *scale, const float *shift, int silu, float *sums);
+    /// dx = a[c] * du + b[c] * x + k[c], in the type of x.
+    void (*scale_shift_gradient)(pilot_element type, const void *x, pilot_element dy_type, const void *dy, void *dx,
+                                 size_t rows, size_t channels, const float *scale, const float *shift, int silu,
+                                 const float *a, const float *b, const float *k);
 
-    void (*layer_norm)(pilot_element type, const void *x, void *y, size_t rows, size_t channels, const float *weight,
-                       const float *bias, float epsilon);
-    void (*layer_norm_gradient)(pilot_element type, const void *x, const void *dy, void *dx, size_t rows,
-                                size_t channels, const float *weight, float epsilon);
+    void (*layer_norm)(pilot_element type, const void *x, pilot_element y_type, void *y, size_t rows, size_t channels,
+                       const float *weight, const float *bias, float epsilon);
+    /// dx in the type of x.
+    void (*layer_norm_gradient)(pilot_element type, const void *x, pilot_element dy_type, const void *dy, void *dx,
+                                size_t rows, size_t channels, const float *weight, float epsilon);
 
     void (*activate)(pilot_element type, pilot_activation kind, const void *x, void *y, size_t count);
     /// dx = dy * activation'(x).

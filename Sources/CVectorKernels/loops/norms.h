@@ -23,29 +23,29 @@ static void group_moments(pilot_element type, const void *x, size_t rows, size_t
         }
 }
 
-INLINE void scale_shift_as(pilot_element type, const void *x, void *y, size_t rows, size_t channels, const float *scale,
-                           const float *shift, int silu) {
+INLINE void scale_shift_as(pilot_element type, const void *x, pilot_element y_type, void *y, size_t rows,
+                           size_t channels, const float *scale, const float *shift, int silu) {
     float in[SEGMENT], out[SEGMENT];
     for (size_t row = 0; row < rows; row++)
         for (size_t done = 0, n; n = segment(done, channels), n > 0; done += n) {
             size_t at = row * channels + done;
             const float *p = row_in(type, x, at, n, in);
-            float *q = row_out(type, y, at, out);
+            float *q = row_out(y_type, y, at, out);
             FOR_VECTORS(n, i, width) {
                 vf u = tail_load(p + i, width) * tail_load(scale + done + i, width) +
                        tail_load(shift + done + i, width);
                 tail_store(q + i, silu ? activation(pilot_silu, u) : u, width);
             }
-            row_done(type, y, at, n, out);
+            row_done(y_type, y, at, n, out);
         }
 }
 
-static void scale_shift(pilot_element type, const void *x, void *y, size_t rows, size_t channels, const float *scale,
-                        const float *shift, int silu) {
+static void scale_shift(pilot_element type, const void *x, pilot_element y_type, void *y, size_t rows, size_t channels,
+                        const float *scale, const float *shift, int silu) {
     if (silu)
-        scale_shift_as(type, x, y, rows, channels, scale, shift, 1);
+        scale_shift_as(type, x, y_type, y, rows, channels, scale, shift, 1);
     else
-        scale_shift_as(type, x, y, rows, channels, scale, shift, 0);
+        scale_shift_as(type, x, y_type, y, rows, channels, scale, shift, 0);
 }
 
 /// dL/du of u = x * scale + shift, given dL/dy of y = silu(u) or y = u.
@@ -53,13 +53,13 @@ INLINE vf through_silu(vf x, vf dy, vf scale, vf shift, int silu) {
     return silu ? dy * activation_slope(pilot_silu, x * scale + shift) : dy;
 }
 
-static void scale_shift_sums(pilot_element type, const void *x, const void *dy, size_t rows, size_t channels,
-                             const float *scale, const float *shift, int silu, float *sums) {
+static void scale_shift_sums(pilot_element type, const void *x, pilot_element dy_type, const void *dy, size_t rows,
+                             size_t channels, const float *scale, const float *shift, int silu, float *sums) {
     float in[SEGMENT], gradient[SEGMENT];
     for (size_t row = 0; row < rows; row++)
         for (size_t done = 0, n; n = segment(done, channels), n > 0; done += n) {
             size_t at = row * channels + done;
-            const float *p = row_in(type, x, at, n, in), *g = row_in(type, dy, at, n, gradient);
+            const float *p = row_in(type, x, at, n, in), *g = row_in(dy_type, dy, at, n, gradient);
             float *first = sums + done, *second = sums + channels + done;
             FOR_VECTORS(n, i, width) {
                 vf v = tail_load(p + i, width);
@@ -71,14 +71,14 @@ static void scale_shift_sums(pilot_element type, const void *x, const void *dy, 
         }
 }
 
-static void scale_shift_gradient(pilot_element type, const void *x, const void *dy, void *dx, size_t rows,
-                                 size_t channels, const float *scale, const float *shift, int silu, const float *a,
-                                 const float *b, const float *k) {
+static void scale_shift_gradient(pilot_element type, const void *x, pilot_element dy_type, const void *dy, void *dx,
+                                 size_t rows, size_t channels, const float *scale, const float *shift, int silu,
+                                 const float *a, const float *b, const float *k) {
     float in[SEGMENT], gradient[SEGMENT], out[SEGMENT];
     for (size_t row = 0; row < rows; row++)
         for (size_t done = 0, n; n = segment(done, channels), n > 0; done += n) {
             size_t at = row * channels + done;
-            const float *p = row_in(type, x, at, n, in), *g = row_in(type, dy, at, n, gradient);
+            const float *p = row_in(type, x, at, n, in), *g = row_in(dy_type, dy, at, n, gradient);
             float *q = row_out(type, dx, at, out);
             FOR_VECTORS(n, i, width) {
                 size_t c = done + i;
@@ -119,8 +119,8 @@ INLINE void row_statistics(pilot_element type, const void *x, size_t at, size_t 
     *inverse = (float)(1.0 / sqrt(squares / (double)channels + epsilon));
 }
 
-static void layer_norm(pilot_element type, const void *x, void *y, size_t rows, size_t channels, const float *weight,
-                       const float *bias, float epsilon) {
+static void layer_norm(pilot_element type, const void *x, pilot_element y_type, void *y, size_t rows, size_t channels,
+                       const float *weight, const float *bias, float epsilon) {
     float in[SEGMENT], out[SEGMENT];
     for (size_t row = 0; row < rows; row++) {
         float mean, inverse;
@@ -128,15 +128,15 @@ static void layer_norm(pilot_element type, const void *x, void *y, size_t rows, 
         for (size_t done = 0, n; n = segment(done, channels), n > 0; done += n) {
             size_t at = row * channels + done;
             const float *p = row_in(type, x, at, n, in);
-            float *q = row_out(type, y, at, out);
+            float *q = row_out(y_type, y, at, out);
             for (size_t c = 0; c < n; c++) q[c] = (p[c] - mean) * inverse * weight[done + c] + bias[done + c];
-            row_done(type, y, at, n, out);
+            row_done(y_type, y, at, n, out);
         }
     }
 }
 
-static void layer_norm_gradient(pilot_element type, const void *x, const void *dy, void *dx, size_t rows,
-                                size_t channels, const float *weight, float epsilon) {
+static void layer_norm_gradient(pilot_element type, const void *x, pilot_element dy_type, const void *dy, void *dx,
+                                size_t rows, size_t channels, const float *weight, float epsilon) {
     float in[SEGMENT], gradient[SEGMENT], out[SEGMENT];
     for (size_t row = 0; row < rows; row++) {
         float mean, inverse;
@@ -144,7 +144,7 @@ static void layer_norm_gradient(pilot_element type, const void *x, const void *d
         double sum = 0, products = 0;
         for (size_t done = 0, n; n = segment(done, channels), n > 0; done += n) {
             size_t at = row * channels + done;
-            const float *p = row_in(type, x, at, n, in), *g = row_in(type, dy, at, n, gradient);
+            const float *p = row_in(type, x, at, n, in), *g = row_in(dy_type, dy, at, n, gradient);
             vf total = {0}, product = {0};
             FOR_VECTORS(n, i, width) {
                 vf d = tail_load(g + i, width) * tail_load(weight + done + i, width);
@@ -158,7 +158,7 @@ static void layer_norm_gradient(pilot_element type, const void *x, const void *d
         float second = (float)(products * inverse * inverse / (double)channels);
         for (size_t done = 0, n; n = segment(done, channels), n > 0; done += n) {
             size_t at = row * channels + done;
-            const float *p = row_in(type, x, at, n, in), *g = row_in(type, dy, at, n, gradient);
+            const float *p = row_in(type, x, at, n, in), *g = row_in(dy_type, dy, at, n, gradient);
             float *q = row_out(type, dx, at, out);
             for (size_t c = 0; c < n; c++)
                 q[c] = inverse * (g[c] * weight[done + c] - first - (p[c] - mean) * second);

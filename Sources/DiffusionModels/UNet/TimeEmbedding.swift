@@ -20,6 +20,8 @@ struct TimeEmbedding: Sendable {
     }
 
     func callAsFunction(_ timestep: Int, in context: ComputeContext) throws -> TimeMemory {
+        // A few rows for a timestep: float32 costs nothing here.
+        let context = context.with(elementType: .float32)
         let waves = Tensor(waves(timestep), shape: [1, channels], in: context)
         let hidden = Activation.silu(try linear1(waves, in: context), in: context)
         return TimeMemory(activated: Activation.silu(try linear2(hidden, in: context), in: context))

@@ -5,6 +5,8 @@ import CVectorKernels
 /// y = f(weight (x - mean_g) / sqrt(var_g + epsilon) + bias), statistics over all positions of a group of channels
 /// (Wu and He 2018; `torch.nn.GroupNorm`). Sums are formed over runs of rows of fixed length and combined in order, so
 /// the result does not depend on the number of threads.
+///
+/// y has the context's element type whatever that of x, and the gradient has that of x.
 public struct GroupNormalization: Sendable {
     let groups: Int
     let epsilon: Float
@@ -31,12 +33,13 @@ public struct GroupNormalization: Sendable {
         _ x: Tensor, weight: [Float], bias: [Float], in context: ComputeContext
     ) -> (y: Tensor, statistics: Statistics) {
         let statistics = statistics(of: x, weight: weight, bias: bias, in: context)
-        let y = Tensor(uninitialized: x.shape, x.elementType, in: context)
+        let y = Tensor(uninitialized: x.shape, in: context)
         let channels = x.columns
         context.parallel(x.rows) { part in
             let first = part.lowerBound * channels
             context.kernels.scale_shift(
-                x.kernelType, x.pointer(at: first), y.pointer(at: first), part.count, channels, statistics.scale,
+                x.kernelType, x.pointer(at: first), y.kernelType, y.pointer(at: first), part.count, channels,
+                statistics.scale,
                 statistics.shift, silu ? 1 : 0)
         }
         return (y, statistics)
@@ -85,7 +88,8 @@ public struct GroupNormalization: Sendable {
         let sums = perRun(of: x, width: 2 * channels, initial: Float(0), in: context) { rows, part in
             let first = rows.lowerBound * channels
             context.kernels.scale_shift_sums(
-                x.kernelType, x.pointer(at: first), dy.pointer(at: first), rows.count, channels, statistics.scale,
+                x.kernelType, x.pointer(at: first), dy.kernelType, dy.pointer(at: first), rows.count, channels,
+                statistics.scale,
                 statistics.shift, silu ? 1 : 0, part)
         }
         var first = [Double](repeating: 0, count: groups)
@@ -111,7 +115,8 @@ public struct GroupNormalization: Sendable {
         context.parallel(x.rows) { part in
             let first = part.lowerBound * channels
             context.kernels.scale_shift_gradient(
-                x.kernelType, x.pointer(at: first), dy.pointer(at: first), dx.pointer(at: first), part.count, channels,
+                x.kernelType, x.pointer(at: first), dy.kernelType, dy.pointer(at: first), dx.pointer(at: first),
+                part.count, channels,
                 statistics.scale, statistics.shift, silu ? 1 : 0, statistics.scale, slope, offset)
         }
         return dx
@@ -141,17 +146,18 @@ public struct GroupNormalization: Sendable {
     }
 }
 
-/// Layer normalisation of each row (Ba et al. 2016; `torch.nn.LayerNorm`).
+/// Layer normalisation of each row (Ba et al. 2016; `torch.nn.LayerNorm`); element types as in group normalisation.
 public enum LayerNormalization {
     public static func forward(
         _ x: Tensor, weight: [Float], bias: [Float], epsilon: Float, in context: ComputeContext
     ) -> Tensor {
-        let y = Tensor(uninitialized: x.shape, x.elementType, in: context)
+        let y = Tensor(uninitialized: x.shape, in: context)
         let channels = x.columns
         context.parallel(x.rows) { part in
             let first = part.lowerBound * channels
             context.kernels.layer_norm(
-                x.kernelType, x.pointer(at: first), y.pointer(at: first), part.count, channels, weight, bias, epsilon)
+                x.kernelType, x.pointer(at: first), y.kernelType, y.pointer(at: first), part.count, channels, weight,
+                bias, epsilon)
         }
         return y
     }
@@ -164,7 +170,8 @@ public enum LayerNormalization {
         context.parallel(x.rows) { part in
             let first = part.lowerBound * channels
             context.kernels.layer_norm_gradient(
-                x.kernelType, x.pointer(at: first), dy.pointer(at: first), dx.pointer(at: first), part.count, channels,
+                x.kernelType, x.pointer(at: first), dy.kernelType, dy.pointer(at: first), dx.pointer(at: first),
+                part.count, channels,
                 weight, epsilon)
         }
         return dx

@@ -7,7 +7,10 @@ import Failures
 /// team of OpenMP threads behind it belongs to that thread.
 public final class ComputeContext: Sendable {
     public let threads: Int
-    /// The format of activations and of matrix and convolution weights.
+    /// The format in which products are computed: of their inputs, and of matrix and convolution weights.
+    ///
+    /// The sums that run through a network from block to block, where a rounding would stay for good, are float32
+    /// whatever this is.
     public let elementType: ElementType
     public let backend: any ProductBackend
     let pool: BufferPool

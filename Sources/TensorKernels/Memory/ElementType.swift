@@ -1,4 +1,4 @@
-/// The number formats that activations and weights may have; sums are float32 whatever the format.
+/// The number formats that the inputs of products may have; sums are float32 whatever the format.
 public enum ElementType: String, Sendable, CaseIterable {
     case float32
     case bfloat16

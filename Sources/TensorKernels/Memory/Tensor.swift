@@ -16,9 +16,10 @@ public struct Tensor: Sendable {
         buffer = Buffer(byteCount: shape.reduce(1, *) * elementType.byteCount, pool: context.pool)
     }
 
-    /// A tensor of the context's element type whose elements are still to be written by whoever asks for it.
-    public init(uninitialized shape: [Int], in context: ComputeContext) {
-        self.init(uninitialized: shape, context.elementType, in: context)
+    /// A tensor, of the context's element type or the one given, whose elements are still to be written by whoever asks
+    /// for it.
+    public init(uninitialized shape: [Int], as type: ElementType? = nil, in context: ComputeContext) {
+        self.init(uninitialized: shape, type ?? context.elementType, in: context)
     }
 
     /// Memory that `owner` keeps alive, without a copy.

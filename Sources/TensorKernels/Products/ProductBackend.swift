@@ -23,6 +23,7 @@ public protocol ProductBackend: Sendable {
     /// `y = x W^T + bias`, or `y += x W^T + bias` when accumulating; with `transposed`, `x W` instead.
     ///
     /// x `[rows, inputs]`, weight `[outputs, inputs]` (`[inputs, outputs]` when transposed), y `[rows, outputs]`.
+    /// x and weight have the context's element type, y has any.
     func multiply(
         _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: Tensor, accumulating: Bool,
         in context: ComputeContext) throws
@@ -63,11 +64,14 @@ public struct ConvolutionGeometry: Sendable, Hashable {
 
 /// One convolution with its weights in the backend's own layout.
 public protocol ConvolutionKernel: Sendable {
-    /// x `[h, w, inputs]` to `[h', w', outputs]`; adds to `accumulated` in place of a new tensor when it is given.
-    func forward(
-        _ x: Tensor, bias: [Float]?, accumulatingInto accumulated: Tensor?, in context: ComputeContext
-    ) throws -> Tensor
+    /// x `[h, w, inputs]`, of the context's element type, to `[h', w', outputs]` of `type`.
+    func forward(_ x: Tensor, bias: [Float]?, as type: ElementType, in context: ComputeContext) throws -> Tensor
 
-    /// The input gradient `[height, width, inputs]` of dy `[h', w', outputs]`.
-    func gradient(_ dy: Tensor, height: Int, width: Int, in context: ComputeContext) throws -> Tensor
+    /// The same, added to `sum`, a tensor of any element type that the caller alone holds.
+    func forward(_ x: Tensor, bias: [Float]?, addingTo sum: Tensor, in context: ComputeContext) throws
+
+    /// The input gradient `[height, width, inputs]`, of `type`, of dy `[h', w', outputs]`, of the context's.
+    func gradient(
+        _ dy: Tensor, height: Int, width: Int, as type: ElementType, in context: ComputeContext
+    ) throws -> Tensor
 }

@@ -22,6 +22,7 @@ final class OneDNNBackend: ProductBackend {
         let inputs: Int
         let outputs: Int
         let type: ElementType
+        let outputType: ElementType
         let transposed: Bool
         let hasBias: Bool
         let accumulating: Bool
@@ -32,7 +33,8 @@ final class OneDNNBackend: ProductBackend {
         in context: ComputeContext
     ) throws {
         let problem = Problem(
-            rows: x.rows, inputs: x.columns, outputs: y.columns, type: x.elementType, transposed: transposed,
+            rows: x.rows, inputs: x.columns, outputs: y.columns, type: x.elementType,
+            outputType: y.elementType, transposed: transposed,
             hasBias: bias != nil, accumulating: accumulating)
         precondition(weight.count == problem.inputs * problem.outputs && x.rows == y.rows, "sizes of a product differ")
         let primitive = try products.withLock { products in
@@ -59,7 +61,7 @@ final class OneDNNBackend: ProductBackend {
             [problem.inputs, problem.outputs], type,
             strides: problem.transposed ? [problem.outputs, 1] : [1, problem.inputs])
         var bias = try dnnl_memory_desc_t([1, problem.outputs], dnnl_f32, dnnl_ab)
-        var destination = try dnnl_memory_desc_t([problem.rows, problem.outputs], type, dnnl_ab)
+        var destination = try dnnl_memory_desc_t([problem.rows, problem.outputs], problem.outputType.oneDNN, dnnl_ab)
         var description = dnnl_matmul_desc_t()
         if problem.hasBias {
             try check(dnnl_matmul_desc_init(&description, &source, &weights, &bias, &destination), "product")

@@ -21,7 +21,9 @@ final class OneDNNConvolution: ConvolutionKernel {
     private struct Problem: Hashable {
         let height: Int
         let width: Int
+        /// Of the input and the weights.
         let type: ElementType
+        let outputType: ElementType
         let accumulating: Bool
         let backward: Bool
     }
@@ -37,15 +39,24 @@ final class OneDNNConvolution: ConvolutionKernel {
         self.library = library
     }
 
-    func forward(
-        _ x: Tensor, bias: [Float]?, accumulatingInto accumulated: Tensor?, in context: ComputeContext
-    ) throws -> Tensor {
+    func forward(_ x: Tensor, bias: [Float]?, as type: ElementType, in context: ComputeContext) throws -> Tensor {
+        let shape = [geometry.output(of: x.shape[0]), geometry.output(of: x.shape[1]), geometry.outputs]
+        let y = Tensor(uninitialized: shape, type, in: context)
+        try run(x, bias: bias, into: y, accumulating: false, in: context)
+        return y
+    }
+
+    func forward(_ x: Tensor, bias: [Float]?, addingTo sum: Tensor, in context: ComputeContext) throws {
+        try run(x, bias: bias, into: sum, accumulating: true, in: context)
+    }
+
+    private func run(
+        _ x: Tensor, bias: [Float]?, into y: Tensor, accumulating: Bool, in context: ComputeContext
+    ) throws {
         let problem = Problem(
-            height: x.shape[0], width: x.shape[1], type: x.elementType, accumulating: accumulated != nil,
-            backward: false)
+            height: x.shape[0], width: x.shape[1], type: x.elementType, outputType: y.elementType,
+            accumulating: accumulating, backward: false)
         let (primitive, weights) = try prepare(problem, in: context)
-        let shape = [geometry.output(of: problem.height), geometry.output(of: problem.width), geometry.outputs]
-        let y = accumulated ?? Tensor(uninitialized: shape, x.elementType, in: context)
         let bias = bias ?? [Float](repeating: 0, count: geometry.outputs)
         try bias.withUnsafeBytes { bias in
             guard let bias = bias.baseAddress else { return }
@@ -55,21 +66,22 @@ final class OneDNNConvolution: ConvolutionKernel {
                     (.bias, UnsafeMutableRawPointer(mutating: bias)),
                 ], in: context)
         }
-        return y
     }
 
-    func gradient(_ dy: Tensor, height: Int, width: Int, in context: ComputeContext) throws -> Tensor {
-        if geometry.stride == 1 {
-            return try adjoint().forward(dy, bias: nil, accumulatingInto: nil, in: context)
-        }
+    func gradient(
+        _ dy: Tensor, height: Int, width: Int, as type: ElementType, in context: ComputeContext
+    ) throws -> Tensor {
+        if geometry.stride == 1 { return try adjoint().forward(dy, bias: nil, as: type, in: context) }
+        // The library's backward pass writes the type it reads, in the versions that Debian has.
         let problem = Problem(
-            height: height, width: width, type: dy.elementType, accumulating: false, backward: true)
+            height: height, width: width, type: dy.elementType, outputType: dy.elementType, accumulating: false,
+            backward: true)
         let (primitive, weights) = try prepare(problem, in: context)
         let dx = Tensor(uninitialized: [height, width, geometry.inputs], dy.elementType, in: context)
         try primitive.run(
             [(.sourceGradient, dx.pointer), (.weights, weights.pointer), (.destinationGradient, dy.pointer)],
             in: context)
-        return dx
+        return dx.converted(in: context.with(elementType: type))
     }
 
     private func adjoint() -> OneDNNConvolution {
@@ -187,12 +199,13 @@ extension OneDNNConvolution {
         _ problem: Problem
     ) throws -> (source: dnnl_memory_desc_t, weights: dnnl_memory_desc_t, destination: dnnl_memory_desc_t) {
         let type = problem.type.oneDNN
+        let outputType = problem.outputType.oneDNN
         let (height, width) = (geometry.output(of: problem.height), geometry.output(of: problem.width))
         return (
             try dnnl_memory_desc_t([1, geometry.inputs, problem.height, problem.width], type, dnnl_acdb),
             try dnnl_memory_desc_t(
                 [geometry.outputs, geometry.inputs, geometry.kernel, geometry.kernel], type, dnnl_format_tag_any),
-            try dnnl_memory_desc_t([1, geometry.outputs, height, width], type, dnnl_acdb)
+            try dnnl_memory_desc_t([1, geometry.outputs, height, width], outputType, dnnl_acdb)
         )
     }
 

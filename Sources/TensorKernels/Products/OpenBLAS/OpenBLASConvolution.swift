@@ -24,39 +24,43 @@ final class OpenBLASConvolution: ConvolutionKernel {
     /// Patches held at a time: some megabytes.
     private var patchRows: Int { max(1, (1 << 22) / patchLength) }
 
-    func forward(
-        _ x: Tensor, bias: [Float]?, accumulatingInto accumulated: Tensor?, in context: ComputeContext
-    ) throws -> Tensor {
-        let single = context.with(elementType: .float32)
-        let source = x.converted(in: single)
-        let (height, width) = (geometry.output(of: x.shape[0]), geometry.output(of: x.shape[1]))
-        let shape = [height, width, geometry.outputs]
-        let target: Tensor
-        if let accumulated {
-            target = accumulated.elementType == .float32 ? accumulated : accumulated.converted(in: single)
-        } else {
-            target = Tensor(uninitialized: shape, .float32, in: context)
-        }
-        let weights = channelsLastWeights(in: single)
-        let patches = Tensor(uninitialized: [min(patchRows, height * width), patchLength], .float32, in: context)
-        for first in stride(from: 0, to: height * width, by: patchRows) {
-            let end = min(first + patchRows, height * width)
-            gather(first..<end, outputWidth: width, of: source, into: patches, in: single)
-            backend.multiply(
-                rows: end - first, inputs: patchLength, outputs: geometry.outputs, x: patches.pointer,
-                weight: weights.pointer, transposed: false, accumulating: accumulated != nil,
-                y: target.pointer(at: first * geometry.outputs))
-        }
-        if let bias { target.addBias(bias, in: single) }
-        guard x.elementType != .float32 else { return target }
-        let converted = target.converted(in: context.with(elementType: x.elementType))
-        guard let accumulated else { return converted }
-        accumulated.copy(from: converted)
-        return accumulated
+    func forward(_ x: Tensor, bias: [Float]?, as type: ElementType, in context: ComputeContext) throws -> Tensor {
+        let shape = [geometry.output(of: x.shape[0]), geometry.output(of: x.shape[1]), geometry.outputs]
+        let y = Tensor(uninitialized: shape, .float32, in: context)
+        run(x, bias: bias, into: y, accumulating: false, in: context)
+        return y.converted(in: context.with(elementType: type))
     }
 
-    func gradient(_ dy: Tensor, height: Int, width: Int, in context: ComputeContext) throws -> Tensor {
-        if geometry.stride == 1 { return try adjoint().forward(dy, bias: nil, accumulatingInto: nil, in: context) }
+    func forward(_ x: Tensor, bias: [Float]?, addingTo sum: Tensor, in context: ComputeContext) throws {
+        let total = sum.converted(in: context.with(elementType: .float32))
+        run(x, bias: bias, into: total, accumulating: true, in: context)
+        if sum.elementType != .float32 {
+            sum.copy(from: total.converted(in: context.with(elementType: sum.elementType)))
+        }
+    }
+
+    /// - Parameter y: a float32 tensor.
+    private func run(_ x: Tensor, bias: [Float]?, into y: Tensor, accumulating: Bool, in context: ComputeContext) {
+        let single = context.with(elementType: .float32)
+        let source = x.converted(in: single)
+        let weights = channelsLastWeights(in: single)
+        let (rows, outputWidth) = (y.rows, y.shape[1])
+        let patches = Tensor(uninitialized: [min(patchRows, rows), patchLength], .float32, in: context)
+        for first in stride(from: 0, to: rows, by: patchRows) {
+            let end = min(first + patchRows, rows)
+            gather(first..<end, outputWidth: outputWidth, of: source, into: patches, in: single)
+            backend.multiply(
+                rows: end - first, inputs: patchLength, outputs: geometry.outputs, x: patches.pointer,
+                weight: weights.pointer, transposed: false, accumulating: accumulating,
+                y: y.pointer(at: first * geometry.outputs))
+        }
+        if let bias { y.addBias(bias, in: single) }
+    }
+
+    func gradient(
+        _ dy: Tensor, height: Int, width: Int, as type: ElementType, in context: ComputeContext
+    ) throws -> Tensor {
+        if geometry.stride == 1 { return try adjoint().forward(dy, bias: nil, as: type, in: context) }
         let single = context.with(elementType: .float32)
         let source = dy.converted(in: single)
         let dx = Tensor(
@@ -73,7 +77,7 @@ final class OpenBLASConvolution: ConvolutionKernel {
                 accumulating: false, y: patches.pointer)
             scatter(first..<end, outputWidth: dy.shape[1], from: patches, into: dx)
         }
-        return dx.converted(in: context.with(elementType: dy.elementType))
+        return dx.converted(in: context.with(elementType: type))
     }
 
     private func adjoint() -> OpenBLASConvolution {
