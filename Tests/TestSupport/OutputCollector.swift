@@ -4,30 +4,33 @@ import Synchronization
 /// Reads what a process writes while it runs, so that a full pipe never stops it.
 final class OutputCollector: Sendable {
     let pipe = Pipe()
-    private let reading: Task<Data, Never>
+    private let contents: AsyncStream<Data>
 
     /// - Parameter onFirst: called when the first bytes have come.
     init(onFirst: @escaping @Sendable () -> Void = {}) {
         let handle = pipe.fileHandleForReading
-        reading = Task {
-            await withCheckedContinuation { continuation in
-                let thread = Thread {
-                    var data = Data()
-                    while true {
-                        let part = handle.availableData
-                        if part.isEmpty { break }
-                        if data.isEmpty { onFirst() }
-                        data.append(part)
-                    }
-                    continuation.resume(returning: data)
-                }
-                thread.start()
+        let (contents, continuation) = AsyncStream<Data>.makeStream()
+        self.contents = contents
+        // Not from a task: other tests may keep all of Swift's threads busy, and `onFirst` must not come late.
+        let thread = Thread {
+            var data = Data()
+            while true {
+                let part = handle.availableData
+                if part.isEmpty { break }
+                if data.isEmpty { onFirst() }
+                data.append(part)
             }
+            continuation.yield(data)
+            continuation.finish()
         }
+        thread.start()
     }
 
     /// All that was written, once the other end is closed.
-    func text() async -> String { String(decoding: await reading.value, as: UTF8.self) }
+    func text() async -> String {
+        for await data in contents { return String(decoding: data, as: UTF8.self) }
+        return ""
+    }
 }
 
 /// Kills a process that is still there at its time limit.
