@@ -29,12 +29,14 @@ struct Workplace: Sendable {
 
     init(_ computation: Computation) async throws {
         let thread = try DedicatedThread(name: "compute")
-        let exact = try await thread.run {
-            try ComputeContext(threads: computation.threads, elementType: .float32, backend: computation.backend)
+        // Made in the user's format first, which not every library has on every processor.
+        let network = try await thread.run {
+            try ComputeContext(
+                threads: computation.threads, elementType: computation.elementType, backend: computation.backend)
         }
         self.thread = thread
-        exactContext = exact
-        networkContext = exact.with(elementType: computation.elementType)
+        exactContext = network.with(elementType: .float32)
+        networkContext = network
     }
 
     /// Runs a part of the job that computes in float32.
@@ -44,8 +46,8 @@ struct Workplace: Sendable {
     func computeExactly<Value: Sendable>(
         _ body: @escaping @Sendable (ComputeContext) throws -> Value
     ) async throws -> Value {
-        try await thread.run { [exactContext, networkContext] in
-            networkContext.releaseUnusedMemory()
+        try await thread.run { [exactContext] in
+            exactContext.releaseUnusedMemory()
             defer { exactContext.releaseUnusedMemory() }
             return try body(exactContext)
         }
