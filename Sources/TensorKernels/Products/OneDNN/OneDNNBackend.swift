@@ -13,8 +13,8 @@ final class OneDNNBackend: ProductBackend {
     /// Tries a small product: in bfloat16 the library has none for a processor without AVX-512.
     func computes(in elementType: ElementType) -> Bool {
         let problem = Problem(
-            rows: 1, inputs: 16, outputs: 16, type: elementType, outputType: .float32, transposed: false, hasBias: false,
-            accumulating: false)
+            rows: 1, inputs: 16, outputs: 16, type: elementType, outputType: .float32, transposed: false,
+            hasBias: false, accumulating: false)
         return (try? makeProduct(problem)) != nil
     }
 
