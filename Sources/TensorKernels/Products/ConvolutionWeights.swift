@@ -12,11 +12,10 @@ private struct RotatedValues: WeightValues {
     let geometry: ConvolutionGeometry
 
     func float32Values() -> [Float] {
-        let values = original.values()
         let taps = geometry.kernel * geometry.kernel
-        var rotated = [Float](repeating: 0, count: values.count)
-        rotated.withUnsafeMutableBufferPointer { rotated in
-            values.withUnsafeBufferPointer { values in
+        return original.withFloat32 { values in
+            [Float](unsafeUninitializedCapacity: original.count) { rotated, count in
+                count = original.count
                 for input in 0..<geometry.inputs {
                     for output in 0..<geometry.outputs {
                         let from = (output * geometry.inputs + input) * taps
@@ -26,7 +25,6 @@ private struct RotatedValues: WeightValues {
                 }
             }
         }
-        return rotated
     }
 
     func place(of elementType: ElementType) -> (pointer: UnsafeRawPointer, owner: any AnyObject & Sendable)? { nil }

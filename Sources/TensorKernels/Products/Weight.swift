@@ -26,6 +26,20 @@ public final class Weight: Sendable {
     /// The values as float32, not kept.
     public func values() -> [Float] { source.float32Values() }
 
+    /// Calls `body` with the values as float32: in place where a mapped file has them so, else in a copy that goes
+    /// when it returns.
+    func withFloat32<Result>(_ body: (UnsafePointer<Float>) throws -> Result) rethrows -> Result {
+        if let place = source.place(of: .float32) {
+            defer { withExtendedLifetime(place.owner) {} }
+            return try body(place.pointer.assumingMemoryBound(to: Float.self))
+        }
+        let values = source.float32Values()
+        return try values.withUnsafeBufferPointer { values in
+            guard let start = values.baseAddress else { preconditionFailure("a weight without elements") }
+            return try body(start)
+        }
+    }
+
     /// The values as float32, kept for the next call: for the small parameters that stay float32 in any format.
     public func vector() -> [Float] {
         kept.withLock { kept in

@@ -124,10 +124,9 @@ final class OneDNNConvolution: ConvolutionKernel {
         var layout = layout
         let target = Buffer(byteCount: layout.byteCount, pool: context.pool)
         library.useTeam()
-        var values = weight.values()
-        try values.withUnsafeMutableBytes { values in
+        try weight.withFloat32 { values in
             let from: dnnl_memory_t = try made("weights") {
-                dnnl_memory_create(&$0, &plain, library.engine, values.baseAddress)
+                dnnl_memory_create(&$0, &plain, library.engine, UnsafeMutablePointer(mutating: values))
             }
             defer { dnnl_memory_destroy(from) }
             let to: dnnl_memory_t = try made("weights") {
