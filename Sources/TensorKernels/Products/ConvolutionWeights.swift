@@ -12,17 +12,33 @@ private struct RotatedValues: WeightValues {
     let geometry: ConvolutionGeometry
 
     func float32Values() -> [Float] {
-        let taps = geometry.kernel * geometry.kernel
-        return original.withFloat32 { values in
+        original.withFloat32 { values in
             [Float](unsafeUninitializedCapacity: original.count) { rotated, count in
                 count = original.count
-                for input in 0..<geometry.inputs {
-                    for output in 0..<geometry.outputs {
-                        let from = (output * geometry.inputs + input) * taps
-                        let to = (input * geometry.outputs + output) * taps
-                        for tap in 0..<taps { rotated[to + tap] = values[from + taps - 1 - tap] }
+                // In tiles, so that both sides of the transposition are read and written in runs of cache lines.
+                let tile = 32
+                for firstOutput in stride(from: 0, to: geometry.outputs, by: tile) {
+                    for firstInput in stride(from: 0, to: geometry.inputs, by: tile) {
+                        rotate(
+                            values, into: &rotated,
+                            outputs: firstOutput..<min(firstOutput + tile, geometry.outputs),
+                            inputs: firstInput..<min(firstInput + tile, geometry.inputs))
                     }
                 }
+            }
+        }
+    }
+
+    private func rotate(
+        _ values: UnsafePointer<Float>, into rotated: inout UnsafeMutableBufferPointer<Float>, outputs: Range<Int>,
+        inputs: Range<Int>
+    ) {
+        let taps = geometry.kernel * geometry.kernel
+        for input in inputs {
+            for output in outputs {
+                let from = (output * geometry.inputs + input) * taps
+                let to = (input * geometry.outputs + output) * taps
+                for tap in 0..<taps { rotated[to + tap] = values[from + taps - 1 - tap] }
             }
         }
     }
