@@ -30,8 +30,10 @@ extension Tensor {
             from: other.pointer(at: otherRow * other.columns + first), byteCount: count * elementType.byteCount)
     }
 
-    /// Nearest-neighbour upsampling of `[h, w, c]` to another size, as `torch.nn.functional.interpolate` does it:
-    /// output row y takes input row floor(y h / height).
+    /// Nearest-neighbour upsampling of `[h, w, c]` to another size: output row y takes input row floor(y h / height).
+    ///
+    /// At the sizes that networks ask for, 2 h and 2 h - 1, that is what `torch.nn.functional.interpolate` takes; at some
+    /// others its float32 rounding takes the row beside.
     public func resizedNearest(height: Int, width: Int, in context: ComputeContext) -> Tensor {
         let (h, w) = (shape[0], shape[1])
         let result = Tensor(uninitialized: [height, width, columns], elementType, in: context)
