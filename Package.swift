@@ -73,8 +73,9 @@ let package = Package(
         tests("NeuralLayersTests", of: ["NeuralLayers", "TensorKernels", "ReferenceKernels"]),
         tests(
             "DiffusionModelsTests",
-            of: ["DiffusionModels", "NeuralLayers", "TensorKernels", "ReferenceKernels", "Failures"], fixtures: true),
-        tests("ImageFilesTests", of: ["ImageFiles", "Failures"], fixtures: true),
+            of: ["DiffusionModels", "NeuralLayers", "TensorKernels", "ReferenceKernels", "Failures", "TestSupport"],
+            fixtures: true),
+        tests("ImageFilesTests", of: ["ImageFiles", "Failures", "TestSupport"], fixtures: true),
         tests("MessagePassingTests", of: ["MessagePassing", "Failures", "TestSupport"]),
         tests(
             "ShardedRuntimeTests",

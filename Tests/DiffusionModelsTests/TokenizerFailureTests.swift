@@ -1,6 +1,7 @@
 import DiffusionModels
 import Failures
 import Foundation
+import TestSupport
 import Testing
 
 /// A tokenizer folder changed in one place, and what the message has to name.
@@ -93,8 +94,7 @@ struct BrokenTokenizer: Sendable, CustomTestStringConvertible {
     func withFolder(_ body: (String) throws -> Void) throws {
         let manager = FileManager.default
         let folder = manager.temporaryDirectory.appendingPathComponent("tokenizer-\(UUID().uuidString)")
-        try manager.copyItem(
-            at: URL(fileURLWithPath: "\(TokenizerFixture.folder)/\(base)"), to: folder)
+        try manager.copyContents(atPath: "\(TokenizerFixture.folder)/\(base)", toPath: folder.path)
         defer { try? manager.removeItem(at: folder) }
         let path = folder.appendingPathComponent(file)
         var text = replacement

@@ -1,6 +1,7 @@
 import Failures
 import Foundation
 import ImageFiles
+import TestSupport
 import Testing
 
 struct DecodingTests {
@@ -68,7 +69,7 @@ struct DecodingTests {
     @Test func theContentsTellTheKindNotTheName() throws {
         try withTemporaryFolder { folder in
             let path = folder + "/picture.jpg"
-            try FileManager.default.copyItem(atPath: Fixtures.path("rgb-8.png"), toPath: path)
+            try FileManager.default.copyContents(atPath: Fixtures.path("rgb-8.png"), toPath: path)
             #expect(try DecodedImage.read(path).width == 13)
         }
     }

@@ -17,7 +17,7 @@ final class PilotRunner: Sendable {
         folder = NSTemporaryDirectory() + "pilot-tests-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         for name in ["image.png", "mask.png"] {
-            try FileManager.default.copyItem(
+            try FileManager.default.copyContents(
                 atPath: "\(Self.fixtures)/jobs/sd1-border/\(name)", toPath: "\(folder)/\(name)")
         }
     }
@@ -61,7 +61,7 @@ final class PilotRunner: Sendable {
     /// A copy of a fixture model in this folder, to be damaged.
     func copyModel(_ name: String = "sd1") throws -> String {
         let copy = path("model")
-        try FileManager.default.copyItem(atPath: "\(Self.models)/\(name)", toPath: copy)
+        try FileManager.default.copyContents(atPath: "\(Self.models)/\(name)", toPath: copy)
         return copy
     }
 }
