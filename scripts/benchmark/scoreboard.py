@@ -127,26 +127,33 @@ def judged(judge, cases, pictures):
     return rows
 
 
-def figures_of(engine, judge, method, cases, seeds, work, jobs):
-    """{figure: array [cases]}, the mean over the seeds."""
+def jobs_of(engine, method, cases, seeds, work, jobs):
+    """[(case, record, picture)] of every seed and case, in this order; runs what was not run before."""
     folder = work / method.replace(", ", "-").replace(" ", "-")
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [(case, seed) for seed in seeds for case in cases]
-    results = list(side_by_side(lambda task: run_job(engine, method, *task, folder), tasks, jobs, method))
-    rows = judged(judge, [case for case, _ in tasks], [picture for _, picture in results])
-    drawn = np.array([border_step(case.picture, case.hole) for case, _ in tasks])
+    done = side_by_side(lambda task: run_job(engine, method, *task, folder), tasks, jobs, method)
+    return [(case, *result) for (case, _), result in zip(tasks, done)]
+
+
+def figures_of(judge, done, case_count):
+    """{figure: array [cases]}, the mean over the seeds."""
+    cases, records, pictures = zip(*done)
+    rows = judged(judge, cases, pictures)
+    drawn = np.array([border_step(case.picture, case.hole) for case in cases])
     columns = {name: np.array([row[name] for row in rows]) for name in ("text", "time", "ground")}
     # Relative to the mean step of all drawn scenes: single ones are sometimes all but flat.
     columns["seam"] = np.array([row["step"] for row in rows]) / drawn.mean()
-    columns |= {name: np.array([record[name] for record, _ in results]) for name in ("background", "seconds")}
-    return {name: values.reshape(len(seeds), len(cases)).mean(axis=0) for name, values in columns.items()}
+    columns |= {name: np.array([record[name] for record in records]) for name in ("background", "seconds")}
+    return {name: values.reshape(-1, case_count).mean(axis=0) for name, values in columns.items()}
 
 
 def drawn_figures(judge, cases):
     """The drawn scenes themselves: what the judge and the seam say of pictures that were never touched."""
     rows = judged(judge, cases, [case.picture for case in cases])
     steps = np.array([row["step"] for row in rows])
-    return {"time": np.array([r["time"] for r in rows]), "ground": np.array([r["ground"] for r in rows]), "seam": steps / steps.mean()}
+    columns = {name: np.array([row[name] for row in rows]) for name in ("time", "ground")}
+    return columns | {"seam": steps / steps.mean()}
 
 
 def interval(values, draws=4000):
@@ -189,6 +196,15 @@ def report(board, cases, seeds):
     return "\n".join(parts)
 
 
+def keep_apart(work, settings):
+    """Jobs of other settings must not be taken for these."""
+    (work / "cases").mkdir(parents=True, exist_ok=True)
+    file = work / "settings.json"
+    if file.exists() and json.loads(file.read_text()) != settings:
+        raise SystemExit(f"{work} holds jobs of {file.read_text()}, not of {json.dumps(settings)}; name another --work")
+    file.write_text(json.dumps(settings))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pilot", type=Path, default=BUILT, help="the program (default: the release build)")
@@ -203,15 +219,16 @@ def main():
     parser.add_argument("--output", type=Path, metavar="FILE", help="the tables go here, too")
     arguments = parser.parse_args()
 
+    work = arguments.work
+    keep_apart(work, {"model": arguments.model or "the engine's own", "options": arguments.options})
     engine = Engine(arguments.pilot, arguments.model, tuple(arguments.options.split()))
-    judge = judging.load(arguments.judge)
     cases, seeds = [Case(index, 0) for index in range(arguments.scenes)], range(arguments.seeds)
-    (arguments.work / "cases").mkdir(parents=True, exist_ok=True)
     for case in cases:
-        case.write(arguments.work / "cases")
+        case.write(work / "cases")
+    done = {method: jobs_of(engine, method, cases, seeds, work, arguments.jobs) for method in arguments.methods}
+    judge = judging.load(arguments.judge)
     board = {"drawn": drawn_figures(judge, cases)}
-    for method in arguments.methods:
-        board[method] = figures_of(engine, judge, method, cases, seeds, arguments.work, arguments.jobs)
+    board |= {method: figures_of(judge, several, len(cases)) for method, several in done.items()}
     text = report(board, cases, seeds)
     print(text)
     if arguments.output:
