@@ -8,6 +8,7 @@ spends its few numbers on them.
 """
 
 import argparse
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -45,26 +46,40 @@ SAIL = (0.93, 0.91, 0.84)
 
 
 class Canvas:
-    """A picture being painted: shapes come as signed distances (negative inside), in shares of the side."""
+    """A picture being painted. Shapes are signed distances, negative inside, in units of the canvas: shares of the
+    picture's side, or of an object's size on a canvas that is `about` it."""
 
     def __init__(self, size):
-        self.size = size
         centres = (np.arange(size, dtype=np.float32) + 0.5) / size
         self.x, self.y = np.meshgrid(centres, centres)
+        self.unit = float(size)  # in pixels
         self.picture = np.zeros((size, size, 3), np.float32)
+
+    def about(self, thing):
+        """The same picture, with the middle of the object's foot as the origin and its size as the unit."""
+        view = copy.copy(self)
+        view.x, view.y = (self.x - thing.x) / thing.size, (self.y - thing.y) / thing.size
+        view.unit = self.unit * thing.size
+        return view
 
     def coverage(self, distance, softness=0.0):
         """0 outside, 1 inside, in between over one pixel or over `softness`."""
-        return np.clip(0.5 - distance / max(1 / self.size, softness), 0, 1)
+        return np.clip(0.5 - distance / max(1 / self.unit, softness), 0, 1)
 
     def paint(self, coverage, colour):
         self.picture += coverage[..., None] * (np.asarray(colour, np.float32) - self.picture)
+
+    def fill(self, distance, colour):
+        self.paint(self.coverage(distance), colour)
 
     def disc(self, x, y, radius):
         return np.hypot(self.x - x, self.y - y) - radius
 
     def ellipse(self, x, y, a, b):
         return (np.hypot((self.x - x) / a, (self.y - y) / b) - 1) * min(a, b)
+
+    def box(self, x, y, half_width, half_height):
+        return np.maximum(np.abs(self.x - x) - half_width, np.abs(self.y - y) - half_height)
 
     def polygon(self, *points):
         """A convex polygon, corners in either direction."""
@@ -77,6 +92,10 @@ class Canvas:
                 normal = -normal
             distance = np.maximum(distance, (self.x - ax) * normal[0] + (self.y - ay) * normal[1])
         return distance
+
+
+def union(*shapes):
+    return np.min(shapes, axis=0)
 
 
 def shaded(colour, amount):
@@ -92,7 +111,8 @@ def draw(scene: Scene, size: int) -> tuple[np.ndarray, list[np.ndarray]]:
     silhouettes = []
     for thing in scene.things:
         draw_shadow(canvas, scene, thing)
-        silhouette = PAINTERS[thing.kind](canvas, scene, thing)
+        at = canvas.about(thing)
+        silhouette = at.coverage(PAINTERS[thing.kind](at, scene, thing))
         silhouettes = [np.minimum(earlier, 1 - silhouette) for earlier in silhouettes] + [silhouette]
     picture = np.clip(canvas.picture + np.asarray(scene.tint, np.float32), 0, 1)
     return np.round(picture * 255).astype(np.uint8), [silhouette >= 0.5 for silhouette in silhouettes]
@@ -108,13 +128,13 @@ def draw_sky(canvas, scene):
         x, y, radius = scene.luminary
         colour = LUMINARY[scene.time]
         canvas.paint(0.35 * np.exp(-(np.maximum(canvas.disc(x, y, radius), 0) / 0.08)), colour)
-        canvas.paint(canvas.coverage(canvas.disc(x, y, radius)), colour)
+        canvas.fill(canvas.disc(x, y, radius), colour)
     for cloud in scene.clouds:
         lumps = [
             canvas.ellipse(cloud.x + offset * cloud.width, cloud.y, 0.3 * cloud.width, height * cloud.width)
             for offset, height in cloud.lumps
         ]
-        canvas.paint(0.8 * canvas.coverage(np.min(lumps, axis=0), 0.03), CLOUD[scene.time])
+        canvas.paint(0.8 * canvas.coverage(union(*lumps), 0.03), CLOUD[scene.time])
     if scene.mountains:
         rock = 0.45 * np.asarray(SKY[scene.time][1]) + 0.55 * np.asarray(shaded((0.34, 0.38, 0.5), LIGHT[scene.time]))
         ridges = [
@@ -123,7 +143,7 @@ def draw_sky(canvas, scene):
             )
             for x, width, height in scene.mountains
         ]
-        canvas.paint(canvas.coverage(np.min(ridges, axis=0)), rock)
+        canvas.fill(union(*ridges), rock)
 
 
 def draw_ground(canvas, scene):
@@ -137,9 +157,9 @@ def draw_ground(canvas, scene):
 
 
 def draw_shadow(canvas, scene, thing):
-    reach = 0.62 * thing.size
-    shadow = canvas.ellipse(thing.x - scene.light * 0.28 * thing.size, thing.y - 0.01, reach, 0.1 * thing.size)
-    under = canvas.coverage(shadow, 0.04) * (canvas.y > scene.horizon)
+    at = canvas.about(thing)
+    shadow = at.ellipse(-scene.light * 0.28, -0.01 / thing.size, 0.62, 0.1)
+    under = at.coverage(shadow, 0.04 / thing.size) * (canvas.y > scene.horizon)
     canvas.picture *= 1 - (0.25 if scene.time == "night" else 0.4) * under[..., None]
 
 
@@ -154,148 +174,104 @@ def sides(scene):
     return (1.0, 0.66) if scene.light < 0 else (0.66, 1.0)
 
 
-def draw_ball(canvas, scene, thing):
-    radius = 0.46 * thing.size
-    x, y = thing.x, thing.y - radius
-    inside = canvas.coverage(canvas.disc(x, y, radius))
-    toward = ((canvas.x - x) * scene.light * 0.6 - (canvas.y - y) * 0.8) / radius
-    shade = np.clip(0.78 + 0.36 * toward, 0.4, 1.08)[..., None]
-    canvas.paint(inside, np.clip(np.asarray(lit(scene, COLOUR[thing.colour])) * shade, 0, 1))
-    glint = canvas.disc(x + scene.light * 0.36 * radius, y - 0.42 * radius, 0) / (0.2 * radius)
-    canvas.paint(inside * 0.55 * np.exp(-(glint**2)), lit(scene, (1, 1, 1)))
-    return inside
+# Objects. Each is painted on a canvas about it, upwards from its foot at the origin, and returns its shape.
 
 
-def draw_cube(canvas, scene, thing):
-    side, depth = 0.7 * thing.size, 0.26 * thing.size
-    lean = depth if thing.turn < 0.5 else -depth
-    left, right = thing.x - side / 2 - lean / 2, thing.x + side / 2 - lean / 2
-    top, foot = thing.y - side, thing.y
+def rounded(canvas, scene, colour, y, radius, shades):
+    """The colour over a round body with its middle at (0, y): lighter towards the light and above. `shades` are those
+    of the middle, of the way to the side and up, and the least."""
+    middle, aside, upward, least = shades
+    toward = (canvas.x * scene.light * aside - (canvas.y - y) * upward) / radius
+    shade = np.clip(middle + toward, least, 1.08)[..., None]
+    return np.clip(np.asarray(lit(scene, COLOUR[colour])) * shade, 0, 1)
+
+
+def ball(canvas, scene, thing):
+    radius = 0.46
+    body = canvas.disc(0, -radius, radius)
+    canvas.fill(body, rounded(canvas, scene, thing.colour, -radius, radius, (0.78, 0.216, 0.288, 0.4)))
+    glint = canvas.disc(scene.light * 0.36 * radius, -1.42 * radius, 0) / (0.2 * radius)
+    canvas.paint(canvas.coverage(body) * 0.55 * np.exp(-(glint**2)), lit(scene, (1, 1, 1)))
+    return body
+
+
+def cube(canvas, scene, thing):
+    side, lean = 0.7, 0.26 if thing.turn < 0.5 else -0.26
+    rise = 0.7 * abs(lean)
+    left, right = -side / 2 - lean / 2, side / 2 - lean / 2
     near = right if lean > 0 else left
-    colour = COLOUR[thing.colour]
-    front = canvas.polygon((left, foot), (right, foot), (right, top), (left, top))
-    lid = canvas.polygon((left, top), (right, top), (right + lean, top - depth * 0.7), (left + lean, top - depth * 0.7))
-    flank = canvas.polygon(
-        (near, foot), (near + lean, foot - depth * 0.7), (near + lean, top - depth * 0.7), (near, top)
-    )
+    front = canvas.polygon((left, 0), (right, 0), (right, -side), (left, -side))
+    lid = canvas.polygon((left, -side), (right, -side), (right + lean, -side - rise), (left + lean, -side - rise))
+    flank = canvas.polygon((near, 0), (near + lean, -rise), (near + lean, -side - rise), (near, -side))
     facing = sides(scene)[1 if lean > 0 else 0]
     for shape, shade in ((flank, 0.72 * facing), (lid, 1.06), (front, 0.84)):
-        canvas.paint(canvas.coverage(shape), lit(scene, colour, shade))
-    return canvas.coverage(np.minimum(np.minimum(front, lid), flank))
+        canvas.fill(shape, lit(scene, COLOUR[thing.colour], shade))
+    return union(front, lid, flank)
 
 
-def draw_house(canvas, scene, thing):
-    wide, wall = 0.82 * thing.size, 0.56 * thing.size
-    left, right, eaves = thing.x - wide / 2, thing.x + wide / 2, thing.y - wall
-    body = canvas.polygon((left, thing.y), (right, thing.y), (right, eaves), (left, eaves))
-    over = 0.09 * thing.size
-    roof = canvas.polygon((left - over, eaves), (right + over, eaves), (thing.x, eaves - 0.4 * thing.size))
-    shades = sides(scene)
-    canvas.paint(canvas.coverage(body), lit(scene, COLOUR[thing.colour], 0.95))
-    canvas.paint(
-        canvas.coverage(roof), np.where((canvas.x < thing.x)[..., None], *(lit(scene, BROWN, s) for s in shades))
-    )
-    door, window = thing.x - 0.18 * thing.size, thing.x + 0.18 * thing.size
-    half = 0.09 * thing.size
-    canvas.paint(
-        canvas.coverage(
-            canvas.polygon(
-                (door - half, thing.y),
-                (door + half, thing.y),
-                (door + half, thing.y - 0.3 * thing.size),
-                (door - half, thing.y - 0.3 * thing.size),
-            )
-        ),
-        lit(scene, BROWN, 0.6),
-    )
+def house(canvas, scene, thing):
+    half, eaves = 0.41, -0.56
+    body = canvas.box(0, eaves / 2, half, -eaves / 2)
+    roof = canvas.polygon((-half - 0.09, eaves), (half + 0.09, eaves), (0, eaves - 0.4))
+    canvas.fill(body, lit(scene, COLOUR[thing.colour], 0.95))
+    slopes = [lit(scene, BROWN, shade) for shade in sides(scene)]
+    canvas.fill(roof, np.where((canvas.x < 0)[..., None], *slopes))
+    canvas.fill(canvas.box(-0.18, -0.15, 0.09, 0.15), lit(scene, BROWN, 0.6))
     pane = (1.0, 0.86, 0.45) if scene.time == "night" else lit(scene, (0.62, 0.82, 0.95))
-    sill = thing.y - 0.2 * thing.size
-    canvas.paint(
-        canvas.coverage(np.maximum(np.abs(canvas.x - window), np.abs(canvas.y - (sill - half))) - half), pane
+    canvas.fill(canvas.box(0.18, -0.29, 0.09, 0.09), pane)
+    return union(body, roof)
+
+
+def tree(canvas, scene, thing):
+    trunk = canvas.box(0, -0.2, 0.06, 0.2)
+    canvas.fill(trunk, lit(scene, BROWN))
+    crown = union(
+        canvas.disc(-0.17, -0.58, 0.23), canvas.disc(0.17, -0.58, 0.23), canvas.disc(0, -0.78, 0.24)
     )
-    return canvas.coverage(np.minimum(body, roof))
+    canvas.fill(crown, rounded(canvas, scene, thing.colour, -0.66, 0.4, (0.82, 0.182, 0.182, 0.5)))
+    return union(trunk, crown)
 
 
-def draw_tree(canvas, scene, thing):
-    trunk = np.maximum(np.abs(canvas.x - thing.x) - 0.06 * thing.size, np.abs(canvas.y - thing.y + 0.2 * thing.size) - 0.2 * thing.size)
-    canvas.paint(canvas.coverage(trunk), lit(scene, BROWN))
-    middle = thing.y - 0.66 * thing.size
-    lumps = [
-        canvas.disc(thing.x - 0.17 * thing.size, middle + 0.08 * thing.size, 0.23 * thing.size),
-        canvas.disc(thing.x + 0.17 * thing.size, middle + 0.08 * thing.size, 0.23 * thing.size),
-        canvas.disc(thing.x, middle - 0.12 * thing.size, 0.24 * thing.size),
-    ]
-    crown = np.min(lumps, axis=0)
-    toward = ((canvas.x - thing.x) * scene.light * 0.7 - (canvas.y - middle) * 0.7) / (0.4 * thing.size)
-    shade = np.clip(0.82 + 0.26 * toward, 0.5, 1.08)[..., None]
-    canvas.paint(canvas.coverage(crown), np.clip(np.asarray(lit(scene, COLOUR[thing.colour])) * shade, 0, 1))
-    return canvas.coverage(np.minimum(trunk, crown))
+def tent(canvas, scene, thing):
+    whole = canvas.polygon((-0.5, 0), (0.5, 0), (0, -0.72))
+    halves = [lit(scene, COLOUR[thing.colour], shade) for shade in sides(scene)]
+    canvas.fill(whole, np.where((canvas.x < 0)[..., None], *halves))
+    canvas.fill(canvas.polygon((-0.15, 0), (0.15, 0), (0, -0.5)), lit(scene, (0.2, 0.17, 0.16)))
+    return whole
 
 
-def draw_tent(canvas, scene, thing):
-    tall, half = 0.72 * thing.size, 0.5 * thing.size
-    peak = (thing.x, thing.y - tall)
-    whole = canvas.polygon((thing.x - half, thing.y), (thing.x + half, thing.y), peak)
-    opening = canvas.polygon(
-        (thing.x - 0.15 * thing.size, thing.y), (thing.x + 0.15 * thing.size, thing.y), (thing.x, thing.y - 0.5 * thing.size)
-    )
-    left, right = (lit(scene, COLOUR[thing.colour], shade) for shade in sides(scene))
-    canvas.paint(canvas.coverage(whole), np.where((canvas.x < thing.x)[..., None], left, right))
-    canvas.paint(canvas.coverage(opening), lit(scene, (0.2, 0.17, 0.16)))
-    return canvas.coverage(whole)
-
-
-def draw_flower(canvas, scene, thing):
-    head = (thing.x, thing.y - 0.68 * thing.size)
-    stem = np.maximum(
-        np.abs(canvas.x - thing.x) - 0.035 * thing.size, np.abs(canvas.y - (thing.y + head[1]) / 2) - (thing.y - head[1]) / 2
-    )
-    leaf = canvas.ellipse(thing.x + 0.13 * thing.size, thing.y - 0.16 * thing.size, 0.14 * thing.size, 0.055 * thing.size)
-    canvas.paint(canvas.coverage(np.minimum(stem, leaf)), lit(scene, STEM))
+def flower(canvas, scene, thing):
+    head = -0.68
+    green = union(canvas.box(0, head / 2, 0.035, -head / 2), canvas.ellipse(0.13, -0.16, 0.14, 0.055))
+    canvas.fill(green, lit(scene, STEM))
     angles = 2 * np.pi * (np.arange(5) / 5 + 0.05 + 0.1 * thing.turn)
-    petals = np.min(
-        [
-            canvas.disc(head[0] + 0.19 * thing.size * np.cos(a), head[1] + 0.19 * thing.size * np.sin(a), 0.135 * thing.size)
-            for a in angles
-        ],
-        axis=0,
-    )
-    canvas.paint(canvas.coverage(petals), lit(scene, COLOUR[thing.colour]))
-    heart = canvas.disc(*head, 0.095 * thing.size)
-    canvas.paint(canvas.coverage(heart), lit(scene, (0.62, 0.40, 0.10)))
-    return canvas.coverage(np.min([stem, leaf, petals, heart], axis=0))
+    petals = union(*[canvas.disc(0.19 * np.cos(a), head + 0.19 * np.sin(a), 0.135) for a in angles])
+    canvas.fill(petals, lit(scene, COLOUR[thing.colour]))
+    heart = canvas.disc(0, head, 0.095)
+    canvas.fill(heart, lit(scene, (0.62, 0.40, 0.10)))
+    return union(green, petals, heart)
 
 
-def draw_boat(canvas, scene, thing):
-    deck = thing.y - 0.24 * thing.size
-    hull = canvas.polygon(
-        (thing.x - 0.5 * thing.size, deck),
-        (thing.x + 0.5 * thing.size, deck),
-        (thing.x + 0.32 * thing.size, thing.y),
-        (thing.x - 0.32 * thing.size, thing.y),
-    )
-    mast = np.maximum(np.abs(canvas.x - thing.x) - 0.025 * thing.size, np.abs(canvas.y - deck + 0.32 * thing.size) - 0.34 * thing.size)
-    lean = 1 if thing.turn < 0.5 else -1
-    sail = canvas.polygon(
-        (thing.x + lean * 0.04 * thing.size, deck - 0.06 * thing.size),
-        (thing.x + lean * 0.04 * thing.size, deck - 0.62 * thing.size),
-        (thing.x + lean * 0.38 * thing.size, deck - 0.06 * thing.size),
-    )
-    canvas.paint(canvas.coverage(mast), lit(scene, BROWN))
-    canvas.paint(canvas.coverage(sail), lit(scene, SAIL, sides(scene)[0 if lean < 0 else 1] * 0.3 + 0.72))
-    slope = np.clip(1.0 - 0.5 * (canvas.y - deck) / (0.24 * thing.size), 0.5, 1)[..., None]
-    canvas.paint(canvas.coverage(hull), np.asarray(lit(scene, COLOUR[thing.colour])) * slope)
-    return canvas.coverage(np.min([hull, mast, sail], axis=0))
+def boat(canvas, scene, thing):
+    deck, lean = -0.24, 1 if thing.turn < 0.5 else -1
+    hull = canvas.polygon((-0.5, deck), (0.5, deck), (0.32, 0), (-0.32, 0))
+    mast = canvas.box(0, deck - 0.32, 0.025, 0.34)
+    sail = canvas.polygon((lean * 0.04, deck - 0.06), (lean * 0.04, deck - 0.62), (lean * 0.38, deck - 0.06))
+    canvas.fill(mast, lit(scene, BROWN))
+    canvas.fill(sail, lit(scene, SAIL, sides(scene)[0 if lean < 0 else 1] * 0.3 + 0.72))
+    slope = np.clip(1 - 0.5 * (canvas.y - deck) / -deck, 0.5, 1)[..., None]
+    canvas.fill(hull, np.asarray(lit(scene, COLOUR[thing.colour])) * slope)
+    return union(hull, mast, sail)
 
 
 PAINTERS = {
-    "ball": draw_ball,
-    "cube": draw_cube,
-    "house": draw_house,
-    "tree": draw_tree,
-    "tent": draw_tent,
-    "flower": draw_flower,
-    "boat": draw_boat,
+    "ball": ball,
+    "cube": cube,
+    "house": house,
+    "tree": tree,
+    "tent": tent,
+    "flower": flower,
+    "boat": boat,
 }
 
 

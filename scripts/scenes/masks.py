@@ -1,4 +1,4 @@
-"""Holes for the drawn scenes: inflated outlines of an object, boxes, free-form strokes, and holes across the horizon."""
+"""Holes for the drawn scenes: inflated outlines of an object, boxes, free-form strokes, and across the horizon."""
 
 import numpy as np
 from world import OBJECTS, Scene, thing_by_lot

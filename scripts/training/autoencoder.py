@@ -98,6 +98,6 @@ def main_autoencoder(work: Path, seed: int, pictures: np.ndarray, steps: int) ->
         autoencoder.register_to_config(scaling_factor=round(float(1 / spread), 5))
         held_out, _ = drawn_scenes(seed, "held out", 200, pictures.shape[1])
         quality = peak_signal_to_noise(autoencoder, held_out)
-        print(f"autoencoder: PSNR of 200 held-out scenes {quality.mean():.2f} dB, lowest {quality.min():.2f}", flush=True)
+        print(f"autoencoder: PSNR {quality.mean():.2f} dB on 200 held-out scenes, lowest {quality.min():.2f}", flush=True)
         autoencoder.save_pretrained(folder)
     return AutoencoderKL.from_pretrained(folder).to(DEVICE).eval()

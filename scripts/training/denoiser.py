@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from loop import DEVICE, Schedule, autocast, train
-from text import CONTEXT, WIDTH
+from text import CONTEXT, WIDTH, tokens
 from transformers import CLIPTextModel
 
 LEVELS = (64, 128, 192)
@@ -92,8 +92,6 @@ def trained(
 
 def caption_ids(words, captions: list[list[str]]) -> torch.Tensor:
     """Token ids [scenes, captions of a scene, CONTEXT]; each different caption is tokenised once."""
-    from text import tokens
-
     different = sorted({line for lines in captions for line in lines})
     ids = tokens(words, different).to(torch.int16)
     place = {line: index for index, line in enumerate(different)}
