@@ -81,7 +81,7 @@ def truth(caption: str) -> list[int]:
 
 
 def taught(words: CLIPTokenizer, captions: list[str], steps: int, work: Path, seed: int) -> CLIPTextModel:
-    """The encoder after its first lessons. Scenes with two objects of one kind are left out of the questions."""
+    """The encoder after its first lessons, for which captions without an object, or with two of one kind, don't do."""
     single = [line for line in captions if len(set(line.split()) & set(OBJECTS)) >= line.count(" and ") + 1]
     ids, answers = tokens(words, single).to(DEVICE), torch.tensor([truth(line) for line in single], device=DEVICE)
     torch.manual_seed(seed)
