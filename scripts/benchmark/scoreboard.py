@@ -211,6 +211,7 @@ def main():
     parser.add_argument("--model", metavar="DIR", help="a model (default: the engine's own)")
     parser.add_argument("--judge", type=Path, default=Path("models/judge.pt"), metavar="FILE", help="from judge.py")
     parser.add_argument("--scenes", type=int, default=200, help="cases (default 200)")
+    parser.add_argument("--first", type=int, default=0, help="the first case's number: other cases to try settings on")
     parser.add_argument("--seeds", type=int, default=3, help="jobs of each case and method (default 3)")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME")
     parser.add_argument("--options", default="", help="further options of pilot inpaint, for every job")
@@ -222,7 +223,8 @@ def main():
     work = arguments.work
     keep_apart(work, {"model": arguments.model or "the engine's own", "options": arguments.options})
     engine = Engine(arguments.pilot, arguments.model, tuple(arguments.options.split()))
-    cases, seeds = [Case(index, 0) for index in range(arguments.scenes)], range(arguments.seeds)
+    cases = [Case(arguments.first + index, 0) for index in range(arguments.scenes)]
+    seeds = range(arguments.seeds)
     for case in cases:
         case.write(work / "cases")
     done = {method: jobs_of(engine, method, cases, seeds, work, arguments.jobs) for method in arguments.methods}
