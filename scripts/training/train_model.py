@@ -69,6 +69,7 @@ def write_model(output, work, vae, trained):
     trained["unet"].half().save_pretrained(output / "unet")
     trained["text_encoder"].half().save_pretrained(output / "text_encoder")
     vae.half().save_pretrained(output / "vae")
+    forget_origin(output / "vae/config.json")
     denoiser.scheduler().save_pretrained(output / "scheduler")
     shutil.copytree(work / "tokenizer", output / "tokenizer", dirs_exist_ok=True)
     parts = {
@@ -84,6 +85,13 @@ def write_model(output, work, vae, trained):
     (output / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
     size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
     print(f"{output}: {size / 1e6:.1f} MB")
+
+
+def forget_origin(config):
+    """diffusers notes from which folder it loaded a network."""
+    values = json.loads(config.read_text())
+    values.pop("_name_or_path", None)
+    config.write_text(json.dumps(values, indent=2) + "\n")
 
 
 if __name__ == "__main__":
