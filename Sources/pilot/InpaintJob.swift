@@ -94,12 +94,9 @@ struct InpaintJob: Sendable {
 extension InpaintJob {
     private func describe(_ plan: PilotPlan, _ geometry: JobGeometry) -> String {
         let optimised = plan.steps.count(where: \.isOptimized)
-        let size =
-            geometry.picture == geometry.photograph
-            ? "\(geometry.picture)" : "\(geometry.photograph), computed at \(geometry.picture)"
         let gradientSteps = Console.count(settings.method.gradientSteps, "gradient step")
         let work = optimised == 0 ? "none optimised" : "\(optimised) of them optimised with \(gradientSteps) each"
-        return "\(size), \(Console.count(plan.steps.count, "step")), \(work); "
+        return "\(settings.model): \(geometry.summary), \(Console.count(plan.steps.count, "step")), \(work); "
             + settings.computation.summary(ranks: communicator.size)
     }
 }

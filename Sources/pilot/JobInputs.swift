@@ -35,7 +35,7 @@ struct JobInputs: Sendable {
 
         let geometry = try JobGeometry(
             photograph: PictureSize(width: image.width, height: image.height), asked: settings.size,
-            factor: model.factor, trainedSide: model.unetConfiguration.sampleSize.map { $0 * model.factor })
+            model: model.sizes)
         let size = geometry.picture
         self.geometry = geometry
         photograph = image.rgb
@@ -46,9 +46,12 @@ struct JobInputs: Sendable {
         mask = binary(grey)
         let pictureMask = binary(
             geometry.photograph == size ? grey : grey.resized(width: size.width, height: size.height, filter: .nearest))
+        // What a cell covers is told by the photograph's own pixels: thin parts may be lost in a smaller picture.
+        let isCovering = settings.method.maskDownsample == .max
+        let fits = geometry.latentWidth <= mask.width && geometry.latentHeight <= mask.height
         latentMask = LatentMask(
-            pixels: pictureMask.values.map { $0 == 1 }, imageHeight: size.height, imageWidth: size.width,
-            height: geometry.latentHeight, width: geometry.latentWidth, downsample: settings.method.maskDownsample)
+            isCovering && fits ? mask : pictureMask, height: geometry.latentHeight, width: geometry.latentWidth,
+            downsample: settings.method.maskDownsample)
         let shape = [vae.latentChannels, geometry.latentHeight, geometry.latentWidth]
         initialLatent = try settings.initialLatent.map { try InitialLatentFile.read($0, shape: shape) }
         for warning in warnings + [geometry.warning].compactMap({ $0 }) { Console.warn(warning) }
@@ -86,6 +89,14 @@ struct JobInputs: Sendable {
             }
         }
         return found
+    }
+}
+
+extension LatentMask {
+    fileprivate init(_ mask: BinaryMask, height: Int, width: Int, downsample: PilotParameters.MaskDownsample) {
+        self.init(
+            pixels: mask.values.map { $0 == 1 }, imageHeight: mask.height, imageWidth: mask.width, height: height,
+            width: width, downsample: downsample)
     }
 }
 

@@ -156,6 +156,6 @@ extension ModelDescription {
     func geometry(_ size: PictureSize?) throws -> JobGeometry {
         let side = (unetConfiguration.sampleSize ?? 64) * factor
         let picture = size ?? PictureSize(width: side, height: side)
-        return try JobGeometry(photograph: picture, asked: picture, factor: factor)
+        return try JobGeometry(photograph: picture, asked: picture, model: sizes)
     }
 }

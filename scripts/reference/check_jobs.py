@@ -75,6 +75,8 @@ def check(name: str, model: str, mask: str, options: list[str], pilot: str, rank
     job_inputs.picture(*SIZES[model]).save(folder / "image.png")
     job_inputs.mask(mask, *SIZES[model]).save(folder / "mask.png")
     words = ["--model", str(MODELS / model), "--image", str(folder / "image.png"), "--mask", str(folder / "mask.png")]
+    # Some pictures are far larger than their model's; the engine would compute them at a smaller size.
+    words += ["--size", "{}x{}".format(*SIZES[model])]
     if "--prompt" not in options:
         options = [*options, "--prompt", "a red fox in the snow"]
     if "@initial" in options:
