@@ -30,6 +30,7 @@ let package = Package(
                 "PilotInpainting", "ShardedRuntime", "DiffusionModels", "ImageFiles", "MessagePassing", "NeuralLayers",
                 "TensorKernels", "Failures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
+            resources: [.copy("Resources/scenes")],
             swiftSettings: swift),
         room("PilotInpainting", uses: ["DiffusionModels", "TensorKernels", "Failures"]),
         room(

@@ -8,19 +8,22 @@ enum InpaintHelp {
         is fast and may leave a picture within the picture; 1 optimises all the way, which fits best and takes \
         longest; 0.5 is the paper's advice.
 
-        On one rank:
-          pilot inpaint --model sd15 --image photo.jpg --mask mask.png \\
-              --prompt "a red bench" --output bench.png
+        On one rank, with the small model of drawn scenes that comes with the program, in the folder of its sources:
+          pilot inpaint --image examples/meadow.png \\
+              --mask examples/meadow-mask.png \\
+              --prompt "a red ball on the grass" --output ball.png
 
-        On two ranks, one for each branch of classifier-free guidance:
+        A photograph wants a larger model. On two ranks, one for each branch of classifier-free guidance:
           mpirun -np 2 --bind-to none pilot inpaint --model sd15 \\
               --image photo.jpg --mask mask.png \\
               --prompt "a red bench" --output bench.png
 
         With the same --threads, one rank and two give the same file, byte for byte; so does, later, --from. Three \
         pictures to choose from, quickly; then the second one again, with more care:
-          pilot inpaint ... --preset fast --count 3 --output bench.png
-          pilot inpaint --from bench-2.png --preset paper --output best.png
+          pilot inpaint --image examples/meadow.png \\
+              --mask examples/meadow-mask.png --prompt "a red ball" \\
+              --preset fast --count 3 --output ball.png
+          pilot inpaint --from ball-2.png --preset paper --output best.png
 
         Presets: paper has 200 steps, optimises at every 10th, 10 gradient steps each, coherence 1; balanced has 50, \
         5, 10, 0.5; fast has 30, 3, 3, 0.4.

@@ -32,7 +32,9 @@ struct InpaintJob: Sendable {
         try settings.validate()
         try outputs.check(against: [settings.image, settings.mask])
         let materials = try await ledger.measure(.checking) { try JobMaterials(settings, repeating: recorded) }
-        let record = JobRecord(settings: settings, fingerprints: materials.inputs.fingerprints)
+        let record = JobRecord(
+            settings: settings, fingerprints: materials.inputs.fingerprints,
+            modelFingerprint: materials.fingerprint)
         let writer = ResultWriter(inputs: materials.inputs, record: record, ledger: ledger)
 
         let hasNothingToDo = materials.inputs.latentMask.isEmpty
@@ -56,7 +58,9 @@ struct InpaintJob: Sendable {
         let unet = try await ledger.measure(.checking) {
             try await workplace.thread.run { try materials.checkedUNet() }
         }
-        try await WorkOrder.serve(model: settings.model, computation: settings.computation).give(to: communicator)
+        try await WorkOrder.serve(
+            model: settings.model, fingerprint: materials.fingerprint, computation: settings.computation
+        ).give(to: communicator)
 
         let encoder = JobEncoder(materials: materials, workplace: workplace, ledger: ledger)
         let embeddings = try await encoder.embeddings(prompts: [settings.negativePrompt, settings.prompt])

@@ -1,16 +1,13 @@
 import ArgumentParser
 import Failures
-import Foundation
 
 /// What is painted: model, picture, mask, words.
 struct InputOptions: ParsableArguments {
-    /// Names a model folder for all jobs that name none.
-    static let modelVariable = "PILOT_MODEL"
-
     @Option(
         help: ArgumentHelp(
-            "Stable Diffusion 1.x or 2.x model in the diffusers layout, safetensors (default: the folder that the "
-                + "environment variable PILOT_MODEL names).", valueName: "folder"))
+            "Stable Diffusion 1.x or 2.x model in the diffusers layout, safetensors; or scenes, the small model of "
+                + "drawn scenes that comes with the program, unless the working directory has a model of that name "
+                + "(default: what the environment variable PILOT_MODEL names, else scenes).", valueName: "folder"))
     var model: String?
 
     @Option(help: ArgumentHelp("The photograph, PNG or JPEG.", valueName: "file"))
@@ -38,7 +35,9 @@ struct InputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Size at which the networks see the picture; the result has the image's size in any case (default: the "
-                + "image's size, rounded down to a multiple of 8, or of the model's own factor).", valueName: "WxH"))
+                + "image's size, rounded down to a multiple of 8, or of the model's own factor; for an image of more "
+                + "than 4 times the pixels that the model was trained at, about as many as those, in about the "
+                + "image's aspect).", valueName: "WxH"))
     var size: PictureSize?
 
     @Option(
@@ -60,7 +59,7 @@ struct InputOptions: ParsableArguments {
             ?? JobSettings(
                 model: "", image: needed(image, "--image"), mask: needed(mask, "--mask"),
                 prompt: needed(prompt, "--prompt"))
-        settings.model = try chosenModel(recorded)
+        settings.model = model ?? recorded?.model ?? ShippedModel.nameOrVariable
         if let image { settings.image = image }
         if let mask { settings.mask = mask }
         if let prompt { settings.prompt = prompt }
@@ -69,13 +68,5 @@ struct InputOptions: ParsableArguments {
         if let size { settings.size = size }
         if let initialLatent { settings.initialLatent = initialLatent }
         return settings
-    }
-
-    private func chosenModel(_ recorded: JobSettings?) throws -> String {
-        if let model = model ?? recorded?.model { return model }
-        if let model = ProcessInfo.processInfo.environment[Self.modelVariable], !model.isEmpty { return model }
-        throw Failure.usage(
-            "--model is missing, and \(Self.modelVariable) names none; to try the program with random weights, make a "
-                + "model: pilot model init --architecture tiny --seed 0 --output tiny-model")
     }
 }

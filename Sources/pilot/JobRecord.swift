@@ -14,10 +14,13 @@ struct JobRecord: Codable, Equatable, Sendable {
     var settings: JobSettings
     /// The contents of image, mask and initial latent, by the names under which the settings have the files.
     var fingerprints: [String: String]
+    /// The model's contents; nil in the records of versions that did not look.
+    var modelFingerprint: String?
 
-    init(settings: JobSettings, fingerprints: [String: String]) {
+    init(settings: JobSettings, fingerprints: [String: String], modelFingerprint: String) {
         self.settings = settings
         self.fingerprints = fingerprints
+        self.modelFingerprint = modelFingerprint
     }
 
     /// Reads the record from a result.

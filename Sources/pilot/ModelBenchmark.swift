@@ -17,8 +17,11 @@ struct ModelBenchmark: RankedCommand {
             preparations, so leave it out of a mean.
             """)
 
-    @Option(help: ArgumentHelp("A Stable Diffusion 1.x or 2.x model in the diffusers layout.", valueName: "dir"))
-    var model: String
+    @Option(
+        help: ArgumentHelp(
+            "A Stable Diffusion 1.x or 2.x model in the diffusers layout; without it, as for pilot inpaint.",
+            valueName: "dir"))
+    var model: String?
 
     @Option(help: "The picture's size; without it, the size that the model was trained at.")
     var size: PictureSize?
@@ -45,6 +48,7 @@ struct ModelBenchmark: RankedCommand {
 
     func run(on communicator: any Communicator) async throws {
         let plan = try Plan(ranks: communicator.size)
+        let model = model ?? ShippedModel.nameOrVariable
         let description = try ModelDescription(model)
         let geometry = try description.geometry(size)
         let computation = try computation.resolved()
@@ -53,7 +57,9 @@ struct ModelBenchmark: RankedCommand {
         let evaluator = try await workplace.thread.run {
             UNetEvaluator(unet: try description.unet(), context: workplace.networkContext)
         }
-        try await WorkOrder.serve(model: model, computation: computation).give(to: communicator)
+        try await WorkOrder.serve(
+            model: model, fingerprint: try description.fingerprint(), computation: computation
+        ).give(to: communicator)
         let predictor = DistributedPredictor(
             plan: plan, communicator: communicator, evaluator: evaluator, thread: workplace.thread)
         let trial = Trial(geometry, description, timestep: timestep)

@@ -9,9 +9,10 @@ struct ModelDescription: Sendable {
     let vaeConfiguration: VAEConfiguration
     let textConfiguration: TextEncoderConfiguration
 
+    /// - Parameter model: a folder's path, or the name of the shipped model.
     /// - Throws: `Failure` naming the file and what is wrong with it.
-    init(_ path: String) throws {
-        folder = try ModelFolder(path)
+    init(_ model: String) throws {
+        folder = try ModelFolder(try ShippedModel.folder(of: model))
         unetConfiguration = try folder.unetConfiguration()
         vaeConfiguration = try folder.vaeConfiguration()
         textConfiguration = try folder.textEncoderConfiguration()

@@ -13,8 +13,11 @@ struct ModelInspect: ParsableCommand {
             a job. Operations are counted from the shapes, a multiplication and an addition as two.
             """)
 
-    @Argument(help: ArgumentHelp("A Stable Diffusion 1.x or 2.x model in the diffusers layout.", valueName: "dir"))
-    var folder: String
+    @Argument(
+        help: ArgumentHelp(
+            "A Stable Diffusion 1.x or 2.x model in the diffusers layout; without it, as for pilot inpaint.",
+            valueName: "dir"))
+    var folder: String?
 
     @Option(help: "The picture's size for operations and memory; without it, the size that the model was trained at.")
     var size: PictureSize?
@@ -26,7 +29,8 @@ struct ModelInspect: ParsableCommand {
     var json = false
 
     func run() throws {
-        let figures = try ModelFigures(try ModelDescription(folder), size: size, elementType: dtype)
+        let model = try ModelDescription(folder ?? ShippedModel.nameOrVariable)
+        let figures = try ModelFigures(model, size: size, elementType: dtype)
         if json {
             let encoder = JSONEncoder()
             encoder.keyEncodingStrategy = .convertToSnakeCase

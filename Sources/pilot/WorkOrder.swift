@@ -1,3 +1,4 @@
+import DiffusionModels
 import Failures
 import Foundation
 import MessagePassing
@@ -8,8 +9,9 @@ import TensorKernels
 enum WorkOrder: Codable, Sendable {
     /// The command needs no other rank.
     case nothing
-    /// Load the model's UNet and serve the branches of the plan.
-    case serve(model: String, computation: Computation)
+    /// Load the model's UNet and serve the branches of the plan. The model is found by its name on each machine, and
+    /// has this fingerprint.
+    case serve(model: String, fingerprint: String, computation: Computation)
 
     /// Gives the order to all other ranks.
     func give(to communicator: any Communicator) async throws {
@@ -22,10 +24,16 @@ enum WorkOrder: Codable, Sendable {
         guard let order = try? JSONDecoder().decode(WorkOrder.self, from: Data(bytes)) else {
             throw Failure.internalFault("rank 0 gave an order that can't be read: are all ranks of one version?")
         }
-        guard case .serve(let model, let computation) = order else { return }
+        guard case .serve(let model, let fingerprint, let computation) = order else { return }
         let workplace = try await Workplace(computation)
         let evaluator = try await workplace.thread.run {
-            UNetEvaluator(unet: try ModelDescription(model).unet(), context: workplace.networkContext)
+            let description = try ModelDescription(model)
+            guard try description.fingerprint() == fingerprint else {
+                throw Failure.badData(
+                    "--model \(model): \(description.folder.path) on \(ProcessInfo.processInfo.hostName) is another "
+                        + "model than rank 0's; all ranks need the same")
+            }
+            return UNetEvaluator(unet: try description.unet(), context: workplace.networkContext)
         }
         try await BranchServer(communicator: communicator, evaluator: evaluator, thread: workplace.thread).run()
     }

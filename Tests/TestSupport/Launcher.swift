@@ -33,25 +33,31 @@ public enum Launcher {
     /// Runs a program of this package without a launcher.
     ///
     /// - Parameters:
+    ///   - program: the name of a product, or the path of any other program.
+    ///   - folder: the working directory, if not this process's own.
+    ///   - variables: what the environment has besides.
     ///   - onOutput: called once, when the first output comes, with the process.
     ///   - onErrorOutput: likewise for standard error.
     public static func run(
-        _ program: String, _ arguments: [String], onOutput: (@Sendable (Process) -> Void)? = nil,
-        onErrorOutput: (@Sendable (Process) -> Void)? = nil
+        _ program: String, _ arguments: [String], in folder: String? = nil, variables: [String: String] = [:],
+        onOutput: (@Sendable (Process) -> Void)? = nil, onErrorOutput: (@Sendable (Process) -> Void)? = nil
     ) async throws -> ProgramResult {
         try await execute(
-            try path(of: program), arguments, environment: outerEnvironment(), onOutput: onOutput,
+            try path(of: program), arguments, folder: folder,
+            environment: outerEnvironment().merging(variables) { _, new in new }, onOutput: onOutput,
             onErrorOutput: onErrorOutput)
     }
 
     /// Runs a program of this package on `ranks` ranks of this machine.
     ///
     /// - Parameters:
+    ///   - program: the name of a product, or the path of any other program.
+    ///   - folder: the working directory, if not this process's own.
     ///   - onOutput: called once, when the first output comes, with mpirun's process.
     ///   - onErrorOutput: likewise for standard error.
     public static func mpirun(
-        ranks: Int, _ program: String, _ arguments: [String], onOutput: (@Sendable (Process) -> Void)? = nil,
-        onErrorOutput: (@Sendable (Process) -> Void)? = nil
+        ranks: Int, _ program: String, _ arguments: [String], in folder: String? = nil,
+        onOutput: (@Sendable (Process) -> Void)? = nil, onErrorOutput: (@Sendable (Process) -> Void)? = nil
     ) async throws -> ProgramResult {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
         let candidates = folders.map { "\($0)/mpirun" }
@@ -68,33 +74,34 @@ public enum Launcher {
         environment["OMPI_MCA_plm_rsh_agent"] = "sh"
         let launch = ["-q", "--oversubscribe", "--bind-to", "none", "-np", String(ranks)]
         return try await execute(
-            mpirun, launch + [try path(of: program)] + arguments, environment: environment, onOutput: onOutput,
-            onErrorOutput: onErrorOutput)
+            mpirun, launch + [try path(of: program)] + arguments, folder: folder, environment: environment,
+            onOutput: onOutput, onErrorOutput: onErrorOutput)
     }
 
     private static func path(of program: String) throws -> String {
-        let path = try productFolder().appendingPathComponent(program).path
+        let path = try program.hasPrefix("/") ? program : productFolder().appendingPathComponent(program).path
         guard FileManager.default.isExecutableFile(atPath: path) else {
             throw LaunchError(description: "\(path) was not built: build with swift build -c release --build-tests")
         }
         return path
     }
 
-    /// The environment without what an outer launcher may have left in it.
+    /// The environment without what an outer launcher may have left in it, or a user of this program.
     private static func outerEnvironment() -> [String: String] {
         ProcessInfo.processInfo.environment.filter { key, _ in
-            !["OMPI_", "PMIX_", "PMI_", "SLURM_"].contains { key.hasPrefix($0) }
+            !["OMPI_", "PMIX_", "PMI_", "SLURM_", "PILOT_"].contains { key.hasPrefix($0) }
         }
     }
 
     private static func execute(
-        _ path: String, _ arguments: [String], environment: [String: String],
+        _ path: String, _ arguments: [String], folder: String?, environment: [String: String],
         onOutput: (@Sendable (Process) -> Void)?, onErrorOutput: (@Sendable (Process) -> Void)?
     ) async throws -> ProgramResult {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
         process.environment = environment
+        if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
         process.standardInput = FileHandle.nullDevice
         let output = OutputCollector { onOutput?(process) }
         let errors = OutputCollector { onErrorOutput?(process) }
