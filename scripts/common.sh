@@ -4,9 +4,10 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
+# fail MESSAGE [EXIT CODE]
 fail() {
-    printf '%s: error: %s\n' "${0##*/}" "$*" >&2
-    exit 1
+    printf '%s: error: %s\n' "${0##*/}" "$1" >&2
+    exit "${2:-1}"
 }
 
 # What a build needs of Debian. pkg-config tells SwiftPM where Open MPI and OpenBLAS are; g++ brings the C library's
