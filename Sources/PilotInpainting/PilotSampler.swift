@@ -39,6 +39,13 @@ public struct PilotSampler: Sendable {
         loss = PilotLoss(imageLatent: imageLatent, mask: mask)
     }
 
+    /// The same job by blending alone, gamma = 0: blended latent diffusion with the attention masks.
+    public func blendingAlone() throws -> PilotSampler {
+        var blending = parameters
+        blending.coherence = 0
+        return try PilotSampler(parameters: blending, scheduler: scheduler, mask: mask, imageLatent: imageLatent)
+    }
+
     /// The latent of image `image` of the job, `[channels, h, w]`, to be divided by the scaling factor and decoded.
     ///
     /// Noise comes from PyTorch's generator with seed `parameters.seed + image`: first the initial latent, then one

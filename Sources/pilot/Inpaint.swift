@@ -24,7 +24,8 @@ struct Inpaint: RankedCommand {
         output.apply(to: &settings)
         computation.apply(to: &settings.computation, isRecorded: recorded != nil)
         let outputs = JobOutputs(
-            picture: picture, count: output.count, dump: output.dump, preview: output.preview)
+            picture: picture, count: output.count, comparison: output.compare, dump: output.dump,
+            preview: output.preview)
         let job = InpaintJob(
             settings: settings, outputs: outputs, recorded: recorded, communicator: communicator)
         try await job.run()

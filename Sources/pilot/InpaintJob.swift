@@ -1,11 +1,8 @@
 import DiffusionModels
 import Failures
-import ImageFiles
 import MessagePassing
 import PilotInpainting
 import ShardedRuntime
-
-extension DistributedPredictor: NoisePredictor {}
 
 /// An inpainting job from its files to its files, as rank 0 runs it.
 ///
@@ -44,6 +41,10 @@ struct InpaintJob: Sendable {
             try await WorkOrder.nothing.give(to: communicator)
             for index in 0..<outputs.count {
                 try await writer.writePhotograph(to: outputs.picture(index), image: index)
+                if let comparison = outputs.comparison(index) {
+                    let photograph = materials.inputs.photograph
+                    try await writer.writeComparison(photograph, blended: photograph, to: comparison)
+                }
             }
             return
         }
@@ -81,12 +82,22 @@ struct InpaintJob: Sendable {
         let progress = ProgressReport(plan: sampler.plan, imageCount: outputs.count)
         defer { progress.clear() }
         for index in 0..<outputs.count {
-            let run = ImageRun(
-                index: index, outputs: outputs, sampler: sampler, encoder: encoder, progress: progress, ledger: ledger)
-            let (decoded, dump) = try await run.sample(
-                on: predictor, embeddings: embeddings, initialLatent: materials.inputs.initialLatent)
-            try await writer.write(
+            let start = ImageStart(index: index, embeddings: embeddings, latent: materials.inputs.initialLatent)
+            let run = ImageRun(sampler: sampler, encoder: encoder, progress: progress, ledger: ledger)
+            let dump = outputs.dump == nil ? nil : TensorDump()
+            let decoded = try await run.sample(
+                start, on: predictor, dump: dump, previews: previews(of: index, materials.inputs.geometry))
+            let result = try await writer.write(
                 decoded, dump: dump, to: outputs.picture(index), dumpFile: outputs.dump(index), image: index)
+            guard let comparison = outputs.comparison(index) else { continue }
+            progress.clear()
+            Console.note("for comparison, blending alone")
+            let blender = try sampler.blendingAlone()
+            let watch = ProgressReport(plan: blender.plan, imageCount: 1, first: index)
+            defer { watch.clear() }
+            let blended = try await ImageRun(sampler: blender, encoder: encoder, progress: watch, ledger: ledger)
+                .sample(start, on: predictor)
+            try await writer.writeComparison(result, blended: writer.composed(blended), to: comparison)
         }
         progress.clear()
         let reports = try await predictor.reports()
@@ -96,66 +107,18 @@ struct InpaintJob: Sendable {
 }
 
 extension InpaintJob {
+    private func previews(of index: Int, _ geometry: JobGeometry) -> PreviewWriter? {
+        outputs.preview.map {
+            PreviewWriter(
+                folder: $0, geometry: geometry, prefix: outputs.count > 1 ? "image-\(index + 1)-" : "")
+        }
+    }
+
     private func describe(_ plan: PilotPlan, _ geometry: JobGeometry) -> String {
         let optimised = plan.steps.count(where: \.isOptimized)
         let gradientSteps = Console.count(settings.method.gradientSteps, "gradient step")
         let work = optimised == 0 ? "none optimised" : "\(optimised) of them optimised with \(gradientSteps) each"
         return "\(settings.model): \(geometry.summary), \(Console.count(plan.steps.count, "step")), \(work); "
             + settings.computation.summary(ranks: communicator.size)
-    }
-}
-
-/// One picture of a job: the sampler's run and those who watch it.
-private struct ImageRun: Sendable {
-    let index: Int
-    let outputs: JobOutputs
-    let sampler: PilotSampler
-    let encoder: JobEncoder
-    let progress: ProgressReport
-    let ledger: PhaseLedger
-
-    /// The decoded picture, `[3, H, W]`, and the dump if one is wanted.
-    func sample(
-        on predictor: DistributedPredictor, embeddings: [BranchInputs], initialLatent: Latent?
-    ) async throws -> (decoded: [Float], dump: TensorDump?) {
-        let dump = outputs.dump == nil ? nil : TensorDump()
-        if let dump { describe(embeddings, in: dump) }
-        let previews = outputs.preview.map {
-            PreviewWriter(
-                folder: $0, geometry: encoder.materials.inputs.geometry,
-                prefix: outputs.count > 1 ? "image-\(index + 1)-" : "")
-        }
-        ledger.setMark()
-        let final = try await sampler.sample(image: index, initialLatent: initialLatent, predictor: predictor) {
-            event in
-            ledger.observe(event)
-            progress.observe(event, image: index)
-            dump?.observe(event)
-            if let previews { try await preview(event, previews) }
-            ledger.setMark()
-        }
-        let decoded = try await ledger.measure(.decoding) { try await encoder.decoded([final])[0] }
-        let size = encoder.materials.inputs.geometry.picture
-        dump?.add("decoded", decoded, shape: [3, size.height, size.width])
-        return (decoded, dump)
-    }
-
-    private func describe(_ embeddings: [BranchInputs], in dump: TensorDump) {
-        dump.add("image_latent", sampler.imageLatent)
-        dump.add("latent_mask", sampler.mask.values, shape: [sampler.mask.height, sampler.mask.width])
-        for (name, branch) in [
-            ("prompt_embedding", GuidanceBranch.conditional), ("negative_prompt_embedding", .unconditional),
-        ] {
-            let inputs = embeddings[branch.rawValue]
-            dump.add(name, inputs.embedding, shape: [inputs.tokens, inputs.width])
-        }
-    }
-
-    private func preview(_ event: PilotEvent, _ writer: PreviewWriter) async throws {
-        guard case .reconstructions(let step, let unconditional, let conditional, let guided) = event else { return }
-        try await ledger.measure(.previews) {
-            let pictures = try await encoder.decoded([unconditional, conditional, guided])
-            try writer.write(pictures, step: step.index, timestep: step.timestep)
-        }
     }
 }

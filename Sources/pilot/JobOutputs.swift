@@ -7,6 +7,8 @@ struct JobOutputs: Sendable {
     var picture: String
     /// How many pictures to make, with seeds that follow each other.
     var count = 1
+    /// A PNG file that shows the result beside what it came from.
+    var comparison: String?
     /// A safetensors file for all that passes through the method.
     var dump: String?
     /// A folder for the reconstructions on the way.
@@ -14,6 +16,8 @@ struct JobOutputs: Sendable {
 
     /// The picture's file, `name-3.png` for the third of several.
     func picture(_ index: Int) -> String { numbered(picture, index) }
+    /// The comparison's file, numbered likewise.
+    func comparison(_ index: Int) -> String? { comparison.map { numbered($0, index) } }
     /// The dump's file, numbered likewise.
     func dump(_ index: Int) -> String? { dump.map { numbered($0, index) } }
 
@@ -26,21 +30,30 @@ struct JobOutputs: Sendable {
         guard (1...10_000).contains(count) else {
             throw Failure.usage("--count: expected 1 to 10000, found \(count)")
         }
-        let suffix = picture.split(separator: ".").last?.lowercased() ?? ""
-        if Self.otherFormats.contains(suffix) {
-            throw Failure.usage("--output \(picture): results are PNG files; expected a name that ends in .png")
+        for (option, file) in [("--output", picture), ("--compare", comparison ?? "")] {
+            let suffix = file.split(separator: ".").last?.lowercased() ?? ""
+            if Self.otherFormats.contains(suffix) {
+                throw Failure.usage("\(option) \(file): results are PNG files; expected a name that ends in .png")
+            }
         }
         for index in 0..<count {
-            for file in [picture(index), dump(index)].compactMap({ $0 })
+            for file in [picture(index), comparison(index), dump(index)].compactMap({ $0 })
             where sources.contains(where: { isSame($0, file) }) {
                 throw Failure.usage(
                     "\(file) would be written over, and is the job's image or mask; name another output")
             }
         }
-        if picture == dump { throw Failure.usage("--output and --dump name the same file, \(picture)") }
+        let files = [("--output", picture), ("--compare", comparison), ("--dump", dump)]
+            .compactMap { option, file in file.map { (option, $0) } }
+        for (index, (option, file)) in files.enumerated() {
+            for (other, same) in files[..<index] where same == file {
+                throw Failure.usage("\(other) and \(option) name the same file, \(file)")
+            }
+        }
         for index in 0..<count {
-            try AtomicFile.checkWritable(picture(index))
-            if let dump = dump(index) { try AtomicFile.checkWritable(dump) }
+            for file in [picture(index), comparison(index), dump(index)].compactMap({ $0 }) {
+                try AtomicFile.checkWritable(file)
+            }
         }
         if let preview {
             // The folder is made with its first picture: a job that fails before leaves nothing.

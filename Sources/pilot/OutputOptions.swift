@@ -22,6 +22,12 @@ struct OutputOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Image, mask, result, and what blending alone (coherence 0) makes of the same seed, side by side.",
+            valueName: "file.png"))
+    var compare: String?
+
+    @Option(
+        help: ArgumentHelp(
             "A picture per optimised timestep: what each branch, and both together, expect the result to be.",
             valueName: "folder"))
     var preview: String?

@@ -16,14 +16,8 @@ struct PreviewWriter: Sendable {
         try makeFolder()
         let size = geometry.picture
         let images = try pictures.map { try RGBImage(planes: $0, width: size.width, height: size.height) }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(images.count * size.width * size.height * 3)
-        for row in 0..<size.height {
-            for image in images { bytes += image.bytes[(row * size.width * 3)..<((row + 1) * size.width * 3)] }
-        }
         let name = String(format: "%@step-%03d-timestep-%03d.png", prefix, step, timestep)
-        try RGBImage(width: images.count * size.width, height: size.height, bytes: bytes)
-            .writePNG(to: "\(folder)/\(name)")
+        try RGBImage.strip(images).writePNG(to: "\(folder)/\(name)")
     }
 
     private func makeFolder() throws {

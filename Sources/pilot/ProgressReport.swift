@@ -13,17 +13,22 @@ final class ProgressReport: Sendable {
 
     private let plan: PilotPlan
     private let imageCount: Int
+    private let first: Int
     private let start = ContinuousClock.now
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let state = Mutex(State())
 
-    /// - Parameter imageCount: how often `plan` is carried out.
-    init(plan: PilotPlan, imageCount: Int) {
+    /// - Parameters:
+    ///   - imageCount: how often `plan` is carried out.
+    ///   - first: the number of the image that comes first.
+    init(plan: PilotPlan, imageCount: Int, first: Int = 0) {
         self.plan = plan
+        self.first = first
         self.imageCount = imageCount
     }
 
     func observe(_ event: PilotEvent, image: Int) {
+        let image = image - first
         switch event {
         case .stepStarted(let step):
             state.withLock { $0.gradientStepsDone = 0 }

@@ -14,12 +14,16 @@ struct ResultWriter: Sendable {
     ///   - decoded: `[3, H, W]` about [-1, 1], at the size that the networks see.
     ///   - image: the picture's number in the job, 0 for the first.
     /// - Throws: `Failure.internalFault` if a value is not finite; `Failure.inputOutput`.
-    func write(_ decoded: [Float], dump: TensorDump?, to path: String, dumpFile: String?, image: Int) async throws {
+    /// - Returns: the picture that was written.
+    func write(
+        _ decoded: [Float], dump: TensorDump?, to path: String, dumpFile: String?, image: Int
+    ) async throws -> RGBImage {
         let result = try composed(decoded)
         try await ledger.measure(.writing) {
             if let dump, let dumpFile { try dump.write(to: dumpFile) }
             try write(result, to: path, image: image)
         }
+        return result
     }
 
     /// The result of a job that has nothing to repaint.
@@ -27,7 +31,22 @@ struct ResultWriter: Sendable {
         try write(inputs.photograph, to: path, image: image)
     }
 
-    private func composed(_ decoded: [Float]) throws -> RGBImage {
+    /// Photograph, mask, result, and what blending alone makes, side by side, for looking; small ones are enlarged.
+    func writeComparison(_ result: RGBImage, blended: RGBImage, to path: String) async throws {
+        let mask = RGBImage(
+            width: inputs.mask.width, height: inputs.mask.height,
+            bytes: inputs.mask.values.flatMap { [UInt8](repeating: $0 == 1 ? 255 : 0, count: 3) })
+        let factor = max(1, Self.easilySeen / inputs.photograph.height)
+        let strip = RGBImage.strip(
+            [inputs.photograph, mask, result, blended], gap: max(1, inputs.photograph.height / 32), enlarged: factor)
+        try await ledger.measure(.writing) { try strip.writePNG(to: path) }
+    }
+
+    /// In pixels.
+    private static let easilySeen = 256
+
+    /// The picture as the result has it: at the photograph's size, kept pixels pasted if that is wanted.
+    func composed(_ decoded: [Float]) throws -> RGBImage {
         let (size, original) = (inputs.geometry.picture, inputs.geometry.photograph)
         let picture = try RGBImage(planes: decoded, width: size.width, height: size.height)
         // A cell of the latent is not repainted for the sake of some pixels in it: then neither are they.
