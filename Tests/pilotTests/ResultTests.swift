@@ -19,6 +19,37 @@ import Testing
         #expect(try runner.contents("1.safetensors") == runner.contents("2.safetensors"))
     }
 
+    @Test func comparisonShowsWhatBlendingAloneMakes() async throws {
+        let runner = try PilotRunner()
+        let job = runner.job + ["--count", "2", "--coherence", "1", "--optimize-every", "1"]
+        let compared = try await runner.inpaint(
+            job + ["--output", runner.path("a.png"), "--compare", runner.path("strip.png")])
+        #expect(compared.exitCode == 0, "\(compared.errors)")
+        let blended = try await runner.inpaint(job + ["--coherence", "0", "--output", runner.path("b.png")])
+        #expect(blended.exitCode == 0, "\(blended.errors)")
+        #expect(try runner.contents("a-2.png") != runner.contents("b-2.png"))
+
+        // 48 pixels high, so every pixel became 5 x 5; a white column stands between two pictures.
+        let strip = try DecodedImage.read(runner.path("strip-2.png")).rgb
+        #expect(strip.width == 5 * (4 * 64 + 3) && strip.height == 5 * 48)
+        for (place, name) in ["image.png", "mask.png", "a-2.png", "b-2.png"].enumerated() {
+            let picture = try DecodedImage.read(runner.path(name)).rgb
+            let isSame = (0..<240).allSatisfy { row in
+                (0..<320).allSatisfy { column in
+                    let shown = 3 * (row * strip.width + 5 * 65 * place + column)
+                    let meant = 3 * (row / 5 * 64 + column / 5)
+                    return strip.bytes[shown..<shown + 3] == picture.bytes[meant..<meant + 3]
+                }
+            }
+            #expect(isSame, "\(name)")
+        }
+
+        let clash = try await runner.inpaint(
+            job + ["--output", runner.path("c.png"), "--compare", runner.path("c.png")])
+        #expect(clash.exitCode == 64)
+        #expect(clash.failureLines.first?.contains("--output and --compare name the same file") == true)
+    }
+
     @Test func recordRepeatsTheJob() async throws {
         let runner = try PilotRunner()
         let first = try await runner.inpaint(
