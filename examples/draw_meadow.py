@@ -1,32 +1,37 @@
 #!/usr/bin/env python3
-"""Draws meadow.png, a scene of sky, hills and grass, and meadow-mask.png, white on a part of the grass.
+"""Draws meadow.png, a scene of the shipped model's world, and meadow-mask.png, white on a part of it.
 
     scripts/python-env && .venv/bin/python examples/draw_meadow.py
 """
 
+import sys
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+import numpy as np
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
-SIDE = 256
-HORIZON = 130
+sys.path.insert(0, str(HERE.parent / "scripts/scenes"))
 
+from draw import draw  # noqa: E402
+from world import Cloud, Scene, Thing  # noqa: E402
 
-def mixed(first, second, share):
-    return tuple(round(a + (b - a) * share) for a, b in zip(first, second))
+SIDE = 64
 
+meadow = Scene(
+    time="sunset",
+    ground="grass",
+    horizon=0.5,
+    light=-1,
+    things=(Thing("house", "white", x=0.26, y=0.8, size=0.36, turn=0),),
+    luminary=(0.3, 0.42, 0.06),
+    mountains=((0.55, 0.5, 0.16), (0.9, 0.45, 0.2)),
+    clouds=(Cloud(0.7, 0.16, 0.26, ((-0.28, 0.2), (0, 0.24), (0.28, 0.18))),),
+)
+picture, _ = draw(meadow, SIDE)
+Image.fromarray(picture).save(HERE / "meadow.png", optimize=True)
 
-scene = Image.new("RGB", (SIDE, SIDE))
-draw = ImageDraw.Draw(scene)
-for row in range(HORIZON):
-    draw.line((0, row, SIDE, row), fill=mixed((90, 155, 225), (205, 228, 245), row / HORIZON))
-for row in range(HORIZON, SIDE):
-    draw.line((0, row, SIDE, row), fill=mixed((110, 165, 80), (62, 125, 50), (row - HORIZON) / (SIDE - HORIZON)))
-draw.polygon([(0, HORIZON), (50, 96), (95, HORIZON), (150, 88), (215, HORIZON)], fill=(120, 130, 145))
-draw.ellipse((196, 24, 232, 60), fill=(252, 240, 190))
-scene.save(HERE / "meadow.png", optimize=True)
-
-mask = Image.new("L", scene.size, 0)
-ImageDraw.Draw(mask).rounded_rectangle((64, 124, 191, 239), radius=24, fill=255)
-mask.save(HERE / "meadow-mask.png", optimize=True)
+# The hole crosses the horizon: what fills it has to go on with ridge, horizon and light.
+rows, columns = (np.mgrid[:SIDE, :SIDE] + 0.5) / SIDE
+hole = ((columns - 0.71) / 0.24) ** 2 + ((rows - 0.62) / 0.27) ** 2 < 1
+Image.fromarray(hole.astype(np.uint8) * 255).save(HERE / "meadow-mask.png", optimize=True)

@@ -11,7 +11,7 @@ enum InpaintHelp {
         On one rank, with the small model of drawn scenes that comes with the program, in the folder of its sources:
           pilot inpaint --image examples/meadow.png \\
               --mask examples/meadow-mask.png \\
-              --prompt "a red ball on the grass" --output ball.png
+              --prompt "a blue ball" --output ball.png
 
         A photograph wants a larger model. On two ranks, one for each branch of classifier-free guidance:
           mpirun -np 2 --bind-to none pilot inpaint --model sd15 \\
@@ -21,7 +21,7 @@ enum InpaintHelp {
         With the same --threads, one rank and two give the same file, byte for byte; so does, later, --from. Three \
         pictures to choose from, quickly; then the second one again, with more care:
           pilot inpaint --image examples/meadow.png \\
-              --mask examples/meadow-mask.png --prompt "a red ball" \\
+              --mask examples/meadow-mask.png --prompt "a blue ball" \\
               --preset fast --count 3 --output ball.png
           pilot inpaint --from ball-2.png --preset paper --output best.png
 
