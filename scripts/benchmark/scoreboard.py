@@ -220,6 +220,7 @@ def main():
     parser.add_argument("--output", type=Path, metavar="FILE", help="the tables go here, too")
     arguments = parser.parse_args()
 
+    judging.check(arguments.judge)
     work = arguments.work
     keep_apart(work, {"model": arguments.model or "the engine's own", "options": arguments.options})
     engine = Engine(arguments.pilot, arguments.model, tuple(arguments.options.split()))

@@ -45,7 +45,7 @@ def prompts_by_lot(count, seed):
     return result[:count]
 
 
-def text_to_image(engine, judge_file, count, seed, work, jobs):
+def text_to_image(engine, judge, count, seed, work, jobs):
     """Of each prompt, whether object and colour are right, bool [count, 2], and which were asked for."""
     work.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((SIZE, SIZE, 3), 128, np.uint8)).save(work / "grey.png")
@@ -60,7 +60,7 @@ def text_to_image(engine, judge_file, count, seed, work, jobs):
 
     pictures = np.stack(list(side_by_side(paint, list(enumerate(prompts)), jobs, "text to image")))
     sheet(list(pictures[:36]), [prompt for prompt, _, _ in prompts[:36]]).save(work / "sheet.png")
-    found = judging.verdicts(judging.load(judge_file), pictures, np.ones(pictures.shape[:3], bool))
+    found = judging.verdicts(judge, pictures, np.ones(pictures.shape[:3], bool))
     wanted = np.array([(OBJECTS.index(kind), COLOURS.index(colour)) for _, kind, colour in prompts])
     return found[:, :2] == wanted, wanted
 
@@ -77,13 +77,15 @@ def main():
     parser.add_argument("--work", type=Path, default=Path("models/evaluation"), help="where the pictures go")
     arguments = parser.parse_args()
 
+    judging.check(arguments.judge)
     held_out, _ = drawn_scenes(arguments.seed, "held out", arguments.scenes, SIZE)
     autoencoder = AutoencoderKL.from_pretrained(arguments.model / "vae").eval()
     quality = peak_signal_to_noise(autoencoder, held_out)
     print(f"autoencoder, {len(quality)} held-out scenes: PSNR {quality.mean():.2f} dB, lowest {quality.min():.2f} dB")
 
     engine = Engine(arguments.pilot, str(arguments.model))
-    right, wanted = text_to_image(engine, arguments.judge, arguments.prompts, arguments.seed, arguments.work, arguments.jobs)
+    judge = judging.load(arguments.judge)
+    right, wanted = text_to_image(engine, judge, arguments.prompts, arguments.seed, arguments.work, arguments.jobs)
     both = right.all(axis=1)
     print(f"text to image, {len(right)} prompts: object and colour {100 * both.mean():.1f} %")
     print(f"object {100 * right[:, 0].mean():.1f} %, colour {100 * right[:, 1].mean():.1f} %")

@@ -150,6 +150,12 @@ def accuracy(judge: Judge, seed: int, count: int) -> dict[str, tuple[float, int]
     return result
 
 
+def check(file: Path):
+    """Ends the program, before it has worked for hours, if there is no judge."""
+    if not file.is_file():
+        raise SystemExit(f"{file}: no judge there; train it: python scripts/scenes/judge.py --output {file}")
+
+
 def load(file: Path) -> Judge:
     judge = Judge()
     judge.load_state_dict(torch.load(file, weights_only=True))
