@@ -168,7 +168,7 @@ def main():
     parser.add_argument("--work", type=Path, default=Path("models/training"), help="state (default models/training)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=30_000, help="drawn scenes to learn from (default 30000)")
-    parser.add_argument("--steps", type=int, default=3000, metavar="N", help="steps of 64 (default 3000)")
+    parser.add_argument("--steps", type=int, default=2500, metavar="N", help="steps of 64 (default 2500)")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     judge = trained(arguments.seed, arguments.scenes, arguments.steps, arguments.work)
