@@ -12,7 +12,7 @@ the name of an object that is not there. What is measured, means over the cases 
     ground      %  ... and the scene's ground
     seam           steps of brightness across the hole's border, as a multiple of those in the drawn scene
     background     error of the kept part before it is pasted back, RMS in levels of 255
-    seconds        of one job on one thread, as the engine sums them up
+    seconds        of one job on one thread, as the engine sums them up; here the interval is of the machine, too
 
 A case's seeds are averaged before the interval is taken over the cases, for they are not independent. Finished jobs are
 kept in --work and not run again, so that a run that was cut off goes on, and more seeds can be added later.
@@ -184,13 +184,15 @@ def table(board, names, difference_to=None):
 def report(board, cases, seeds):
     names = list(FIGURES)
     methods = {method: columns for method, columns in board.items() if method != "drawn"}
-    parts = [f"{len(cases)} scenes, {len(seeds)} seeds\n", table(board, names)]
+    parts = [f"scenes {len(cases)}, seeds {len(seeds)}\n", table(board, names)]
     if BASELINE in methods and len(methods) > 1:
         others = {method: columns for method, columns in methods.items()}
         parts += [f"\nDifference to {BASELINE}, case by case\n", table(others, names, BASELINE)]
     parts.append("\nBy kind of hole: text, time, ground\n")
     for kind in KINDS:
         chosen = np.array([case.mask_kind == kind for case in cases])
+        if not chosen.any():
+            continue
         part = {m: {n: v[chosen] for n, v in columns.items()} for m, columns in methods.items()}
         parts += [f"{kind}, {chosen.sum()} scenes\n", table(part, names[:3]), ""]
     return "\n".join(parts)
