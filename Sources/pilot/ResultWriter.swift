@@ -36,7 +36,8 @@ struct ResultWriter: Sendable {
         let mask = RGBImage(
             width: inputs.mask.width, height: inputs.mask.height,
             bytes: inputs.mask.values.flatMap { [UInt8](repeating: $0 == 1 ? 255 : 0, count: 3) })
-        let factor = max(1, Self.easilySeen / inputs.photograph.height)
+        // By the longer side: a picture of one row must not become one of millions.
+        let factor = max(1, Self.easilySeen / max(inputs.photograph.width, inputs.photograph.height))
         let strip = RGBImage.strip(
             [inputs.photograph, mask, result, blended], gap: max(1, inputs.photograph.height / 32), enlarged: factor)
         try await ledger.measure(.writing) { try strip.writePNG(to: path) }

@@ -29,15 +29,15 @@ import Testing
         #expect(blended.exitCode == 0, "\(blended.errors)")
         #expect(try runner.contents("a-2.png") != runner.contents("b-2.png"))
 
-        // 48 pixels high, so every pixel became 5 x 5; a white column stands between two pictures.
+        // 64 pixels wide, so every pixel became 4 x 4; a white column stands between two pictures.
         let strip = try DecodedImage.read(runner.path("strip-2.png")).rgb
-        #expect(strip.width == 5 * (4 * 64 + 3) && strip.height == 5 * 48)
+        #expect(strip.width == 4 * (4 * 64 + 3) && strip.height == 4 * 48)
         for (place, name) in ["image.png", "mask.png", "a-2.png", "b-2.png"].enumerated() {
             let picture = try DecodedImage.read(runner.path(name)).rgb
-            let isSame = (0..<240).allSatisfy { row in
-                (0..<320).allSatisfy { column in
-                    let shown = 3 * (row * strip.width + 5 * 65 * place + column)
-                    let meant = 3 * (row / 5 * 64 + column / 5)
+            let isSame = (0..<192).allSatisfy { row in
+                (0..<256).allSatisfy { column in
+                    let shown = 3 * (row * strip.width + 4 * 65 * place + column)
+                    let meant = 3 * (row / 4 * 64 + column / 4)
                     return strip.bytes[shown..<shown + 3] == picture.bytes[meant..<meant + 3]
                 }
             }

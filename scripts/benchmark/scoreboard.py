@@ -31,13 +31,12 @@ from safetensors.numpy import load_file
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / room) for room in ("scenes", "training")]
 
 import judge as judging  # noqa: E402
-from data import scene  # noqa: E402
+from data import SIZE, scene  # noqa: E402
 from draw import draw  # noqa: E402
 from engine import BUILT, Engine, save_hole, side_by_side  # noqa: E402
 from masks import KINDS, hole_by_lot, other_than  # noqa: E402
 from world import COLOURS, GROUNDS, OBJECTS, TIMES, with_article  # noqa: E402
 
-SIZE = 64
 METHODS = {
     "PILOT paper": ("--preset", "paper"),
     "PILOT balanced": ("--preset", "balanced"),

@@ -19,13 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "training"))
 
 import judge as judging  # noqa: E402
 from autoencoder import peak_signal_to_noise  # noqa: E402
-from data import drawn_scenes  # noqa: E402
+from data import SIZE, drawn_scenes  # noqa: E402
 from diffusers import AutoencoderKL  # noqa: E402
 from draw import sheet  # noqa: E402
 from engine import BUILT, Engine, save_hole, side_by_side  # noqa: E402
 from world import COLOURS, GROUND_PHRASES, OBJECTS, TIME_PHRASES, with_article  # noqa: E402
-
-SIZE = 64
 
 
 def prompts_by_lot(count, seed):

@@ -8,6 +8,7 @@ the hole is the whole picture) and names the object, its colour, the time of day
 """
 
 import argparse
+import multiprocessing
 import sys
 from pathlib import Path
 
@@ -16,13 +17,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "training"))
 
-from data import scene  # noqa: E402
+from data import SIZE, as_tensor, scene  # noqa: E402
 from draw import draw  # noqa: E402
 from loop import DEVICE, Schedule, train  # noqa: E402
 from masks import KINDS, hole_by_lot, object_in_hole  # noqa: E402
 from world import COLOURS, GROUNDS, OBJECTS, TIMES  # noqa: E402
 
-SIZE = 64
 NOTHING = len(OBJECTS)  # the answer "no object"
 QUESTIONS = {"object": len(OBJECTS) + 1, "colour": len(COLOURS), "time": len(TIMES), "ground": len(GROUNDS)}
 UNKNOWN = -1
@@ -85,8 +85,6 @@ def example(task):
 
 
 def examples(seed, split, count):
-    import multiprocessing
-
     with multiprocessing.Pool() as pool:
         results = pool.map(example, [(seed, split, index) for index in range(count)], chunksize=256)
     pictures, holes, answers = zip(*results)
@@ -94,8 +92,7 @@ def examples(seed, split, count):
 
 
 def as_tensors(pictures, holes):
-    pictures = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().to(DEVICE) / 127.5 - 1
-    return pictures, torch.from_numpy(np.ascontiguousarray(holes))[:, None].float().to(DEVICE)
+    return as_tensor(pictures), torch.from_numpy(np.ascontiguousarray(holes))[:, None].float().to(DEVICE)
 
 
 def trained(seed, count, steps, work) -> Judge:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from data import drawn_scenes
+from data import as_tensor, drawn_scenes
 from diffusers import AutoencoderKL
 from loop import DEVICE, Schedule, autocast, train
 
@@ -24,11 +24,6 @@ def untrained(size: int) -> AutoencoderKL:
         norm_num_groups=8,
         sample_size=size,
     ).to(memory_format=torch.channels_last)
-
-
-def as_tensor(pictures: np.ndarray) -> torch.Tensor:
-    """uint8 [n, size, size, 3] to float32 [n, 3, size, size] in -1...1."""
-    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).to(DEVICE).float() / 127.5 - 1
 
 
 def slopes(picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

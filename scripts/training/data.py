@@ -6,14 +6,22 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
+from loop import DEVICE
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scenes"))
 
 from draw import draw  # noqa: E402
 from world import Scene, caption, scene_by_lot  # noqa: E402
 
+SIZE = 64  # the side of the pictures, in pixels
 CAPTIONS_PER_SCENE = 4
 SPLITS = {"training": 0, "judging": 1, "held out": 2}
+
+
+def as_tensor(pictures: np.ndarray) -> torch.Tensor:
+    """uint8 [n, size, size, 3] to float32 [n, 3, size, size] in -1...1."""
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).to(DEVICE).float() / 127.5 - 1
 
 
 def scene(seed: int, split: str, index: int) -> tuple[Scene, list[str]]:

@@ -18,7 +18,7 @@ import autoencoder
 import denoiser
 import text
 import torch
-from data import cached_scenes
+from data import SIZE, cached_scenes
 
 
 def main():
@@ -37,7 +37,7 @@ def main():
     work, seed = arguments.work, arguments.seed
     work.mkdir(parents=True, exist_ok=True)
 
-    pictures, captions = cached_scenes(work, seed, "training", arguments.scenes, 64)
+    pictures, captions = cached_scenes(work, seed, "training", arguments.scenes, SIZE)
     vae = autoencoder.main_autoencoder(work, seed, pictures, arguments.autoencoder_steps)
     words = text.tokenizer(work)
     lines = sorted({line for several in captions for line in several})

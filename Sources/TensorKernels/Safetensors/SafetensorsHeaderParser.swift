@@ -166,7 +166,7 @@ struct SafetensorsHeaderParser {
         }
     }
 
-    /// `\uXXXX`, or the two of a surrogate pair.
+    /// The four hexadecimal digits after `\u`, and a second such escape where they are half of a surrogate pair.
     private mutating func escapedScalar() throws -> Unicode.Scalar {
         var code = try hexadecimal()
         if (0xd800..<0xdc00).contains(code), next("\\"), next("u") {
