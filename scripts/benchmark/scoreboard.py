@@ -35,6 +35,7 @@ from data import SIZE, scene  # noqa: E402
 from draw import draw  # noqa: E402
 from engine import BUILT, Engine, save_hole, side_by_side  # noqa: E402
 from masks import KINDS, hole_by_lot, other_than  # noqa: E402
+from settings import keep_apart  # noqa: E402
 from world import COLOURS, GROUNDS, OBJECTS, TIMES, with_article  # noqa: E402
 
 METHODS = {
@@ -44,15 +45,8 @@ METHODS = {
     "blended, masks": ("--coherence", "0"),
     "blended, plain": ("--coherence", "0", "--no-cross-attention-mask", "--no-self-attention-mask"),
 }
-BASELINE = "blended, plain"
-FIGURES = {  # name: (how a mean is printed, whether more is better)
-    "text": ("{:.1f}", True),
-    "time": ("{:.1f}", True),
-    "ground": ("{:.1f}", True),
-    "seam": ("{:.2f}", False),
-    "background": ("{:.2f}", False),
-    "seconds": ("{:.2f}", False),
-}
+BASELINES = ("blended, masks", "blended, plain")
+DIGITS = {"text": 1, "time": 1, "ground": 1, "seam": 2, "background": 2, "seconds": 2}  # of each figure's mean
 
 
 class Case:
@@ -163,47 +157,46 @@ def interval(values, draws=4000):
     return values.mean(), (high - low) / 2
 
 
-def table(board, names, difference_to=None):
+def table(board, names, against=None):
+    """A row of means per method, or of mean differences to the columns `against`."""
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for method, columns in board.items():
-        cells = []
-        for name in names:
-            if name not in columns:
-                cells.append("")
-                continue
-            values = columns[name] - board[difference_to][name] if difference_to else columns[name]
-            mean, half = interval(values)
-            style = FIGURES[name][0]
-            sign = "+" if difference_to and mean > 0 else ""
-            cells.append(f"{sign}{style.format(mean)} ± {style.format(half)}")
+        cells = [cell(columns[name], name, against and against[name]) if name in columns else "" for name in names]
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
+def cell(values, name, against):
+    mean, half = interval(values if against is None else values - against)
+    sign = "" if against is None else "+"
+    return f"{mean:{sign}.{DIGITS[name]}f} ± {half:.{DIGITS[name]}f}"
+
+
 def report(board, cases, seeds):
-    names = list(FIGURES)
+    names = list(DIGITS)
     methods = {method: columns for method, columns in board.items() if method != "drawn"}
     parts = [f"scenes {len(cases)}, seeds {len(seeds)}\n", table(board, names)]
-    if BASELINE in methods and len(methods) > 1:
-        others = {method: columns for method, columns in methods.items()}
-        parts += [f"\nDifference to {BASELINE}, case by case\n", table(others, names, BASELINE)]
-    parts.append("\nBy kind of hole: text, time, ground\n")
-    for kind in KINDS:
-        chosen = np.array([case.mask_kind == kind for case in cases])
+    for baseline in BASELINES:
+        others = {method: columns for method, columns in methods.items() if method != baseline}
+        if baseline in methods and others:
+            parts += [f"\nDifference to {baseline}, case by case\n", table(others, names, methods[baseline])]
+    parts.append("\nBy kind of hole, and by its share of the picture\n")
+    for title, chosen in groups_of(cases):
         if not chosen.any():
             continue
         part = {m: {n: v[chosen] for n, v in columns.items()} for m, columns in methods.items()}
-        parts += [f"{kind}, {chosen.sum()} scenes\n", table(part, names[:3]), ""]
+        parts += [f"{title}: {chosen.sum()} scenes\n", table(part, names[:3]), ""]
     return "\n".join(parts)
 
 
-def keep_apart(work, settings):
-    """Jobs of other settings must not be taken for these."""
-    (work / "cases").mkdir(parents=True, exist_ok=True)
-    file = work / "settings.json"
-    if file.exists() and json.loads(file.read_text()) != settings:
-        raise SystemExit(f"{work} holds jobs of {file.read_text()}, not of {json.dumps(settings)}; name another --work")
-    file.write_text(json.dumps(settings))
+def groups_of(cases):
+    """(title, which cases): the kinds of hole, and four groups of equal number by the hole's size."""
+    for kind in KINDS:
+        yield kind, np.array([case.mask_kind == kind for case in cases])
+    shares = np.array([case.hole.mean() for case in cases])
+    for chosen in np.array_split(np.argsort(shares, kind="stable"), 4):
+        if len(chosen):
+            yield f"{shares[chosen].min():.1%} to {shares[chosen].max():.1%}", np.isin(np.arange(len(cases)), chosen)
 
 
 def main():
@@ -223,10 +216,11 @@ def main():
 
     judging.check(arguments.judge)
     work = arguments.work
-    keep_apart(work, {"model": arguments.model or "the engine's own", "options": arguments.options})
+    keep_apart(work / "settings.json", {"model": arguments.model or "the engine's own", "options": arguments.options})
     engine = Engine(arguments.pilot, arguments.model, tuple(arguments.options.split()))
     cases = [Case(arguments.first + index, 0) for index in range(arguments.scenes)]
     seeds = range(arguments.seeds)
+    (work / "cases").mkdir(exist_ok=True)
     for case in cases:
         case.write(work / "cases")
     done = {method: jobs_of(engine, method, cases, seeds, work, arguments.jobs) for method in arguments.methods}

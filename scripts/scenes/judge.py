@@ -21,6 +21,7 @@ from data import SIZE, as_tensor, scene  # noqa: E402
 from draw import draw  # noqa: E402
 from loop import DEVICE, Schedule, train  # noqa: E402
 from masks import KINDS, hole_by_lot, object_in_hole  # noqa: E402
+from settings import keep_apart  # noqa: E402
 from world import COLOURS, GROUNDS, OBJECTS, TIMES  # noqa: E402
 
 NOTHING = len(OBJECTS)  # the answer "no object"
@@ -167,7 +168,8 @@ def main():
     parser.add_argument("--scenes", type=int, default=30_000, help="drawn scenes to learn from (default 30000)")
     parser.add_argument("--steps", type=int, default=2500, metavar="N", help="steps of 64 (default 2500)")
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
+    options = ("seed", "scenes", "steps")
+    keep_apart(arguments.work / "judge.settings.json", {name: getattr(arguments, name) for name in options})
     judge = trained(arguments.seed, arguments.scenes, arguments.steps, arguments.work)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     torch.save(judge.state_dict(), arguments.output)

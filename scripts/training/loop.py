@@ -102,7 +102,7 @@ def train(
         for key, value in terms.items():
             sums[key] = sums.get(key, 0.0) + float(value.detach())
         if (step + 1) % report_every == 0 or step + 1 == schedule.steps:
-            count = (step % report_every) + 1
+            count = step + 1 - max(start, step // report_every * report_every)
             seconds = (time.monotonic() - since) / count
             figures = {"step": step + 1, "seconds_per_step": round(seconds, 3)}
             figures |= {key: round(value / count, 6) for key, value in sums.items()}

@@ -19,6 +19,7 @@ import denoiser
 import text
 import torch
 from data import SIZE, cached_scenes
+from settings import keep_apart
 
 
 def main():
@@ -35,7 +36,9 @@ def main():
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     work, seed = arguments.work, arguments.seed
-    work.mkdir(parents=True, exist_ok=True)
+    # The denoiser may be given more steps later: nothing else is made from it.
+    options = ("seed", "scenes", "autoencoder_steps", "text_steps")
+    keep_apart(work / "settings.json", {name: getattr(arguments, name) for name in options})
 
     pictures, captions = cached_scenes(work, seed, "training", arguments.scenes, SIZE)
     vae = autoencoder.main_autoencoder(work, seed, pictures, arguments.autoencoder_steps)
