@@ -180,23 +180,37 @@ def report(board, cases, seeds):
         others = {method: columns for method, columns in methods.items() if method != baseline}
         if baseline in methods and others:
             parts += [f"\nDifference to {baseline}, case by case\n", table(others, names, methods[baseline])]
-    parts.append("\nBy kind of hole, and by its share of the picture\n")
-    for title, chosen in groups_of(cases):
-        if not chosen.any():
-            continue
-        part = {m: {n: v[chosen] for n, v in columns.items()} for m, columns in methods.items()}
-        parts += [f"{title}: {chosen.sum()} scenes\n", table(part, names[:3]), ""]
+    for what, groups in groups_of(cases).items():
+        parts += [f"\nText by {what} (how many scenes)\n", text_table(methods, groups)]
     return "\n".join(parts)
 
 
 def groups_of(cases):
-    """(title, which cases): the kinds of hole, and four groups of equal number by the hole's size."""
-    for kind in KINDS:
-        yield kind, np.array([case.mask_kind == kind for case in cases])
+    """{what they are by: {title: which cases}}; by the hole's size, four groups of equal number."""
     shares = np.array([case.hole.mean() for case in cases])
-    for chosen in np.array_split(np.argsort(shares, kind="stable"), 4):
-        if len(chosen):
-            yield f"{shares[chosen].min():.1%} to {shares[chosen].max():.1%}", np.isin(np.arange(len(cases)), chosen)
+    quarters = np.array_split(np.argsort(shares, kind="stable"), 4)
+
+    def by(attribute, values):
+        return {value: [i for i, case in enumerate(cases) if getattr(case, attribute) == value] for value in values}
+
+    return {
+        "kind of hole": by("mask_kind", KINDS),
+        "the hole's share of the picture": {
+            f"{shares[chosen].min():.0%} to {shares[chosen].max():.0%}": chosen for chosen in quarters if len(chosen)
+        },
+        "the prompt's colour": by("colour", COLOURS),
+        "the prompt's object": by("kind", OBJECTS),
+    }
+
+
+def text_table(methods, groups):
+    groups = {title: chosen for title, chosen in groups.items() if len(chosen)}
+    titles = [f"{title} ({len(chosen)})" for title, chosen in groups.items()]
+    lines = ["| | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    for method, columns in methods.items():
+        cells = [cell(columns["text"][chosen], "text", None) for chosen in groups.values()]
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def main():
