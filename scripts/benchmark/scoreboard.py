@@ -12,7 +12,7 @@ the name of an object that is not there. What is measured, means over the cases 
     ground      %  ... and the scene's ground
     seam           steps of brightness across the hole's border, as a multiple of those in the drawn scene
     background     error of the kept part before it is pasted back, RMS in levels of 255
-    seconds        of one job on one thread, as the engine sums them up; here the interval is of the machine, too
+    seconds        of one job on one thread, as the engine sums them up; the median, for the machine may have been busy
 
 A case's seeds are averaged before the interval is taken over the cases, for they are not independent. Finished jobs are
 kept in --work and not run again, so that a run that was cut off goes on, and more seeds can be added later.
@@ -46,7 +46,7 @@ METHODS = {
     "blended, plain": ("--coherence", "0", "--no-cross-attention-mask", "--no-self-attention-mask"),
 }
 BASELINES = ("blended, masks", "blended, plain")
-DIGITS = {"text": 1, "time": 1, "ground": 1, "seam": 2, "background": 2, "seconds": 2}  # of each figure's mean
+DIGITS = {"text": 1, "time": 1, "ground": 1, "seam": 2, "background": 2, "seconds": 1}  # of each figure's mean
 
 
 class Case:
@@ -149,16 +149,16 @@ def drawn_figures(judge, cases):
     return columns | {"seam": steps / steps.mean()}
 
 
-def interval(values, draws=4000):
-    """Mean and the half width of its 95 % bootstrap interval over the cases."""
+def interval(values, middle=np.mean, draws=4000):
+    """Their mean (or other `middle`), and the half width of its 95 % bootstrap interval over the cases."""
     rng = np.random.default_rng(0)
-    means = values[rng.integers(len(values), size=(draws, len(values)))].mean(axis=1)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return values.mean(), (high - low) / 2
+    middles = middle(values[rng.integers(len(values), size=(draws, len(values)))], axis=1)
+    low, high = np.percentile(middles, (2.5, 97.5))
+    return middle(values), (high - low) / 2
 
 
 def table(board, names, against=None):
-    """A row of means per method, or of mean differences to the columns `against`."""
+    """A row per method: means, or means of the differences to the columns `against`."""
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for method, columns in board.items():
         cells = [cell(columns[name], name, against and against[name]) if name in columns else "" for name in names]
@@ -167,9 +167,10 @@ def table(board, names, against=None):
 
 
 def cell(values, name, against):
-    mean, half = interval(values if against is None else values - against)
+    middle = np.median if name == "seconds" else np.mean
+    value, half = interval(values if against is None else values - against, middle)
     sign = "" if against is None else "+"
-    return f"{mean:{sign}.{DIGITS[name]}f} ± {half:.{DIGITS[name]}f}"
+    return f"{value:{sign}.{DIGITS[name]}f} ± {half:.{DIGITS[name]}f}"
 
 
 def report(board, cases, seeds):
