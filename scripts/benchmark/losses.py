@@ -23,9 +23,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scenes"))
 
-from scoreboard import BUILT, METHODS, Case, Engine, side_by_side  # noqa: E402
+from engine import BUILT, Engine, side_by_side  # noqa: E402
+from scoreboard import METHODS, Case  # noqa: E402
 
 WITHOUT_MASKS = METHODS["blended, plain"][2:]
 
