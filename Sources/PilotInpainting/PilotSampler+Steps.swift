@@ -29,11 +29,12 @@ extension PilotSampler {
         at latent: Latent, step: PilotStep, predictor: some NoisePredictor
     ) async throws -> (values: LossValues, gradient: Latent) {
         try checkCancellation(at: step)
-        let (timestep, masking) = (step.timestep, step.optimizationMasking)
-        async let unconditionalPass = predictor.noiseWithPullback(
-            of: .unconditional, latent: latent, timestep: timestep, masking: masking)
-        async let conditionalPass = predictor.noiseWithPullback(
-            of: .conditional, latent: latent, timestep: timestep, masking: masking)
+        let timestep = step.timestep
+        func evaluation(_ branch: GuidanceBranch) -> Evaluation {
+            Evaluation(branch: branch, latent: latent, timestep: timestep, masking: step.optimizationMasking)
+        }
+        async let unconditionalPass = predictor.noiseWithPullback(evaluation(.unconditional))
+        async let conditionalPass = predictor.noiseWithPullback(evaluation(.conditional))
         let (unconditional, conditional) = try await (unconditionalPass, conditionalPass)
         try check(unconditional.noise, "the noise prediction", of: .unconditional, at: step)
         try check(conditional.noise, "the noise prediction", of: .conditional, at: step)
@@ -64,11 +65,12 @@ extension PilotSampler {
         _ latent: Latent, at step: PilotStep, predictor: some NoisePredictor, observer: PilotObserver
     ) async throws -> Latent {
         try checkCancellation(at: step)
-        let (timestep, masking) = (step.timestep, step.denoisingMasking)
-        async let unconditionalPass = predictor.noise(
-            of: .unconditional, latent: latent, timestep: timestep, masking: masking)
-        async let conditionalPass = predictor.noise(
-            of: .conditional, latent: latent, timestep: timestep, masking: masking)
+        let timestep = step.timestep
+        func evaluation(_ branch: GuidanceBranch) -> Evaluation {
+            Evaluation(branch: branch, latent: latent, timestep: timestep, masking: step.denoisingMasking)
+        }
+        async let unconditionalPass = predictor.noise(evaluation(.unconditional))
+        async let conditionalPass = predictor.noise(evaluation(.conditional))
         let (unconditional, conditional) = try await (unconditionalPass, conditionalPass)
         try check(unconditional, "the noise prediction", of: .unconditional, at: step)
         try check(conditional, "the noise prediction", of: .conditional, at: step)

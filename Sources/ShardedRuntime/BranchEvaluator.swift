@@ -9,13 +9,9 @@ public protocol BranchEvaluator: Sendable {
     func prepare(_ branch: GuidanceBranch, _ inputs: BranchInputs) throws
 
     /// The predicted noise eps_b(z, t), same shape as `latent`, for a branch that was prepared.
-    func noise(
-        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
-    ) throws -> Latent
+    func noise(_ evaluation: Evaluation) throws -> Latent
 
     /// As `noise`, with the pullback s -> J^T s with respect to `latent`. It is called once at most; releasing it
     /// must free what it holds.
-    func noiseWithPullback(
-        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
-    ) throws -> (noise: Latent, pullback: (Latent) throws -> Latent)
+    func noiseWithPullback(_ evaluation: Evaluation) throws -> (noise: Latent, pullback: (Latent) throws -> Latent)
 }

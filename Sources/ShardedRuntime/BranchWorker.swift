@@ -58,18 +58,14 @@ private final class Workbench: @unchecked Sendable {
     func noise(_ evaluation: Evaluation) throws -> Latent {
         precondition(thread.isCurrent, "evaluations belong on the compute thread")
         return try clock.measure(.forward) {
-            try evaluator.noise(
-                of: evaluation.branch, latent: evaluation.latent, timestep: evaluation.timestep,
-                masking: evaluation.masking)
+            try evaluator.noise(evaluation)
         }
     }
 
     func noise(_ evaluation: Evaluation, keepingPullbackAs pass: PassIdentity) throws -> Latent {
         precondition(thread.isCurrent, "evaluations belong on the compute thread")
         let (noise, pullback) = try clock.measure(.forward) {
-            try evaluator.noiseWithPullback(
-                of: evaluation.branch, latent: evaluation.latent, timestep: evaluation.timestep,
-                masking: evaluation.masking)
+            try evaluator.noiseWithPullback(evaluation)
         }
         pullbacks[pass] = pullback
         return noise

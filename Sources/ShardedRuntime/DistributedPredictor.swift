@@ -45,23 +45,18 @@ public final class DistributedPredictor: Sendable {
     /// The predicted noise eps_b(z, t), same shape as `latent`.
     ///
     /// - Throws: what the evaluator throws; from another rank, with that rank and its machine in the message.
-    public func noise(
-        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
-    ) async throws -> Latent {
-        try await host(of: branch).noise(
-            Evaluation(branch: branch, latent: latent, timestep: timestep, masking: masking))
+    public func noise(_ evaluation: Evaluation) async throws -> Latent {
+        try await host(of: evaluation.branch).noise(evaluation)
     }
 
     /// As `noise`, with the pullback s -> J^T s with respect to `latent`, to be called once at most. Dropping it frees
     /// what it holds, on whatever rank.
     public func noiseWithPullback(
-        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
+        _ evaluation: Evaluation
     ) async throws -> (noise: Latent, pullback: @Sendable (Latent) async throws -> Latent) {
-        let host = host(of: branch)
+        let host = host(of: evaluation.branch)
         let pass = KeptPass(identity: PassIdentity(number: numbers.next()), host: host)
-        let noise = try await host.noise(
-            Evaluation(branch: branch, latent: latent, timestep: timestep, masking: masking),
-            keepingPullbackAs: pass.identity)
+        let noise = try await host.noise(evaluation, keepingPullbackAs: pass.identity)
         return (noise, { gradient in try await pass.callPullback(gradient) })
     }
 

@@ -39,28 +39,24 @@ public final class UNetEvaluator: BranchEvaluator {
         state.withLock { $0.branches[branch] = prepared }
     }
 
-    public func noise(
-        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
-    ) throws -> Latent {
-        let conditioning = try conditioning(branch, timestep, masking)
-        return self.latent(try unet(tensor(latent), conditioning, in: context))
+    public func noise(_ evaluation: Evaluation) throws -> Latent {
+        latent(try unet(tensor(evaluation.latent), try conditioning(evaluation), in: context))
     }
 
     public func noiseWithPullback(
-        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
+        _ evaluation: Evaluation
     ) throws -> (noise: Latent, pullback: (Latent) throws -> Latent) {
-        let conditioning = try conditioning(branch, timestep, masking)
-        let (output, pullback) = try unet.withPullback(tensor(latent), conditioning, in: context)
+        let (output, pullback) = try unet.withPullback(
+            tensor(evaluation.latent), try conditioning(evaluation), in: context)
         return (self.latent(output), { [self] seed in self.latent(try pullback(tensor(seed))) })
     }
 
-    private func conditioning(
-        _ branch: GuidanceBranch, _ timestep: Int, _ masking: AttentionMasking
-    ) throws -> Conditioning {
-        guard let prepared = state.withLock({ $0.branches[branch] }) else {
-            throw Failure.internalFault("the \(branch) branch was evaluated before it was prepared")
+    private func conditioning(_ evaluation: Evaluation) throws -> Conditioning {
+        guard let prepared = state.withLock({ $0.branches[evaluation.branch] }) else {
+            throw Failure.internalFault("the \(evaluation.branch) branch was evaluated before it was prepared")
         }
-        let time = try timeMemory(timestep)
+        let time = try timeMemory(evaluation.timestep)
+        let masking = evaluation.masking
         return Conditioning(
             prompt: prepared.prompt, time: time,
             masks: { prepared.masks.masks(masking, height: $0, width: $1) })

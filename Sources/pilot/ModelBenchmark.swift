@@ -165,13 +165,14 @@ private struct Trial: Sendable {
     }
 
     private func noise(_ branch: GuidanceBranch, _ predictor: DistributedPredictor) async throws -> Latent {
-        try await predictor.noise(of: branch, latent: latent, timestep: timestep, masking: [])
+        try await predictor.noise(Evaluation(branch: branch, latent: latent, timestep: timestep, masking: []))
     }
 
     private func noiseWithPullback(
         _ branch: GuidanceBranch, _ predictor: DistributedPredictor
     ) async throws -> (noise: Latent, pullback: @Sendable (Latent) async throws -> Latent) {
-        try await predictor.noiseWithPullback(of: branch, latent: latent, timestep: timestep, masking: [])
+        try await predictor.noiseWithPullback(
+            Evaluation(branch: branch, latent: latent, timestep: timestep, masking: []))
     }
 
     private func seed(_ branch: GuidanceBranch) -> Latent { seeds[branch] ?? latent }

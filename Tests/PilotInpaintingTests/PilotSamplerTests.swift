@@ -70,25 +70,22 @@ import Testing
         let timestep: Int
         let isInPullback: Bool
 
-        private func spoiled(_ latent: Latent, _ branch: GuidanceBranch, _ timestep: Int) -> Latent {
+        private func spoiled(_ latent: Latent, _ evaluation: Evaluation) -> Latent {
             var result = latent
-            if branch == self.branch && timestep == self.timestep { result.values[5] = .nan }
+            if evaluation.branch == branch && evaluation.timestep == timestep { result.values[5] = .nan }
             return result
         }
 
-        func noise(
-            of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
-        ) async throws -> Latent {
-            let noise = try await network.noise(of: branch, latent: latent, timestep: timestep, masking: masking)
-            return isInPullback ? noise : spoiled(noise, branch, timestep)
+        func noise(_ evaluation: Evaluation) async throws -> Latent {
+            let noise = try await network.noise(evaluation)
+            return isInPullback ? noise : spoiled(noise, evaluation)
         }
 
         func noiseWithPullback(
-            of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
+            _ evaluation: Evaluation
         ) async throws -> (noise: Latent, pullback: @Sendable (Latent) async throws -> Latent) {
-            let (noise, pullback) = try await network.noiseWithPullback(
-                of: branch, latent: latent, timestep: timestep, masking: masking)
-            return (noise, { try await spoiled(pullback($0), branch, timestep) })
+            let (noise, pullback) = try await network.noiseWithPullback(evaluation)
+            return (noise, { try await spoiled(pullback($0), evaluation) })
         }
     }
 

@@ -31,10 +31,10 @@ struct ToyNetwork: NoisePredictor {
         return (0..<count).map { tanh(z[$0] + 0.3 * z[($0 + 1) % count] - 0.2 * z[($0 + 7) % count]) }
     }
 
-    private func output(
-        _ branch: GuidanceBranch, _ latent: Latent, _ timestep: Int, _ masking: AttentionMasking
-    ) -> Latent {
-        let (base, strength) = (base(timestep), strength(branch, timestep, masking))
+    private func output(_ evaluation: Evaluation) -> Latent {
+        let (branch, latent) = (evaluation.branch, evaluation.latent)
+        let base = base(evaluation.timestep)
+        let strength = strength(branch, evaluation.timestep, evaluation.masking)
         var result = latent
         for (index, value) in saturated(latent.values).enumerated() {
             let offset = Float(0.5 * sin(Double(index + branch.rawValue)))
@@ -43,21 +43,20 @@ struct ToyNetwork: NoisePredictor {
         return result
     }
 
-    func noise(
-        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
-    ) async throws -> Latent {
+    func noise(_ evaluation: Evaluation) async throws -> Latent {
         await calls.countForward()
-        return output(branch, latent, timestep, masking)
+        return output(evaluation)
     }
 
     func noiseWithPullback(
-        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
+        _ evaluation: Evaluation
     ) async throws -> (noise: Latent, pullback: @Sendable (Latent) async throws -> Latent) {
         await calls.countRecordedForward()
-        let (base, strength) = (base(timestep), strength(branch, timestep, masking))
-        let slopes = saturated(latent.values).map { strength * 0.6 * (1 - $0 * $0) }
+        let base = base(evaluation.timestep)
+        let strength = strength(evaluation.branch, evaluation.timestep, evaluation.masking)
+        let slopes = saturated(evaluation.latent.values).map { strength * 0.6 * (1 - $0 * $0) }
         return (
-            output(branch, latent, timestep, masking),
+            output(evaluation),
             { seed in
                 await calls.countBackward()
                 let count = slopes.count

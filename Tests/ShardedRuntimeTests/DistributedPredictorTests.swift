@@ -71,7 +71,7 @@ import Testing
             let latent = Latent(repeating: 0.5, channels: 4, height: 8, width: 8)
             func hold() async throws {
                 let pass = try await predictor.noiseWithPullback(
-                    of: .conditional, latent: latent, timestep: 1, masking: [])
+                    Evaluation(branch: .conditional, latent: latent, timestep: 1, masking: []))
                 let counts = try await predictor.reports().map(\.keptPullbacks)
                 #expect(counts == [0, 1])
                 withExtendedLifetime(pass.pullback) {}
@@ -91,9 +91,9 @@ import Testing
             let one = Latent(repeating: 1, channels: 4, height: 8, width: 8)
             for branch in GuidanceBranch.allCases {
                 let first = try await predictor.noiseWithPullback(
-                    of: branch, latent: inputs[0], timestep: 500, masking: [])
+                    Evaluation(branch: branch, latent: inputs[0], timestep: 500, masking: []))
                 let second = try await predictor.noiseWithPullback(
-                    of: branch, latent: inputs[1], timestep: 500, masking: [])
+                    Evaluation(branch: branch, latent: inputs[1], timestep: 500, masking: []))
                 // In another order than they were made. The slope of sin(a z + t) is a cos(a z + t); a = 1 + 22 / 64
                 // from the job's mask, where every third of 64 positions is 1.
                 let slopes = (try await second.pullback(one), try await first.pullback(one))

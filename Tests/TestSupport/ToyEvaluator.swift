@@ -29,18 +29,16 @@ public final class ToyEvaluator: BranchEvaluator {
         }
     }
 
-    public func noise(
-        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
-    ) throws -> Latent {
-        try evaluate(branch, latent, timestep, masking) { sin($0) + $1 }
+    public func noise(_ evaluation: Evaluation) throws -> Latent {
+        try evaluate(evaluation) { sin($0) + $1 }
     }
 
     public func noiseWithPullback(
-        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
+        _ evaluation: Evaluation
     ) throws -> (noise: Latent, pullback: (Latent) throws -> Latent) {
-        let noise = try noise(of: branch, latent: latent, timestep: timestep, masking: masking)
-        let scale = try constants(of: branch).scale
-        let slope = try evaluate(branch, latent, timestep, masking) { angle, _ in scale * cos(angle) }
+        let noise = try noise(evaluation)
+        let scale = try constants(of: evaluation.branch).scale
+        let slope = try evaluate(evaluation) { angle, _ in scale * cos(angle) }
         let token = Token(self)
         return (
             noise,
@@ -62,16 +60,13 @@ public final class ToyEvaluator: BranchEvaluator {
         }
     }
 
-    private func evaluate(
-        _ branch: GuidanceBranch, _ latent: Latent, _ timestep: Int, _ masking: AttentionMasking,
-        _ function: (Float, Float) -> Float
-    ) throws -> Latent {
-        if branch == failing { throw Failure.badData("unet.safetensors: broken") }
-        let (scale, offset) = try constants(of: branch)
-        let shift = Float(timestep) / 1000 + Float(masking.rawValue)
-        var result = latent
+    private func evaluate(_ evaluation: Evaluation, _ function: (Float, Float) -> Float) throws -> Latent {
+        if evaluation.branch == failing { throw Failure.badData("unet.safetensors: broken") }
+        let (scale, offset) = try constants(of: evaluation.branch)
+        let shift = Float(evaluation.timestep) / 1000 + Float(evaluation.masking.rawValue)
+        var result = evaluation.latent
         for index in result.values.indices {
-            result.values[index] = function(scale * latent.values[index] + shift, offset)
+            result.values[index] = function(scale * result.values[index] + shift, offset)
         }
         return result
     }

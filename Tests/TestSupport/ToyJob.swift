@@ -38,9 +38,10 @@ public struct ToyJob: Sendable {
 
     private func noise(_ predictor: DistributedPredictor, _ latent: Latent, _ timestep: Int) async throws -> Latent {
         async let unconditional = predictor.noise(
-            of: .unconditional, latent: latent, timestep: timestep, masking: .crossAttention)
+            Evaluation(branch: .unconditional, latent: latent, timestep: timestep, masking: .crossAttention))
         async let conditional = predictor.noise(
-            of: .conditional, latent: latent, timestep: timestep, masking: [.crossAttention, .selfAttention])
+            Evaluation(
+                branch: .conditional, latent: latent, timestep: timestep, masking: [.crossAttention, .selfAttention]))
         return guide(try await unconditional, try await conditional)
     }
 
@@ -48,9 +49,9 @@ public struct ToyJob: Sendable {
         _ predictor: DistributedPredictor, _ latent: Latent, _ timestep: Int, dropping: Bool
     ) async throws -> Latent {
         async let unconditionalPass = predictor.noiseWithPullback(
-            of: .unconditional, latent: latent, timestep: timestep, masking: [])
+            Evaluation(branch: .unconditional, latent: latent, timestep: timestep, masking: []))
         async let conditionalPass = predictor.noiseWithPullback(
-            of: .conditional, latent: latent, timestep: timestep, masking: [])
+            Evaluation(branch: .conditional, latent: latent, timestep: timestep, masking: []))
         let (unconditional, conditional) = (try await unconditionalPass, try await conditionalPass)
         let guided = guide(unconditional.noise, conditional.noise)
         if dropping { return guided }
