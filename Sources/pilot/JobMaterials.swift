@@ -34,7 +34,7 @@ struct JobMaterials: Sendable {
 
     /// The UNet, once every tensor of all three networks is known to be there, to fit and to be finite. Reads all
     /// weight files once.
-    func checkedUNet() throws -> UNet {
+    func checkedUNet() throws -> UNetStage {
         _ = try model.textEncoder()
         _ = try model.autoencoder()
         return try model.unet()

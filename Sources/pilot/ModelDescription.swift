@@ -22,9 +22,9 @@ struct ModelDescription: Sendable {
     /// Pixels per cell of the latent, along a side.
     var factor: Int { vaeConfiguration.downsamplingFactor }
 
-    func unet() throws -> UNet {
+    func unet() throws -> UNetStage {
         let weights = CheckpointWeights(try folder.weights(of: .unet))
-        let network = UNet(unetConfiguration, weights: weights)
+        let network = UNetStage(unetConfiguration, weights: weights)
         try weights.finish()
         return network
     }

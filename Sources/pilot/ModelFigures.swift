@@ -131,7 +131,7 @@ extension ModelFigures.Component {
 extension ModelFigures.Memory {
     init(_ work: Work, of configuration: UNetConfiguration, _ elementType: ElementType) {
         let recording = RecordingWeights()
-        _ = UNet(configuration, weights: recording)
+        _ = UNetStage(configuration, weights: recording)
         let kernels = recording.requests.filter { $0.shape.count == 4 && $0.shape[2] > 1 }
         self.elementType = elementType.rawValue
         weightBytes = work.parameters * elementType.byteCount

@@ -55,7 +55,7 @@ extension ModelArchitecture {
             return weights.requests
         }
         return RandomModel.Tensors(
-            unet: requests { _ = UNet(unet, weights: $0) },
+            unet: requests { _ = UNetStage(unet, weights: $0) },
             vae: requests { _ = Autoencoder(vae, weights: $0) },
             textEncoder: requests { _ = TextEncoder(textEncoder, weights: $0) })
     }

@@ -96,7 +96,7 @@ struct CheckpointRandomModelTests {
             elementType: .bfloat16, to: path)
         let folder = try ModelFolder(path)
         let unet = CheckpointWeights(try folder.weights(of: .unet))
-        _ = UNet(try folder.unetConfiguration(), weights: unet)
+        _ = UNetStage(try folder.unetConfiguration(), weights: unet)
         try unet.finish()
         let stored = unet.checkpoint.tensors
         // 1x1 convolutions in diffusers, where a matrix would be refused.
@@ -120,7 +120,7 @@ struct CheckpointRandomModelTests {
             return weights.requests
         }
         return [
-            recorded { _ = UNet(architecture.unet, weights: $0) },
+            recorded { _ = UNetStage(architecture.unet, weights: $0) },
             recorded { _ = Autoencoder(architecture.vae, weights: $0) },
             recorded { _ = TextEncoder(architecture.textEncoder, weights: $0) },
         ]

@@ -23,7 +23,7 @@ import Testing
     func unet(model: String, backend: BackendName) throws {
         let fixture = try ModelFixture(model)
         let context = try ComputeContext(threads: backend == .oneDNN ? 2 : 1, backend: backend)
-        let unet = try fixture.network(.unet) { UNet(try fixture.folder.unetConfiguration(), weights: $0) }
+        let unet = try fixture.network(.unet) { UNetStage(try fixture.folder.unetConfiguration(), weights: $0) }
         let (shape, latent) = try fixture.tensor("unet.latent")
         let input = Tensor(planes: latent, channels: shape[0], height: shape[1], width: shape[2], in: context)
         let cotangent = Tensor(

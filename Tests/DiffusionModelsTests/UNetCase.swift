@@ -5,11 +5,12 @@ import TensorKernels
 
 /// One evaluation of a fixture's network: its latent, prompt, masks and cotangent in one context.
 struct UNetCase {
-    let unet: UNet
+    let unet: UNetStage
     private let fixture: ModelFixture
     private let context: ComputeContext
     private let input: Tensor
     private let cotangent: Tensor
+    private let embedding: Tensor
     private let prompt: PromptMemory
     private let masks: MaskPyramid
 
@@ -17,18 +18,42 @@ struct UNetCase {
         fixture = try ModelFixture(name)
         self.context = context
         let fixture = fixture
-        unet = try fixture.network(.unet) { UNet(try fixture.folder.unetConfiguration(), weights: $0) }
+        unet = try fixture.network(.unet) { UNetStage(try fixture.folder.unetConfiguration(), weights: $0) }
         let (shape, latent) = try fixture.tensor("unet.latent")
         func picture(_ planes: [Float]) -> Tensor {
             Tensor(planes: planes, channels: shape[0], height: shape[1], width: shape[2], in: context)
         }
         input = picture(latent)
         cotangent = picture(try fixture.tensor("unet.cotangent").values)
-        let embedding = try fixture.tensor("unet.embedding")
-        prompt = PromptMemory(embedding: Tensor(embedding.values, shape: embedding.shape, in: context))
+        let states = try fixture.tensor("unet.embedding")
+        embedding = Tensor(states.values, shape: states.shape, in: context)
+        prompt = PromptMemory(embedding: embedding)
         masks = MaskPyramid(
             mask: Latent(
                 channels: 1, height: shape[1], width: shape[2], values: try fixture.tensor("unet.latent_mask").values))
+    }
+
+    /// The same, computed by `run` of the stages of `cut`, from input and cotangent, each stage with a conditioning of
+    /// its own.
+    func evaluations(
+        cut: [Range<Int>],
+        _ run: ([UNetStage], Tensor, Tensor, [Conditioning]) throws -> (noise: [Float], gradient: [Float])
+    ) throws -> [(name: String, noise: [Float], gradient: [Float])] {
+        let stages = try cut.map { rungs in
+            let weights = CheckpointWeights(try fixture.folder.weights(of: .unet))
+            return UNetStage(unet.configuration, rungs: rungs, weights: weights)
+        }
+        return try fixture.cases.map { test in
+            let conditionings = try stages.map { stage in
+                let masks = masks
+                return Conditioning(
+                    prompt: PromptMemory(embedding: embedding),
+                    time: try stage.timeMemory(timestep: test.timestep, in: context),
+                    masks: { masks.masks(test.masking, height: $0, width: $1) })
+            }
+            let (noise, gradient) = try run(stages, input, cotangent, conditionings)
+            return (test.name, noise, gradient)
+        }
     }
 
     /// Noise and input gradient at every timestep and masking of the fixture.

@@ -5,8 +5,8 @@ import Testing
 /// Operations and parameters of Stable Diffusion 1.5 at 512 x 512, against `torch.utils.flop_counter` over diffusers'
 /// networks on the meta device: 803.27, 1116.66 and 2514.52 GFLOP for UNet, encoder and decoder.
 @Suite struct WorkTests {
-    private func unet(_ weights: RecordingWeights) -> UNet {
-        UNet(
+    private func unet(_ weights: RecordingWeights) -> UNetStage {
+        UNetStage(
             UNetConfiguration(
                 sampleSize: 64, blockChannels: [320, 640, 1280, 1280], layersPerBlock: [2, 2, 2, 2],
                 downBlockTypes: [.crossAttention, .crossAttention, .crossAttention, .plain],

@@ -6,22 +6,35 @@ import ShardedRuntime
 import TestSupport
 
 extension Scenario {
-    /// The toy job on however many ranks there are, of the latent side and steps given; prints its fingerprint.
+    /// Some jobs at once on the layout given, `infer MODEL LAYOUT JOBS STEPS [FAILING BRANCH]`; prints their
+    /// fingerprint.
     func infer(_ communicator: any Communicator, _ arguments: [String]) async throws {
-        let numbers = arguments.compactMap { Int($0) }
-        guard numbers.count >= 2 else { throw Failure.usage("a latent's side and the number of steps are missing") }
-        let failing = arguments.count > 2 ? GuidanceBranch(rawValue: numbers.last ?? 0) : nil
-        let plan = try Plan(ranks: communicator.size)
-        let evaluator = ToyEvaluator(failing: failing)
-        let thread = try DedicatedThread(name: "compute")
+        guard arguments.count >= 4, let jobs = Int(arguments[2]), let steps = Int(arguments[3]),
+            case .numbers(let replicas, let branches, let stages) = try LayoutRequest(arguments[1])
+        else { throw Failure.usage("expected a model, a layout, and the numbers of jobs and steps") }
+        let model = try StageModel(fixture: arguments[0])
+        let layout = try model.layout(replicas: replicas, branches: branches, stages: stages)
+        guard layout.ranks <= communicator.size else { throw Failure.usage("\(layout) wants \(layout.ranks) ranks") }
+        let failing = arguments.count > 4 ? Int(arguments[4]).flatMap(GuidanceBranch.init(rawValue:)) : nil
+        let workers = try await model.workers(of: communicator.rank, in: layout, failing: failing)
         guard communicator.rank == 0 else {
-            return try await BranchServer(communicator: communicator, evaluator: evaluator, thread: thread).run()
+            return try await ShardedNetwork.serve(
+                layout: layout, jobsInFlight: jobs, communicator: communicator, workers: workers)
         }
-        let predictor = DistributedPredictor(
-            plan: plan, communicator: communicator, evaluator: evaluator, thread: thread)
-        let result = try await ToyJob(height: numbers[0], width: numbers[0], steps: numbers[1]).run(on: predictor)
-        let reports = try await predictor.reports()
-        predictor.stop()
-        say("\(result.fingerprint) kept \(reports.map(\.keptPullbacks)) forward \(reports.map(\.times.forwardCount))")
+        let network = ShardedNetwork(
+            layout: layout, jobsInFlight: jobs, communicator: communicator, workers: workers)
+        let results = try await withThrowingTaskGroup(of: (Int, String).self) { group in
+            for number in 0..<jobs {
+                let job = TrialJob(model.configuration, height: 11, width: 8, steps: steps, number: number)
+                group.addTask { (number, try await job.run(on: network).fingerprint) }
+            }
+            var results: [Int: String] = [:]
+            for try await (number, fingerprint) in group { results[number] = fingerprint }
+            return results
+        }
+        let reports = try await network.reports()
+        network.stop()
+        let fingerprints = (0..<jobs).compactMap { results[$0] }.joined(separator: "-")
+        say("\(fingerprints) kept \(reports.map(\.keptPullbacks)) forward \(reports.map(\.times.forwardCount))")
     }
 }

@@ -22,19 +22,7 @@ public final class CheckpointWeights: WeightSource {
 
     public func tensor(_ key: String, _ shape: [Int]) -> StoredTensor {
         let isFirstAsking = asked.insert(key).inserted
-        guard let found = stored(key) else {
-            if isFirstAsking { missing.append(quoted(key)) }
-            return StoredTensor(placeholder: key, shape: shape)
-        }
-        used.insert(found.name)
-        guard Self.isSame(found.shape, shape) else {
-            if isFirstAsking { misshapen.append("\(quoted(found.name)) is \(found.shape), expected \(shape)") }
-            return StoredTensor(placeholder: key, shape: shape)
-        }
-        guard found.elementType.isNetworkType else {
-            if isFirstAsking {
-                unreadable.append("\(quoted(found.name)) is \(found.elementType.rawValue), expected F32, F16 or BF16")
-            }
+        guard let found = find(key, shape, isFirstAsking: isFirstAsking) else {
             return StoredTensor(placeholder: key, shape: shape)
         }
         if isFirstAsking {
@@ -47,17 +35,42 @@ public final class CheckpointWeights: WeightSource {
         return found.reshaped(shape)
     }
 
+    /// The tensor, if it is there, of the shape and of a type that networks have; what is wrong is remembered once.
+    private func find(_ key: String, _ shape: [Int], isFirstAsking: Bool) -> StoredTensor? {
+        guard let found = stored(key) else {
+            if isFirstAsking { missing.append(quoted(key)) }
+            return nil
+        }
+        used.insert(found.name)
+        guard Self.isSame(found.shape, shape) else {
+            if isFirstAsking { misshapen.append("\(quoted(found.name)) is \(found.shape), expected \(shape)") }
+            return nil
+        }
+        guard found.elementType.isNetworkType else {
+            if isFirstAsking {
+                unreadable.append("\(quoted(found.name)) is \(found.elementType.rawValue), expected F32, F16 or BF16")
+            }
+            return nil
+        }
+        return found
+    }
+
+    /// Has `finish()` look, too, for tensors that others will read: there and of the right shape, whatever their values.
+    /// So a stage knows of the whole network's faults, and of tensors that belong to no part of it.
+    public func expect(_ requests: [TensorRequest]) {
+        for request in requests where asked.insert(request.key).inserted {
+            _ = find(request.key, request.shape, isFirstAsking: true)
+        }
+    }
+
     /// Says whether all that was asked for was there, and fit.
     ///
-    /// - Parameter allowingSurplus: true for a network that takes only a part of the checkpoint, such as a stage of a
-    ///   UNet or the encoder of a VAE; otherwise a tensor that nobody asked for is an error, since it means that the
-    ///   network is another than the one that was trained.
-    /// - Throws: `Failure.badData` with the names of missing, misshapen, unreadable and surplus tensors.
-    public func finish(allowingSurplus: Bool = false) throws {
-        let surplus = allowingSurplus ? [] : surplusNames()
+    /// - Throws: `Failure.badData` with the names of missing, misshapen, unreadable and surplus tensors. A tensor that
+    ///   nobody asked for or expects means that the network is another than the one that was trained.
+    public func finish() throws {
         let faults = [
             ("missing", missing), ("of another shape", misshapen), ("unusable", unreadable),
-            ("surplus", surplus.map(quoted)),
+            ("surplus", surplusNames().map(quoted)),
         ].filter { !$0.1.isEmpty }
         guard !faults.isEmpty else { return }
         let description = faults.map { "\($0.1.count) \($0.0): \(Self.listed($0.1))" }.joined(separator: "; ")

@@ -17,23 +17,26 @@ public struct LadderWork: Sendable, Equatable {
     public var total: Work { rungs.reduce(middle + timeEmbedding) { $0 + $1.down + $1.up } }
 }
 
-extension UNet {
+extension UNetStage {
     /// The cost of a pass over a latent of `height` x `width` with a prompt of `tokens`.
+    ///
+    /// - Precondition: this is the stage of all rungs.
     public func work(height: Int, width: Int, tokens: Int) -> LadderWork {
+        guard let middle, let head else { preconditionFailure("stage \(rungs) is not the whole network") }
         let counter = Counter(tokens: tokens, projectsLinearly: configuration.usesLinearProjection)
         var size = (height: height, width: width)
         // The size of each skip, and so of the hidden state that its up unit takes.
         var sizes: [(height: Int, width: Int)] = []
         var downs: [Work] = []
-        for rung in rungs {
+        for rung in units {
             downs.append(counter.work(of: rung.down, size))
             if case .downsample(let downsampler) = rung.down {
                 size = (downsampler.output(of: size.height), downsampler.output(of: size.width))
             }
             sizes.append(size)
         }
-        let pairs = rungs.indices.map { index in
-            var up = counter.work(of: rungs[index].up, sizes[index], next: index > 0 ? sizes[index - 1] : nil)
+        let pairs = units.indices.map { index in
+            var up = counter.work(of: units[index].up, sizes[index], next: index > 0 ? sizes[index - 1] : nil)
             if index == 0 { up += counter.work(of: head, sizes[index]) }
             return LadderWork.Rung(down: downs[index], up: up)
         }

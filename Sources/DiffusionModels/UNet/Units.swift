@@ -7,29 +7,33 @@ enum DownUnit: Sendable {
     case block(ResidualBlock, SpatialTransformer?)
     case downsample(Downsampler)
 
-    /// All of them from the top, as diffusers' `conv_in` and `down_blocks` have them.
-    static func all(_ scope: ParameterScope, _ configuration: UNetConfiguration) -> [DownUnit] {
+    /// How each of them is made, from the top, as diffusers' `conv_in` and `down_blocks` have them: a stage makes its
+    /// own alone, so that it asks for no other weights.
+    static func makers(_ scope: ParameterScope, _ configuration: UNetConfiguration) -> [() -> DownUnit] {
         let shape = UNetShape(configuration)
-        var units: [DownUnit] = [
-            .input(
-                .sameSize(
-                    scope["conv_in"], inputs: configuration.inputChannels, outputs: configuration.blockChannels[0]))
+        var makers: [() -> DownUnit] = [
+            {
+                .input(
+                    .sameSize(
+                        scope["conv_in"], inputs: configuration.inputChannels, outputs: configuration.blockChannels[0]))
+            }
         ]
         for block in 0..<shape.blocks {
             let scope = scope["down_blocks.\(block)"]
             for layer in 0..<configuration.layersPerBlock[block] {
                 let inputs = layer == 0 ? shape.channels(max(0, block - 1)) : shape.channels(block)
-                units.append(
+                makers.append {
                     .block(
                         shape.residual(scope["resnets.\(layer)"], inputs: inputs, outputs: shape.channels(block)),
                         configuration.downBlockTypes[block] == .crossAttention
-                            ? shape.transformer(scope["attentions.\(layer)"], block: block) : nil))
+                            ? shape.transformer(scope["attentions.\(layer)"], block: block) : nil)
+                }
             }
             if block < shape.blocks - 1 {
-                units.append(.downsample(Downsampler(scope["downsamplers.0"], channels: shape.channels(block))))
+                makers.append { .downsample(Downsampler(scope["downsamplers.0"], channels: shape.channels(block))) }
             }
         }
-        return units
+        return makers
     }
 
     func callAsFunction(
@@ -65,10 +69,10 @@ struct UpUnit: Sendable {
     /// dy to the gradients of the hidden state and of the skip.
     typealias Pullback = (Tensor) throws -> (hidden: Tensor, skip: Tensor)
 
-    /// All of them from the bottom, as diffusers' `up_blocks` have them.
-    static func all(_ scope: ParameterScope, _ configuration: UNetConfiguration) -> [UpUnit] {
+    /// How each of them is made, from the bottom, as diffusers' `up_blocks` have them.
+    static func makers(_ scope: ParameterScope, _ configuration: UNetConfiguration) -> [() -> UpUnit] {
         let shape = UNetShape(configuration)
-        var units: [UpUnit] = []
+        var makers: [() -> UpUnit] = []
         for index in 0..<shape.blocks {
             let scope = scope["up_blocks.\(index)"]
             let block = shape.blocks - 1 - index
@@ -77,17 +81,18 @@ struct UpUnit: Sendable {
                 let isLast = layer == layers - 1
                 let hidden = layer == 0 ? shape.channels(min(shape.blocks - 1, block + 1)) : shape.channels(block)
                 let skip = isLast ? shape.channels(max(0, block - 1)) : shape.channels(block)
-                units.append(
+                makers.append {
                     UpUnit(
                         residual: shape.residual(
                             scope["resnets.\(layer)"], inputs: hidden + skip, outputs: shape.channels(block)),
                         transformer: configuration.upBlockTypes[index] == .crossAttention
                             ? shape.transformer(scope["attentions.\(layer)"], block: block) : nil,
                         upsampler: isLast && block > 0
-                            ? Upsampler(scope["upsamplers.0"], channels: shape.channels(block)) : nil))
+                            ? Upsampler(scope["upsamplers.0"], channels: shape.channels(block)) : nil)
+                }
             }
         }
-        return units
+        return makers
     }
 
     /// - Parameter next: the shape of the next skip, whose size an upsampler aims at: sides need not be multiples of

@@ -29,24 +29,40 @@ public struct Autoencoder: Sendable {
     /// - Parameter image: RGB in [-1, 1], channels first, `[3, height, width]`.
     /// - Precondition: both sides are multiples of `configuration.downsamplingFactor`.
     public func encode(_ image: [Float], height: Int, width: Int, in context: ComputeContext) throws -> Latent {
-        let factor = configuration.downsamplingFactor
-        precondition(height % factor == 0 && width % factor == 0, "\(width)x\(height) is no multiple of \(factor)")
-        let picture = Tensor(planes: image, channels: 3, height: height, width: width, in: context)
-        var moments = try encoder(picture, in: context)
-        if let quantize { moments = try quantize(moments, in: context) }
-        let mean = moments.channels(0..<configuration.latentChannels, in: context)
-        return Latent(
-            channels: configuration.latentChannels, height: mean.shape[0], width: mean.shape[1],
-            values: mean.planes.map { $0 * configuration.scalingFactor })
+        try encoding(image, height: height, width: width, in: context).finished()
     }
 
     /// RGB about [-1, 1], not clamped, channels first, `[3, height, width]` of the picture.
     public func decode(_ latent: Latent, in context: ComputeContext) throws -> [Float] {
-        var hidden = Tensor(
+        try decoding(latent, in: context).finished()
+    }
+
+    /// `encode`, layer by layer.
+    public func encoding(
+        _ image: [Float], height: Int, width: Int, in context: ComputeContext
+    ) -> LayeredRun<Latent> {
+        let factor = configuration.downsamplingFactor
+        precondition(height % factor == 0 && width % factor == 0, "\(width)x\(height) is no multiple of \(factor)")
+        var parts = encoder.parts
+        if let quantize { parts.append { try quantize($0, in: $1) } }
+        return LayeredRun(
+            Tensor(planes: image, channels: 3, height: height, width: width, in: context), parts, in: context
+        ) { [configuration] moments in
+            let mean = moments.channels(0..<configuration.latentChannels, in: context)
+            return Latent(
+                channels: configuration.latentChannels, height: mean.shape[0], width: mean.shape[1],
+                values: mean.planes.map { $0 * configuration.scalingFactor })
+        }
+    }
+
+    /// `decode`, layer by layer.
+    public func decoding(_ latent: Latent, in context: ComputeContext) -> LayeredRun<[Float]> {
+        let hidden = Tensor(
             planes: latent.values.map { $0 / configuration.scalingFactor }, channels: latent.channels,
             height: latent.height, width: latent.width, in: context)
-        if let postQuantize { hidden = try postQuantize(hidden, in: context) }
-        return try decoder(hidden, in: context).planes
+        var parts = decoder.parts
+        if let postQuantize { parts.insert({ try postQuantize($0, in: $1) }, at: 0) }
+        return LayeredRun(hidden, parts, in: context) { $0.planes }
     }
 
     /// What encoding a picture of `height` x `width` costs.
@@ -95,13 +111,13 @@ private struct Encoder: Sendable {
         output = .sameSize(scope["conv_out"], inputs: channels[last], outputs: 2 * configuration.latentChannels)
     }
 
-    func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        var hidden = try input(x, in: context)
+    var parts: [LayeredPart] {
+        var parts: [LayeredPart] = [{ [input] in try input($0, in: $1) }]
         for (blocks, downsampler) in levels {
-            for block in blocks { hidden = try block(hidden, time: nil, in: context) }
-            if let downsampler { hidden = try downsampler(hidden, in: context) }
+            for block in blocks { parts.append { try block($0, time: nil, in: $1) } }
+            if let downsampler { parts.append { try downsampler($0, in: $1) } }
         }
-        return try output(norm(middle(hidden, in: context), in: context), in: context)
+        return parts + middle.parts + [{ [output, norm] in try output(norm($0, in: $1), in: $1) }]
     }
 
     func work(height: Int, width: Int) -> Work {
@@ -148,15 +164,15 @@ private struct Decoder: Sendable {
         output = .sameSize(scope["conv_out"], inputs: channels[last], outputs: VAEConfiguration.imageChannels)
     }
 
-    func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        var hidden = try middle(input(x, in: context), in: context)
+    var parts: [LayeredPart] {
+        var parts: [LayeredPart] = [{ [input] in try input($0, in: $1) }]
+        parts += middle.parts
         for (blocks, upsampler) in levels {
-            for block in blocks { hidden = try block(hidden, time: nil, in: context) }
-            if let upsampler {
-                hidden = try upsampler(hidden, height: 2 * hidden.shape[0], width: 2 * hidden.shape[1], in: context)
-            }
+            for block in blocks { parts.append { try block($0, time: nil, in: $1) } }
+            guard let upsampler else { continue }
+            parts.append { try upsampler($0, height: 2 * $0.shape[0], width: 2 * $0.shape[1], in: $1) }
         }
-        return try output(norm(hidden, in: context), in: context)
+        return parts + [{ [output, norm] in try output(norm($0, in: $1), in: $1) }]
     }
 
     func work(height: Int, width: Int) -> Work {
@@ -192,13 +208,12 @@ private struct MiddleBlock: Sendable {
         second = ResidualBlock(scope["resnets.1"], inputs: channels, outputs: channels, configuration)
     }
 
-    func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        var hidden = try first(x, time: nil, in: context)
+    var parts: [LayeredPart] {
+        var parts: [LayeredPart] = [{ [first] in try first($0, time: nil, in: $1) }]
         if let attention {
-            hidden = try attention.layer(
-                attention.norm(hidden, in: context), addedTo: hidden, mask: nil, in: context)
+            parts.append { try attention.layer(attention.norm($0, in: $1), addedTo: $0, mask: nil, in: $1) }
         }
-        return try second(hidden, time: nil, in: context)
+        return parts + [{ [second] in try second($0, time: nil, in: $1) }]
     }
 
     func work(height: Int, width: Int) -> Work {

@@ -3,28 +3,28 @@ import ShardedRuntime
 
 /// A job that uses a predictor as the method does: both branches at once, some steps with gradients, some without,
 /// some pullbacks dropped.
-public struct ToyJob: Sendable {
+public struct TrialJob: Sendable {
+    public let configuration: UNetConfiguration
     public let height: Int
     public let width: Int
     public let steps: Int
+    /// Jobs of different numbers paint different things.
+    public let number: Int
 
-    public init(height: Int, width: Int, steps: Int) {
+    public init(_ configuration: UNetConfiguration, height: Int, width: Int, steps: Int, number: Int = 0) {
+        self.configuration = configuration
         self.height = height
         self.width = width
         self.steps = steps
+        self.number = number
     }
 
-    public func run(on predictor: DistributedPredictor) async throws -> Latent {
-        var latent = Latent(channels: 4, height: height, width: width)
-        for index in latent.values.indices { latent.values[index] = Float(index % 97) / 50 - 1 }
-        let mask = Latent(
-            channels: 1, height: height, width: width,
-            values: (0..<height * width).map { $0 % 3 == 0 ? 1 : 0 })
-        for branch in GuidanceBranch.allCases {
-            let embedding = (0..<77 * 8).map { Float($0 % 13 + branch.rawValue) / 10 }
-            try await predictor.prepare(
-                branch, BranchInputs(embedding: embedding, tokens: 77, width: 8, mask: mask))
-        }
+    public func run(on network: ShardedNetwork) async throws -> Latent {
+        let channels = configuration.inputChannels
+        let values = (0..<channels * height * width).map { Float(($0 * 31 + number * 7) % 97) / 50 - 1 }
+        var latent = Latent(channels: channels, height: height, width: width, values: values)
+        let predictor = try await network.openJob(inputs)
+        defer { predictor.close() }
         for step in 0..<steps {
             let timestep = 981 - step % 40 * 20
             let change =
@@ -36,7 +36,18 @@ public struct ToyJob: Sendable {
         return latent
     }
 
-    private func noise(_ predictor: DistributedPredictor, _ latent: Latent, _ timestep: Int) async throws -> Latent {
+    private var inputs: [BranchInputs] {
+        let width = configuration.crossAttentionDimension
+        let mask = Latent(
+            channels: 1, height: height, width: self.width,
+            values: (0..<height * self.width).map { $0 % (3 + number) == 0 ? 1 : 0 })
+        return GuidanceBranch.allCases.map { branch in
+            let embedding = (0..<7 * width).map { Float(($0 + number) % 13 + branch.rawValue) / 10 - 0.6 }
+            return BranchInputs(embedding: embedding, tokens: 7, width: width, mask: mask)
+        }
+    }
+
+    private func noise(_ predictor: StagePredictor, _ latent: Latent, _ timestep: Int) async throws -> Latent {
         async let unconditional = predictor.noise(
             Evaluation(branch: .unconditional, latent: latent, timestep: timestep, masking: .crossAttention))
         async let conditional = predictor.noise(
@@ -46,7 +57,7 @@ public struct ToyJob: Sendable {
     }
 
     private func gradient(
-        _ predictor: DistributedPredictor, _ latent: Latent, _ timestep: Int, dropping: Bool
+        _ predictor: StagePredictor, _ latent: Latent, _ timestep: Int, dropping: Bool
     ) async throws -> Latent {
         async let unconditionalPass = predictor.noiseWithPullback(
             Evaluation(branch: .unconditional, latent: latent, timestep: timestep, masking: []))

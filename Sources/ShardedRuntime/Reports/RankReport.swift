@@ -2,16 +2,20 @@ import Failures
 import Foundation
 import MessagePassing
 
-/// Where a rank's compute thread spent its time.
+/// Where a rank's compute thread spent its time, and how many passes it took part in.
 public struct PhaseTimes: Sendable, Equatable, Codable {
     public var forwardCount = 0
     public var forwardSeconds = 0.0
     public var backwardCount = 0
     public var backwardSeconds = 0.0
-    /// Between the first evaluation's start and the last one's end, the time in which no evaluation ran.
+    /// Encoding, decoding and prompts.
+    public var pictureSeconds = 0.0
+    /// Between the first task's start and the last one's end, the time in which no task ran.
     public var idleSeconds = 0.0
 
     public init() {}
+
+    public var busySeconds: Double { forwardSeconds + backwardSeconds + pictureSeconds }
 }
 
 /// What one rank did, for the job's summary.
@@ -34,14 +38,6 @@ public struct RankReport: Sendable, Equatable, Codable {
         self.traffic = traffic
         self.keptPullbacks = keptPullbacks
         self.peakMemoryBytes = peakMemoryBytes
-    }
-
-    /// The report of the rank that calls.
-    init(of communicator: any Communicator, _ worker: BranchWorker) async throws {
-        let (times, keptPullbacks) = try await worker.account()
-        self.init(
-            rank: communicator.rank, hostName: communicator.hostName, times: times, traffic: communicator.traffic,
-            keptPullbacks: keptPullbacks, peakMemoryBytes: PeakMemory.bytes())
     }
 
     func encodedText() throws -> String { String(decoding: try JSONEncoder().encode(self), as: UTF8.self) }

@@ -16,13 +16,6 @@ extension ByteWriter {
         write(inputs.embedding)
         write(inputs.mask)
     }
-
-    mutating func write(_ evaluation: Evaluation) {
-        write(UInt8(evaluation.branch.rawValue))
-        write(Int64(evaluation.timestep))
-        write(evaluation.masking.rawValue)
-        write(evaluation.latent)
-    }
 }
 
 extension ByteReader {
@@ -39,13 +32,6 @@ extension ByteReader {
         return BranchInputs(embedding: embedding, tokens: tokens, width: width, mask: try readLatent())
     }
 
-    mutating func readEvaluation() throws -> Evaluation {
-        let branch = try readBranch()
-        let timestep = Int(try read(Int64.self))
-        let masking = AttentionMasking(rawValue: try read(UInt8.self))
-        return Evaluation(branch: branch, latent: try readLatent(), timestep: timestep, masking: masking)
-    }
-
     mutating func readBranch() throws -> GuidanceBranch {
         let number = try read(UInt8.self)
         guard let branch = GuidanceBranch(rawValue: Int(number)) else {
@@ -53,8 +39,6 @@ extension ByteReader {
         }
         return branch
     }
-
-    mutating func readPass() throws -> PassIdentity { PassIdentity(number: try read(UInt64.self)) }
 
     private func product(of shape: [Int]) throws -> Int {
         try shape.reduce(1) { product, side in

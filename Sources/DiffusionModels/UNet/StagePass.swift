@@ -1,0 +1,122 @@
+import NeuralLayers
+import TensorKernels
+
+/// One evaluation of the network on its way through one stage: down, up and, for a pass that is recorded, back through
+/// both for the gradient, each once and in this order.
+///
+/// It holds what later parts of the evaluation need, and lets go of it part by part as they use it: a skip when its up
+/// unit has taken it, a unit's pullback when it has been called. For the thread that computes alone.
+public final class StagePass {
+    private enum Progress: Int {
+        case isNew, isDown, isUp, isUpGradient, isDone
+    }
+
+    private let stage: UNetStage
+    private let conditioning: Conditioning
+    private let context: ComputeContext
+    /// Whether a gradient will be asked for.
+    public let isRecorded: Bool
+
+    private var progress = Progress.isNew
+    /// The shape of what came in, which is that of the skip above the stage: the size at which the stage's last
+    /// upsampler aims.
+    private var shapeAbove: [Int] = []
+    private var skips: [Tensor] = []
+    private var downs: [Pullback] = []
+    private var throughMiddle: Pullback?
+    private var ups: [UpUnit.Pullback] = []
+    private var throughHead: Pullback?
+    private var skipGradients: [Tensor] = []
+
+    /// - Parameter isRecorded: whether to keep what the gradient needs.
+    public init(
+        of stage: UNetStage, _ conditioning: Conditioning, isRecorded: Bool, in context: ComputeContext
+    ) {
+        self.stage = stage
+        self.conditioning = conditioning
+        self.isRecorded = isRecorded
+        self.context = context
+    }
+
+    /// The hidden state for the stage below from that of the stage above (on the first stage, the latent); on the last
+    /// stage the middle's output, for `up`.
+    public func down(_ x: Tensor) throws -> Tensor {
+        advance(from: .isNew, to: .isDown)
+        shapeAbove = x.shape
+        var hidden = x
+        for unit in stage.units {
+            hidden = try recorded(
+                { try unit.down.withPullback(hidden, conditioning, in: context) },
+                plain: { try unit.down(hidden, conditioning, in: context) }, keep: { downs.append($0) })
+            skips.append(hidden)
+        }
+        guard let middle = stage.middle else { return hidden }
+        return try recorded(
+            { try middle.withPullback(hidden, conditioning, in: context) },
+            plain: { try middle(hidden, conditioning, in: context) }, keep: { throughMiddle = $0 })
+    }
+
+    /// The hidden state for the stage above from that of the stage below; on the first stage the network's output.
+    public func up(_ x: Tensor) throws -> Tensor {
+        advance(from: .isDown, to: isRecorded ? .isUp : .isDone)
+        var hidden = x
+        for unit in stage.units.reversed() {
+            let skip = skips.removeLast()
+            let next = skips.last?.shape ?? (stage.isFirst ? nil : shapeAbove)
+            hidden = try recorded(
+                { try unit.up.withPullback(hidden, skip: skip, next: next, conditioning, in: context) },
+                plain: { try unit.up(hidden, skip: skip, next: next, conditioning, in: context) },
+                keep: { ups.append($0) })
+        }
+        guard let head = stage.head else { return hidden }
+        return try recorded(
+            { try head.withPullback(hidden, in: context) }, plain: { try head(hidden, in: context) },
+            keep: { throughHead = $0 })
+    }
+
+    /// The gradient for the stage below from that of what `up` gave; on the last stage that of what the last down unit
+    /// gave, for `downGradient`.
+    ///
+    /// - Precondition: the pass is recorded.
+    public func upGradient(_ dy: Tensor) throws -> Tensor {
+        advance(from: .isUp, to: .isUpGradient)
+        var gradient = dy
+        if let pullback = throughHead {
+            throughHead = nil
+            gradient = try pullback(gradient)
+        }
+        while let pullback = ups.popLast() {
+            let (hidden, skip) = try pullback(gradient)
+            gradient = hidden
+            skipGradients.append(skip)
+        }
+        guard let pullback = throughMiddle else { return gradient }
+        throughMiddle = nil
+        return try pullback(gradient)
+    }
+
+    /// The gradient of what came into `down`, from that of what it gave.
+    public func downGradient(_ dy: Tensor) throws -> Tensor {
+        advance(from: .isUpGradient, to: .isDone)
+        var gradient = dy
+        while let pullback = downs.popLast() {
+            // A rung's output went on down the ladder, and across it as a skip.
+            gradient = try pullback(gradient.adding(skipGradients.removeLast(), in: context))
+        }
+        return gradient
+    }
+
+    private func recorded<Kept>(
+        _ record: () throws -> (y: Tensor, pullback: Kept), plain: () throws -> Tensor, keep: (Kept) -> Void
+    ) rethrows -> Tensor {
+        guard isRecorded else { return try plain() }
+        let (y, pullback) = try record()
+        keep(pullback)
+        return y
+    }
+
+    private func advance(from expected: Progress, to next: Progress) {
+        precondition(progress == expected, "a pass goes each way once, and in order: \(progress) is not \(expected)")
+        progress = next
+    }
+}

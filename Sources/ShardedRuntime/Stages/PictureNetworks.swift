@@ -1,0 +1,113 @@
+import DiffusionModels
+import Failures
+import Synchronization
+import TensorKernels
+
+/// Text encoder and autoencoder, in float32 whatever the UNet computes in: they run once for a picture, and their
+/// roundings would stay in it.
+///
+/// Each is loaded when it is first needed. When nothing is under way they go, so that their memory is the UNet's
+/// meanwhile, unless more pictures are expected.
+public final class PictureNetworks: PictureEvaluator {
+    /// How the networks are loaded.
+    public struct Loader: Sendable {
+        let textEncoder: @Sendable () throws -> TextEncoder
+        let autoencoder: @Sendable () throws -> Autoencoder
+
+        public init(
+            textEncoder: @escaping @Sendable () throws -> TextEncoder,
+            autoencoder: @escaping @Sendable () throws -> Autoencoder
+        ) {
+            self.textEncoder = textEncoder
+            self.autoencoder = autoencoder
+        }
+    }
+
+    private struct Loaded {
+        var textEncoder: TextEncoder?
+        var autoencoder: Autoencoder?
+    }
+
+    private let loader: Loader
+    private let keepsNetworks: Bool
+    private let context: ComputeContext
+    private let loaded = Mutex(Loaded())
+
+    /// - Parameters:
+    ///   - context: of the rank's compute thread.
+    ///   - keepsNetworks: whether more pictures are expected.
+    public init(_ loader: Loader, keepsNetworks: Bool, context: ComputeContext) {
+        self.loader = loader
+        self.keepsNetworks = keepsNetworks
+        self.context = context.with(elementType: .float32)
+    }
+
+    public func begin(_ work: PictureWork, _ input: PictureValue) throws -> any PictureComputation {
+        // Memory that waits for the UNet's next pass goes back to the system before: the peak is then the larger of the
+        // two and not their sum.
+        if !keepsNetworks { context.releaseUnusedMemory() }
+        switch (work, input) {
+        case (.embed, .tokens(let tokens)):
+            let encoder = try textEncoder()
+            return SingleComputation { [context] in
+                let states = try encoder(tokens, in: context)
+                let width = encoder.configuration.hiddenSize
+                return .planes(Latent(channels: 1, height: tokens.count, width: width, values: states))
+            }
+        case (.encode, .planes(let picture)):
+            return LayeredComputation(
+                try autoencoder().encoding(
+                    picture.values, height: picture.height, width: picture.width, in: context)
+            ) { .planes($0) }
+        case (.decode, .planes(let latent)):
+            let autoencoder = try autoencoder()
+            let factor = autoencoder.configuration.downsamplingFactor
+            return LayeredComputation(autoencoder.decoding(latent, in: context)) {
+                .planes(
+                    Latent(channels: 3, height: latent.height * factor, width: latent.width * factor, values: $0))
+            }
+        default: throw Failure.internalFault("\(work) was asked of something else than it takes")
+        }
+    }
+
+    public func rest() {
+        guard !keepsNetworks else { return }
+        loaded.withLock { $0 = Loaded() }
+        context.releaseUnusedMemory()
+    }
+
+    private func textEncoder() throws -> TextEncoder {
+        if let known = loaded.withLock({ $0.textEncoder }) { return known }
+        let encoder = try loader.textEncoder()
+        loaded.withLock { $0.textEncoder = encoder }
+        return encoder
+    }
+
+    private func autoencoder() throws -> Autoencoder {
+        if let known = loaded.withLock({ $0.autoencoder }) { return known }
+        let autoencoder = try loader.autoencoder()
+        loaded.withLock { $0.autoencoder = autoencoder }
+        return autoencoder
+    }
+}
+
+/// Done in one go.
+private final class SingleComputation: PictureComputation {
+    private let body: () throws -> PictureValue
+
+    init(_ body: @escaping () throws -> PictureValue) { self.body = body }
+
+    func advance() throws -> PictureValue? { try body() }
+}
+
+private final class LayeredComputation<Output>: PictureComputation {
+    private var run: LayeredRun<Output>
+    private let value: (Output) -> PictureValue
+
+    init(_ run: LayeredRun<Output>, value: @escaping (Output) -> PictureValue) {
+        self.run = run
+        self.value = value
+    }
+
+    func advance() throws -> PictureValue? { try run.advance().map(value) }
+}

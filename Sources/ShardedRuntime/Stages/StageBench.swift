@@ -1,0 +1,102 @@
+import DiffusionModels
+import Failures
+import MessagePassing
+
+/// What a rank computes with, and on which thread.
+public struct StageWorkers: Sendable {
+    public let stage: any StageEvaluator
+    /// The networks around the UNet, on ranks that have them.
+    public let pictures: (any PictureEvaluator)?
+    public let thread: DedicatedThread
+
+    public init(stage: any StageEvaluator, pictures: (any PictureEvaluator)?, thread: DedicatedThread) {
+        self.stage = stage
+        self.pictures = pictures
+        self.thread = thread
+    }
+}
+
+/// What a task gives.
+enum TaskOutcome {
+    case stage(StageValue, PassSettings)
+    /// Nil as long as the work goes on.
+    case picture(PictureValue?)
+}
+
+/// A rank's passes and pictures under way. Only the compute thread touches it: that is what makes it safe to share.
+final class StageBench: @unchecked Sendable {
+    private let evaluator: any StageEvaluator
+    private let pictureEvaluator: (any PictureEvaluator)?
+    private let thread: DedicatedThread
+    private var passes: [PassIdentity: (computation: any StageComputation, settings: PassSettings)] = [:]
+    private var pictures: [StageTask: any PictureComputation] = [:]
+    private var clock = PhaseClock()
+
+    init(_ workers: StageWorkers) {
+        evaluator = workers.stage
+        pictureEvaluator = workers.pictures
+        thread = workers.thread
+    }
+
+    var times: PhaseTimes { clock.times }
+    /// How many passes hold something.
+    var passCount: Int { passes.count }
+
+    func open(_ job: JobIdentity, _ branch: GuidanceBranch, _ inputs: BranchInputs) throws {
+        try evaluator.open(job, branch, inputs)
+    }
+
+    func close(_ job: JobIdentity) { evaluator.close(job) }
+
+    func free(_ pass: PassIdentity) { passes[pass] = nil }
+
+    func run(_ task: StageTask, _ input: TaskInput?) throws -> TaskOutcome {
+        precondition(thread.isCurrent, "tasks belong on the compute thread")
+        return try clock.measure(task) {
+            switch task {
+            case .leg(let pass, let leg): try run(pass, leg, input)
+            case .picture(_, let work, _): .picture(try advance(task, work, input))
+            }
+        }
+    }
+
+    private func run(_ pass: PassIdentity, _ leg: Leg, _ input: TaskInput?) throws -> TaskOutcome {
+        guard let input, case .stage(let value) = input.value else {
+            throw Failure.internalFault("a leg of a pass came without its input")
+        }
+        if leg == .down, let settings = input.settings {
+            passes[pass] = (try evaluator.begin(pass, settings), settings)
+        }
+        guard let (computation, settings) = passes[pass] else {
+            throw Failure.internalFault("pass \(pass.number) of job \(pass.job.number) is not under way here")
+        }
+        return .stage(try computation.run(leg, value), settings)
+    }
+
+    /// Does the next bit of work on a picture.
+    private func advance(_ task: StageTask, _ work: PictureWork, _ input: TaskInput?) throws -> PictureValue? {
+        do {
+            let computation: any PictureComputation
+            if let known = pictures[task] {
+                computation = known
+            } else {
+                guard let input, case .picture(let value) = input.value, let pictureEvaluator else {
+                    throw Failure.internalFault("work on a picture came without its input, or to a rank that has none")
+                }
+                computation = try pictureEvaluator.begin(work, value)
+                pictures[task] = computation
+            }
+            guard let result = try computation.advance() else { return nil }
+            end(task)
+            return result
+        } catch {
+            end(task)
+            throw error
+        }
+    }
+
+    private func end(_ task: StageTask) {
+        pictures[task] = nil
+        if pictures.isEmpty { pictureEvaluator?.rest() }
+    }
+}

@@ -1,0 +1,250 @@
+import DiffusionModels
+import Failures
+import MessagePassing
+import Synchronization
+
+/// Has jobs computed by the stages of a layout: the end that asks, on rank 0.
+///
+/// A job is open from the moment a replica has room for it until it is closed; there are as many credits as jobs may be
+/// in flight, and whoever asks for one too many waits, the one who asked first first. Each branch of a job has one pass
+/// under way at a time, which bounds what every stage keeps.
+final class StageDriver: Sendable {
+    private struct State {
+        var nextJob: UInt32 = 0
+        var openJobs: [Int]
+        var queue: [(job: JobIdentity, continuation: CheckedContinuation<Int, any Error>)] = []
+        var passes: [PassIdentity: CheckedContinuation<Latent, any Error>] = [:]
+        var pictures: [PictureRequest: CheckedContinuation<PictureValue, any Error>] = [:]
+        var reports: [CheckedContinuation<String, any Error>] = []
+        /// Jobs that could not begin, and why.
+        var failedJobs: [JobIdentity: Failure] = [:]
+        var fault: Failure?
+    }
+
+    let layout: Layout
+    /// The most jobs that a replica has in flight.
+    let jobsInFlight: Int
+    private let pictureRanks: [Int]
+    private let post: StagePost
+    private let state: Mutex<State>
+
+    /// - Parameter pictureRanks: which rank of each replica works on pictures.
+    init(layout: Layout, jobsInFlight: Int, pictureRanks: [Int], post: StagePost) {
+        precondition(pictureRanks.count == layout.replicas, "a rank for pictures in each replica")
+        self.layout = layout
+        self.jobsInFlight = jobsInFlight
+        self.pictureRanks = pictureRanks
+        self.post = post
+        state = Mutex(State(openJobs: [Int](repeating: 0, count: layout.replicas)))
+    }
+
+    /// Begins to take answers.
+    func open() {
+        post.openDriver({ [self] message, source in receive(message, from: source) }, fault: { [self] in fail($0) })
+    }
+
+    /// Ends all that waits, now and later: the conversation itself has failed.
+    func fail(_ failure: Failure) {
+        let waiting = state.withLock { state -> [() -> Void] in
+            if state.fault == nil { state.fault = failure }
+            defer {
+                state.queue = []
+                state.passes = [:]
+                state.pictures = [:]
+                state.reports = []
+            }
+            return state.queue.map { entry in { entry.continuation.resume(throwing: failure) } }
+                + state.passes.values.map { waiter in { waiter.resume(throwing: failure) } }
+                + state.pictures.values.map { waiter in { waiter.resume(throwing: failure) } }
+                + state.reports.map { waiter in { waiter.resume(throwing: failure) } }
+        }
+        for resume in waiting { resume() }
+    }
+
+    // MARK: Jobs
+
+    /// Opens a job with the inputs of both branches, as soon as a replica has room for it.
+    func openJob(_ inputs: [BranchInputs]) async throws -> StagePredictor {
+        let job = newJob()
+        let replica = try await admission(of: job)
+        for branch in GuidanceBranch.allCases {
+            let chain = layout.chain(of: branch, replica: replica)
+            post.send(.open(job, branch, inputs[branch.rawValue]), to: chain[0])
+        }
+        return StagePredictor(driver: self, job: job, replica: replica)
+    }
+
+    func close(_ job: JobIdentity, replica: Int) {
+        for first in firstRanks(of: replica) { post.send(.close(job), to: first) }
+        let next = state.withLock { state -> (continuation: CheckedContinuation<Int, any Error>, replica: Int)? in
+            state.failedJobs[job] = nil
+            state.openJobs[replica] -= 1
+            guard !state.queue.isEmpty else { return nil }
+            state.openJobs[replica] += 1
+            return (state.queue.removeFirst().continuation, replica)
+        }
+        next?.continuation.resume(returning: next?.replica ?? replica)
+    }
+
+    private func newJob() -> JobIdentity {
+        state.withLock { state in
+            state.nextJob += 1
+            return JobIdentity(number: state.nextJob)
+        }
+    }
+
+    /// The replica that has room for the job.
+    private func admission(of job: JobIdentity) async throws -> Int {
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let outcome = state.withLock { state -> Result<Int, any Error>? in
+                    if let fault = state.fault { return .failure(fault) }
+                    if Task.isCancelled { return .failure(CancellationError()) }
+                    let emptiest = state.openJobs.indices.min { state.openJobs[$0] < state.openJobs[$1] } ?? 0
+                    guard state.openJobs[emptiest] < jobsInFlight else {
+                        state.queue.append((job, continuation))
+                        return nil
+                    }
+                    state.openJobs[emptiest] += 1
+                    return .success(emptiest)
+                }
+                if let outcome { continuation.resume(with: outcome) }
+            }
+        } onCancel: {
+            let waiter = state.withLock { state -> CheckedContinuation<Int, any Error>? in
+                guard let index = state.queue.firstIndex(where: { $0.job == job }) else { return nil }
+                return state.queue.remove(at: index).continuation
+            }
+            waiter?.resume(throwing: CancellationError())
+        }
+    }
+
+    private func firstRanks(of replica: Int) -> Set<Int> {
+        Set(GuidanceBranch.allCases.map { layout.chain(of: $0, replica: replica)[0] })
+    }
+
+    // MARK: Passes
+
+    /// Sends the latent or the gradient's seed to the top of the chain, and waits for what comes back.
+    ///
+    /// A pass that does not come to its end is discarded, wherever it is.
+    func ask(_ pass: PassIdentity, replica: Int, _ leg: Leg, _ settings: PassSettings, _ latent: Latent) async throws
+        -> Latent
+    {
+        do {
+            let result = try await answer(to: pass) { [self] in
+                post.send(.leg(pass, leg, settings, .latent(latent)), to: first(of: pass, replica))
+            }
+            guard result.height == latent.height, result.width == latent.width else {
+                throw Failure.internalFault(
+                    "a latent of \(latent.shape) came back as \(result.shape): are all ranks of one version?")
+            }
+            return result
+        } catch {
+            discard(pass, replica: replica)
+            throw error
+        }
+    }
+
+    /// Frees what a pass holds on its chain.
+    func discard(_ pass: PassIdentity, replica: Int) {
+        post.send(.discard(pass), to: first(of: pass, replica))
+    }
+
+    private func first(of pass: PassIdentity, _ replica: Int) -> Int {
+        layout.chain(of: pass.branch, replica: replica)[0]
+    }
+
+    private func answer(to pass: PassIdentity, _ send: () -> Void) async throws -> Latent {
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let refusal = state.withLock { state -> (any Error)? in
+                    if let failure = state.fault ?? state.failedJobs[pass.job] { return failure }
+                    if Task.isCancelled { return CancellationError() }
+                    state.passes[pass] = continuation
+                    return nil
+                }
+                if let refusal { continuation.resume(throwing: refusal) } else { send() }
+            }
+        } onCancel: {
+            let waiter = state.withLock { $0.passes.removeValue(forKey: pass) }
+            waiter?.resume(throwing: CancellationError())
+        }
+    }
+
+    // MARK: Pictures
+
+    /// Has one of the networks around the UNet run.
+    func work(_ work: PictureWork, _ input: PictureValue) async throws -> PictureValue {
+        let job = newJob()
+        let request = PictureRequest(job: job, work: work, number: 0)
+        let rank = pictureRanks[Int(job.number) % pictureRanks.count]
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let refusal = state.withLock { state -> (any Error)? in
+                    if let fault = state.fault { return fault }
+                    if Task.isCancelled { return CancellationError() }
+                    state.pictures[request] = continuation
+                    return nil
+                }
+                if let refusal {
+                    continuation.resume(throwing: refusal)
+                } else {
+                    post.send(.picture(request, input), to: rank)
+                }
+            }
+        } onCancel: {
+            let waiter = state.withLock { $0.pictures.removeValue(forKey: request) }
+            waiter?.resume(throwing: CancellationError())
+        }
+    }
+
+    // MARK: Ranks
+
+    /// What every rank in use did so far, in the order of the ranks.
+    func reports() async throws -> [RankReport] {
+        var reports: [RankReport] = []
+        for rank in 0..<layout.ranks {
+            let text = try await withCheckedThrowingContinuation { continuation in
+                let refusal = state.withLock { state -> Failure? in
+                    if let fault = state.fault { return fault }
+                    state.reports.append(continuation)
+                    return nil
+                }
+                if let refusal { continuation.resume(throwing: refusal) } else { post.send(.askReport, to: rank) }
+            }
+            reports.append(try RankReport(encodedText: text, from: rank))
+        }
+        return reports
+    }
+
+    /// Lets the other ranks' servers return. Nothing may be asked afterwards.
+    func stop() {
+        for rank in 0..<layout.ranks where rank != post.rank { post.send(.stop, to: rank) }
+    }
+
+    private func receive(_ message: StageMessage, from source: Int) {
+        switch message {
+        case .result(let pass, _, let latent):
+            // Nobody waits for a pass that was cancelled.
+            state.withLock { $0.passes.removeValue(forKey: pass) }?.resume(returning: latent)
+        case .passFailed(let pass, let failure):
+            state.withLock { $0.passes.removeValue(forKey: pass) }?.resume(throwing: failure)
+        case .jobFailed(let job, let failure):
+            let waiters = state.withLock { state in
+                state.failedJobs[job] = failure
+                let passes = state.passes.keys.filter { $0.job == job }
+                return passes.compactMap { state.passes.removeValue(forKey: $0) }
+            }
+            for waiter in waiters { waiter.resume(throwing: failure) }
+        case .pictureDone(let request, let value):
+            state.withLock { $0.pictures.removeValue(forKey: request) }?.resume(returning: value)
+        case .pictureFailed(let request, let failure):
+            state.withLock { $0.pictures.removeValue(forKey: request) }?.resume(throwing: failure)
+        case .report(let text):
+            state.withLock { $0.reports.isEmpty ? nil : $0.reports.removeFirst() }?.resume(returning: text)
+        default:
+            fail(.internalFault("rank \(source) sent a stage's message to the driver"))
+        }
+    }
+}

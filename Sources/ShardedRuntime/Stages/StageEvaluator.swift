@@ -1,0 +1,45 @@
+import DiffusionModels
+import TensorKernels
+
+/// What goes from task to task: latents at the ladder's top, hidden states and their gradients between stages.
+public enum StageValue: Sendable {
+    /// A latent, a noise prediction, or a gradient of either, channels first.
+    case latent(Latent)
+    /// A hidden state or its gradient `[h, w, channels]`.
+    case hidden(Tensor)
+}
+
+/// What an evaluation asks beside its latent: enough for every stage below the first.
+public struct PassSettings: Sendable, Equatable {
+    public let timestep: Int
+    public let masking: AttentionMasking
+    /// Whether a gradient will be asked for.
+    public let isRecorded: Bool
+
+    public init(timestep: Int, masking: AttentionMasking, isRecorded: Bool) {
+        self.timestep = timestep
+        self.masking = masking
+        self.isRecorded = isRecorded
+    }
+}
+
+/// What computes on a rank: a stage of the network.
+///
+/// All calls come from the rank's one compute thread, one at a time. Equal arguments must give equal bits on whatever
+/// rank: then every layout gives the same picture.
+public protocol StageEvaluator: Sendable {
+    /// Whether the way down turns round here.
+    var isLast: Bool { get }
+    /// Sets what a branch of a job works with, and computes what depends on it alone.
+    func open(_ job: JobIdentity, _ branch: GuidanceBranch, _ inputs: BranchInputs) throws
+    /// Forgets the job.
+    func close(_ job: JobIdentity)
+    /// Starts a pass of a branch that is open. Releasing what it returns frees what the pass holds.
+    func begin(_ pass: PassIdentity, _ settings: PassSettings) throws -> any StageComputation
+}
+
+/// A pass on its way through a stage.
+public protocol StageComputation: AnyObject {
+    /// Does the next leg, each once and in order; on the last stage a leg down goes on up.
+    func run(_ leg: Leg, _ input: StageValue) throws -> StageValue
+}

@@ -1,0 +1,71 @@
+import DiffusionModels
+import Failures
+import MessagePassing
+import TensorKernels
+
+/// What the ranks of a replica say to each other. Between stages messages keep their order, so that a job is open
+/// before its first pass comes, and nothing of a pass comes after its discard.
+enum StageMessage: Sendable {
+    /// From the driver down the chain: a branch of a job begins.
+    case open(JobIdentity, GuidanceBranch, BranchInputs)
+    /// A leg's input: `down` and `upGradient` from above, `up` and `downGradient` from below. The settings matter to
+    /// `down` alone.
+    case leg(PassIdentity, Leg, PassSettings, StageValue)
+    /// Down the chain: no more of this pass is wanted.
+    case discard(PassIdentity)
+    /// Up the chain again: nothing of the pass can come any more.
+    case discardReturned(PassIdentity)
+    /// Down the chain: the job is over.
+    case close(JobIdentity)
+    /// From the driver: work on a picture.
+    case picture(PictureRequest, PictureValue)
+    /// From the driver: tell what you did.
+    case askReport
+    /// From the driver: end the service.
+    case stop
+
+    /// To the driver: the noise, or the latent's gradient, of a pass.
+    case result(PassIdentity, isGradient: Bool, Latent)
+    /// To the driver: what was asked of a picture.
+    case pictureDone(PictureRequest, PictureValue)
+    /// To the driver: the pass can't go on.
+    case passFailed(PassIdentity, Failure)
+    /// To the driver: the job can't begin.
+    case jobFailed(JobIdentity, Failure)
+    /// To the driver: the work on a picture can't go on.
+    case pictureFailed(PictureRequest, Failure)
+    /// To the driver: what the rank did, a `RankReport` as text.
+    case report(String)
+
+    /// Whether it is for a rank's driver, and not for its stage.
+    var isForDriver: Bool {
+        switch self {
+        case .result, .pictureDone, .passFailed, .jobFailed, .pictureFailed, .report: true
+        default: false
+        }
+    }
+}
+
+/// Names one piece of work on a picture.
+public struct PictureRequest: Hashable, Sendable {
+    public let job: JobIdentity
+    public let work: PictureWork
+    /// Tells several of one job apart.
+    public let number: UInt32
+
+    public init(job: JobIdentity, work: PictureWork, number: UInt32) {
+        self.job = job
+        self.work = work
+        self.number = number
+    }
+
+    var task: StageTask { .picture(job, work, number: number) }
+}
+
+/// What goes into work on a picture, and what comes out.
+public enum PictureValue: Sendable, Equatable {
+    /// Token ids of a prompt.
+    case tokens([Int32])
+    /// Planes, channels first: a picture `[3, H, W]`, a latent, or a prompt's states as `[1, tokens, width]`.
+    case planes(Latent)
+}

@@ -1,0 +1,218 @@
+import DiffusionModels
+import Failures
+import MessagePassing
+import Synchronization
+
+/// Where a rank stands in its chain of stages.
+struct ChainPosition: Sendable {
+    /// The rank of the stage above; nil at the top, whose results go to the driver.
+    let above: Int?
+    /// The rank of the stage below; nil where the way down turns round.
+    let below: Int?
+    let driver: Int
+
+    init(_ place: Layout.Place, in layout: Layout) {
+        func rank(_ stage: Int) -> Int {
+            layout.rank(of: Layout.Place(replica: place.replica, chain: place.chain, stage: stage))
+        }
+        above = place.stage > 0 ? rank(place.stage - 1) : nil
+        below = place.stage + 1 < layout.stages.count ? rank(place.stage + 1) : nil
+        driver = 0
+    }
+}
+
+/// A rank's stage at work: takes messages, has the scheduler decide, computes on the rank's one compute thread, and
+/// sends what came of it.
+final class StageServer: Sendable {
+    private struct State {
+        var scheduler: StageScheduler
+        var inputs: [StageTask: TaskInput] = [:]
+    }
+
+    private let position: ChainPosition
+    private let post: StagePost
+    private let thread: DedicatedThread
+    private let bench: StageBench
+    private let state: Mutex<State>
+    private let fault: @Sendable (Failure) -> Void
+    private let stopped: @Sendable () -> Void
+
+    /// - Parameters:
+    ///   - capacity: the most passes that may be under way here.
+    ///   - fault: called when the conversation itself fails.
+    ///   - stopped: called when the driver ends the service.
+    init(
+        position: ChainPosition, capacity: Int, post: StagePost, workers: StageWorkers,
+        fault: @escaping @Sendable (Failure) -> Void, stopped: @escaping @Sendable () -> Void
+    ) {
+        self.position = position
+        self.post = post
+        thread = workers.thread
+        bench = StageBench(workers)
+        state = Mutex(State(scheduler: StageScheduler(isLast: position.below == nil, capacity: capacity)))
+        self.fault = fault
+        self.stopped = stopped
+    }
+
+    /// Begins to serve.
+    func open() {
+        post.openStage({ [self] message, source in receive(message, from: source) }, fault: fault)
+    }
+
+    private func receive(_ message: StageMessage, from source: Int) {
+        switch message {
+        case .open(let job, let branch, let inputs):
+            passOn(message, to: position.below)
+            onBench { [self] bench in
+                do { try bench.open(job, branch, inputs) } catch { tell(.jobFailed(job, located(error))) }
+            }
+        case .leg(let pass, let leg, let settings, let value):
+            let task = StageTask.leg(pass, leg)
+            handle(.arrived(task, isRecorded: settings.isRecorded), input: TaskInput(.stage(value), settings))
+        case .discard(let pass):
+            if position.below != nil { passOn(message, to: position.below) }
+            handle(.discarded(pass))
+            if position.below == nil { discardReturned(pass) }
+        case .discardReturned(let pass):
+            discardReturned(pass)
+        case .close(let job):
+            passOn(message, to: position.below)
+            onBench { bench in bench.close(job) }
+        case .picture(let request, let value):
+            handle(.arrived(request.task, isRecorded: false), input: TaskInput(.picture(value), nil))
+        case .askReport:
+            onBench { [self] bench in report(bench) }
+        case .stop:
+            stopped()
+        default:
+            fault(.internalFault("rank \(source) sent a driver's message to a stage"))
+        }
+    }
+
+    private func passOn(_ message: StageMessage, to rank: Int?) {
+        if let rank { post.send(message, to: rank) }
+    }
+
+    private func tell(_ message: StageMessage) { post.send(message, to: position.driver) }
+
+    private func discardReturned(_ pass: PassIdentity) {
+        passOn(.discardReturned(pass), to: position.above)
+        handle(.discardReturned(pass))
+    }
+
+    /// Has the scheduler decide, and carries out all but `deliver`, which only a task's end brings.
+    ///
+    /// - Returns: whether the event's task is to be delivered.
+    @discardableResult
+    private func handle(_ event: StageScheduler.Event, input: TaskInput? = nil) -> Bool {
+        do {
+            return try state.withLock { state in
+                if case .arrived(let task, _) = event { state.inputs[task] = input }
+                return carryOut(try state.scheduler.handle(event), &state)
+            }
+        } catch {
+            fault(located(error))
+            return false
+        }
+    }
+
+    private func carryOut(_ commands: [StageScheduler.Command], _ state: inout State) -> Bool {
+        var delivers = false
+        for command in commands {
+            switch command {
+            case .deliver: delivers = true
+            case .drop(let task): state.inputs[task] = nil
+            case .free(let pass): onBench { bench in bench.free(pass) }
+            case .run(let task):
+                // Work on a picture that goes on has its input already.
+                let input = state.inputs.removeValue(forKey: task)
+                onBench { [self] bench in run(task, input, on: bench) }
+            }
+        }
+        return delivers
+    }
+
+    private func onBench(_ body: @escaping @Sendable (StageBench) -> Void) {
+        thread.enqueue { [bench] in body(bench) }
+    }
+
+    private func run(_ task: StageTask, _ input: TaskInput?, on bench: StageBench) {
+        do {
+            switch try bench.run(task, input) {
+            case .stage(let value, let settings):
+                // What comes next is decided before the result leaves, and started after.
+                if handle(.finished(task, isOver: true)) { deliver(task, value, settings) }
+            case .picture(nil):
+                handle(.finished(task, isOver: false))
+            case .picture(.some(let value)):
+                if handle(.finished(task, isOver: true)) { deliver(task, value) }
+            }
+        } catch {
+            handle(.failed(task))
+            fail(task, located(error))
+        }
+    }
+
+    private func deliver(_ task: StageTask, _ value: StageValue, _ settings: PassSettings) {
+        guard case .leg(let pass, let leg) = task else { return }
+        let goesDown = (leg == .down || leg == .upGradient) && position.below != nil
+        if goesDown, let below = position.below {
+            post.send(.leg(pass, leg, settings, value), to: below)
+        } else if let above = position.above {
+            post.send(.leg(pass, leg.isGradient ? .downGradient : .up, settings, value), to: above)
+        } else if case .latent(let latent) = value {
+            tell(.result(pass, isGradient: leg.isGradient, latent))
+        } else {
+            tell(.passFailed(pass, .internalFault("the ladder's top gave a hidden state")))
+        }
+    }
+
+    private func deliver(_ task: StageTask, _ value: PictureValue) {
+        guard case .picture(let job, let work, let number) = task else { return }
+        tell(.pictureDone(PictureRequest(job: job, work: work, number: number), value))
+    }
+
+    private func fail(_ task: StageTask, _ failure: Failure) {
+        switch task {
+        case .leg(let pass, _): tell(.passFailed(pass, failure))
+        case .picture(let job, let work, let number):
+            tell(.pictureFailed(PictureRequest(job: job, work: work, number: number), failure))
+        }
+    }
+
+    private func report(_ bench: StageBench) {
+        let communicator = post.communicator
+        let report = RankReport(
+            rank: communicator.rank, hostName: communicator.hostName, times: bench.times,
+            traffic: communicator.traffic, keptPullbacks: bench.passCount, peakMemoryBytes: PeakMemory.bytes())
+        do {
+            tell(.report(try report.encodedText()))
+        } catch {
+            fault(located(error))
+        }
+    }
+
+    /// Rank 0's own failures need no address: they are said where they happened.
+    private func located(_ error: any Error) -> Failure {
+        let failure = error as? Failure ?? .internalFault("unexpected error: \(error)")
+        guard post.rank != position.driver else { return failure }
+        let place = "rank \(post.rank) on \(post.communicator.hostName)"
+        return Failure(failure.kind, "\(place): \(failure.message)")
+    }
+}
+
+/// What a task starts from.
+struct TaskInput: Sendable {
+    enum Value: Sendable {
+        case stage(StageValue)
+        case picture(PictureValue)
+    }
+
+    let value: Value
+    let settings: PassSettings?
+
+    init(_ value: Value, _ settings: PassSettings?) {
+        self.value = value
+        self.settings = settings
+    }
+}

@@ -1,0 +1,175 @@
+import DiffusionModels
+import Failures
+import Foundation
+import MessagePassing
+import ShardedRuntime
+import TensorKernels
+import TestSupport
+import Testing
+
+/// Driver, servers and stages of a tiny UNet, with ranks inside this process.
+@Suite struct ShardedNetworkTests {
+    /// Runs `body` on rank 0's network while the other ranks serve.
+    private func withNetwork<Value: Sendable>(
+        _ model: StageModel, _ layout: Layout, jobsInFlight: Int = 3, threads: Int = 1,
+        elementType: ElementType = .float32, failing: GuidanceBranch? = nil,
+        _ body: @escaping @Sendable (ShardedNetwork) async throws -> Value
+    ) async throws -> Value {
+        let communicators = LocalCommunicator.group(of: layout.ranks)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            for rank in 1..<max(layout.ranks, 1) {
+                group.addTask {
+                    let workers = try await model.workers(
+                        of: rank, in: layout, threads: threads, elementType: elementType, failing: failing)
+                    try await ShardedNetwork.serve(
+                        layout: layout, jobsInFlight: jobsInFlight, communicator: communicators[rank],
+                        workers: workers)
+                }
+            }
+            let workers = try await model.workers(
+                of: 0, in: layout, threads: threads, elementType: elementType, failing: failing)
+            let network = ShardedNetwork(
+                layout: layout, jobsInFlight: jobsInFlight, communicator: communicators[0], workers: workers)
+            let result: Result<Value, any Error>
+            do { result = .success(try await body(network)) } catch { result = .failure(error) }
+            network.stop()
+            try await group.waitForAll()
+            return try result.get()
+        }
+    }
+
+    private func fingerprints(
+        _ model: StageModel, _ layout: Layout, jobs: Int, threads: Int = 1, elementType: ElementType = .float32
+    ) async throws -> [String] {
+        try await withNetwork(model, layout, threads: threads, elementType: elementType) { network in
+            let results = try await withThrowingTaskGroup(of: (Int, String).self) { group in
+                for number in 0..<jobs {
+                    let job = TrialJob(model.configuration, height: 9, width: 12, steps: 5, number: number)
+                    group.addTask { (number, try await job.run(on: network).fingerprint) }
+                }
+                return try await group.reduce(into: [Int: String]()) { $0[$1.0] = $1.1 }
+            }
+            // Discards and closings that are under way are done when the ranks have reported twice.
+            _ = try await network.reports()
+            for report in try await network.reports() {
+                #expect(report.keptPullbacks == 0, "rank \(report.rank) of \(layout)")
+            }
+            return (0..<jobs).compactMap { results[$0] }
+        }
+    }
+
+    /// Every factorisation of up to 8 ranks gives the bits of one rank, for a job alone and among others.
+    @Test(arguments: ["sd1", "odd"], [ElementType.float32, .bfloat16])
+    func everyLayoutGivesTheSameBits(name: String, elementType: ElementType) async throws {
+        let model = try StageModel(fixture: name)
+        let alone = try await fingerprints(
+            model, .alone(rungs: model.configuration.rungCount), jobs: 1, elementType: elementType)
+        let among = try await fingerprints(
+            model, .alone(rungs: model.configuration.rungCount), jobs: 3, elementType: elementType)
+        #expect(Set(among).count == 3, "different jobs have different results")
+        #expect(alone[0] == among[0])
+        for replicas in 1...8 {
+            for branches in 1...2 {
+                for stages in 1...8
+                where replicas * branches * stages <= 8 && stages <= model.configuration.rungCount {
+                    let layout = try model.layout(replicas: replicas, branches: branches, stages: stages)
+                    let found = try await fingerprints(model, layout, jobs: 3, elementType: elementType)
+                    #expect(found == among, "\(layout)")
+                }
+            }
+        }
+    }
+
+    @Test func threadsMakeNoDifference() async throws {
+        let model = try StageModel(fixture: "odd")
+        let one = try await fingerprints(model, model.layout(branches: 1, stages: 2), jobs: 2)
+        let two = try await fingerprints(model, model.layout(branches: 2, stages: 2), jobs: 2, threads: 2)
+        #expect(one == two)
+    }
+
+    /// More jobs than credits: the rest wait, and all end.
+    @Test func jobsBeyondTheCreditsWait() async throws {
+        let model = try StageModel(fixture: "sd1")
+        let found = try await fingerprints(model, try model.layout(branches: 1, stages: 3), jobs: 10)
+        #expect(Set(found).count == 10)
+    }
+
+    @Test(arguments: [1, 3], GuidanceBranch.allCases)
+    func aStagesFailureIsThrownOnRankZero(stages: Int, failing: GuidanceBranch) async throws {
+        let model = try StageModel(fixture: "sd1")
+        let layout = try model.layout(branches: 1, stages: stages)
+        try await withNetwork(model, layout, failing: failing) { network in
+            let job = TrialJob(model.configuration, height: 8, width: 8, steps: 2)
+            let failure = await #expect(throws: Failure.self) { try await job.run(on: network) }
+            #expect(failure?.kind == .badData)
+            #expect(failure?.message.hasSuffix("unet.safetensors: broken") == true)
+            #expect(failure?.message.hasPrefix("rank \(stages - 1) on ") == (stages > 1))
+            // The next job is served, and nothing of the failed one is kept.
+            _ = try await network.reports()
+            for report in try await network.reports() { #expect(report.keptPullbacks == 0) }
+        }
+    }
+
+    /// A branch has one pass under way: a second is an error and not one too many on every stage.
+    @Test func aSecondPassOfABranchIsRefused() async throws {
+        let model = try StageModel(fixture: "sd1")
+        try await withNetwork(model, try model.layout(branches: 1, stages: 2)) { network in
+            let mask = Latent(channels: 1, height: 8, width: 8)
+            let width = model.configuration.crossAttentionDimension
+            let inputs = BranchInputs(
+                embedding: [Float](repeating: 0, count: 2 * width), tokens: 2, width: width, mask: mask)
+            let predictor = try await network.openJob([inputs, inputs])
+            let evaluation = Evaluation(
+                branch: .conditional,
+                latent: Latent(repeating: 1, channels: model.configuration.inputChannels, height: 8, width: 8),
+                timestep: 1, masking: [])
+            let first = try await predictor.noiseWithPullback(evaluation)
+            await #expect(throws: Failure.self) { try await predictor.noise(evaluation) }
+            _ = try await first.pullback(first.noise)
+            _ = try await predictor.noise(evaluation)
+            predictor.close()
+            await #expect(throws: Failure.self) { try await predictor.noise(evaluation) }
+        }
+    }
+
+    /// A cancelled job frees what it holds on every stage, and its room.
+    @Test func cancellingFreesEverything() async throws {
+        let model = try StageModel(fixture: "odd")
+        try await withNetwork(model, try model.layout(branches: 2, stages: 3), jobsInFlight: 1) { network in
+            for delay in 0..<12 {
+                let job = TrialJob(model.configuration, height: 9, width: 9, steps: 50)
+                let task = Task { try await job.run(on: network) }
+                try await Task.sleep(for: .milliseconds(delay * 3))
+                task.cancel()
+                _ = await task.result
+            }
+            _ = try await network.reports()
+            for report in try await network.reports() { #expect(report.keptPullbacks == 0) }
+            let job = TrialJob(model.configuration, height: 9, width: 9, steps: 2)
+            _ = try await job.run(on: network)
+        }
+    }
+
+    /// The networks around the UNet, on whatever rank, give what they give here.
+    @Test func picturesAreWorkedOn() async throws {
+        let model = try StageModel(fixture: "sd1")
+        let context = try ComputeContext(threads: 1)
+        let autoencoder = Autoencoder(
+            try model.folder.vaeConfiguration(), weights: CheckpointWeights(try model.folder.weights(of: .vae)))
+        let factor = autoencoder.configuration.downsamplingFactor
+        let picture = Latent(
+            channels: 3, height: 4 * factor, width: 5 * factor,
+            values: (0..<60 * factor * factor).map { Float($0 % 71) / 35 - 1 })
+        let latent = try autoencoder.encode(
+            picture.values, height: picture.height, width: picture.width, in: context)
+        let decoded = try autoencoder.decode(latent, in: context)
+        try await withNetwork(model, try model.layout(branches: 1, stages: 3)) { network in
+            let found = try await network.encode(picture)
+            #expect(found == latent)
+            #expect(try await network.decode(found).values == decoded)
+            #expect(try await network.embed([1, 2, 3]).height == 3)
+            // A wrong number of channels is the caller's mistake, not a crash of the rank... of tokens, a failure.
+            await #expect(throws: Failure.self) { try await network.embed([]) }
+        }
+    }
+}
