@@ -60,7 +60,7 @@ let package = Package(
 
         // What tests share, and a program that they run under mpirun.
         .target(
-            name: "TestSupport", dependencies: ["ShardedRuntime", "DiffusionModels", "Failures"],
+            name: "TestSupport", dependencies: ["ShardedRuntime", "DiffusionModels", "MessagePassing", "Failures"],
             path: "Tests/TestSupport", swiftSettings: swift),
         .executableTarget(
             name: "RankProbe",

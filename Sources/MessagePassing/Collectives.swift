@@ -8,9 +8,9 @@ extension Communicator {
     public func barrier() async throws {
         if rank == 0 {
             for other in 1..<max(size, 1) { _ = try await receive(from: other, tag: .barrier) }
-            for other in 1..<max(size, 1) { try await send([], to: other, tag: .barrier) }
+            for other in 1..<max(size, 1) { try await send([UInt8](), to: other, tag: .barrier) }
         } else {
-            try await send([], to: 0, tag: .barrier)
+            try await send([UInt8](), to: 0, tag: .barrier)
             _ = try await receive(from: 0, tag: .barrier)
         }
     }

@@ -127,8 +127,7 @@ final class Departure: Sendable {
     }
 
     private func say(_ message: ControlMessage, to destination: Int) {
-        endpoint.enqueue(
-            MPIEndpoint.Order(bytes: message.encoded, destination: destination, tag: .control) { _ in })
+        endpoint.enqueue(SendOrder(head: message.encoded, destination: destination, tag: .control))
     }
 
     private func located(_ failure: Failure) -> Failure {

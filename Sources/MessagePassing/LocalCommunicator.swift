@@ -4,49 +4,62 @@ import Synchronization
 
 /// Ranks within this one process: the single rank of a run without MPI, or several that a test lets talk.
 public final class LocalCommunicator: Communicator {
+    /// One rank as the others reach it.
+    private final class Place: Sendable {
+        let mailbox = Mailbox()
+        let traffic = Mutex(Traffic())
+    }
+
     public let rank: Int
     public let hostName: String
-    private let mailboxes: [Mailbox]
-    private let counter = Mutex(Traffic())
+    private let places: [Place]
 
-    private init(rank: Int, mailboxes: [Mailbox]) {
+    private init(rank: Int, places: [Place]) {
         self.rank = rank
-        self.mailboxes = mailboxes
+        self.places = places
         hostName = systemHostName()
     }
 
     /// The only rank of a job.
-    public convenience init() { self.init(rank: 0, mailboxes: [Mailbox()]) }
+    public convenience init() { self.init(rank: 0, places: [Place()]) }
 
     /// `size` ranks that can talk to each other.
     public static func group(of size: Int) -> [LocalCommunicator] {
-        let mailboxes = (0..<size).map { _ in Mailbox() }
-        return (0..<size).map { LocalCommunicator(rank: $0, mailboxes: mailboxes) }
+        let places = (0..<size).map { _ in Place() }
+        return (0..<size).map { LocalCommunicator(rank: $0, places: places) }
     }
 
-    public var size: Int { mailboxes.count }
-    public var traffic: Traffic { counter.withLock { $0 } }
+    public var size: Int { places.count }
+    public var traffic: Traffic { places[rank].traffic.withLock { $0 } }
 
-    public func post(_ bytes: [UInt8], to destination: Int, tag: MessageTag) {
-        precondition(mailboxes.indices.contains(destination), "rank \(destination) of \(size) does not exist")
-        counter.withLock { $0.countSent(bytes.count) }
-        mailboxes[destination].deliver(bytes, from: rank, tag: tag)
+    /// The payload is copied once, so that the receiver owns its bytes as it does when MPI brings them.
+    public func post(head: [UInt8], payload: (any ByteRegion)?, to destination: Int, tag: MessageTag) {
+        precondition(places.indices.contains(destination), "rank \(destination) of \(size) does not exist")
+        let message = Message(
+            source: rank, tag: tag, head: head, payload: payload.map { ReceivedBytes(copying: $0) })
+        places[rank].traffic.withLock { $0.countSent(message.byteCount) }
+        places[destination].traffic.withLock { $0.countReceived(message.byteCount) }
+        places[destination].mailbox.deliver(message)
     }
 
-    public func send(_ bytes: [UInt8], to destination: Int, tag: MessageTag) async throws {
-        post(bytes, to: destination, tag: tag)
+    public func send(head: [UInt8], payload: (any ByteRegion)?, to destination: Int, tag: MessageTag) async throws {
+        post(head: head, payload: payload, to: destination, tag: tag)
     }
 
-    public func receive(from source: Int, tag: MessageTag) async throws -> [UInt8] {
-        precondition(mailboxes.indices.contains(source), "rank \(source) of \(size) does not exist")
-        let bytes = try await mailboxes[rank].receive(from: source, tag: tag)
-        counter.withLock { $0.countReceived(bytes.count) }
-        return bytes
+    public func receiveMessage(from source: Int, tag: MessageTag) async throws -> Message {
+        precondition(places.indices.contains(source), "rank \(source) of \(size) does not exist")
+        return try await places[rank].mailbox.receive(from: source, tag: tag)
     }
 
     public func dropNext(from source: Int, tag: MessageTag) {
-        mailboxes[rank].dropNext(from: source, tag: tag)
+        places[rank].mailbox.dropNext(from: source, tag: tag)
     }
+
+    public func subscribe(to channel: UInt32, _ handler: @escaping @Sendable (Message) -> Void) {
+        places[rank].mailbox.subscribe(to: channel, handler)
+    }
+
+    public func unsubscribe(from channel: UInt32) { places[rank].mailbox.unsubscribe(from: channel) }
 }
 
 /// This machine's name, as `hostname` prints it.

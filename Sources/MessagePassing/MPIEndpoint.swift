@@ -1,21 +1,16 @@
 import COpenMPI
 import Failures
+import Glibc
 import Synchronization
 
 /// This process's end of MPI: one thread that makes all of MPI's calls, from initialising to finalising.
 ///
 /// The thread looks for work and messages, and sleeps in between: 20 us at first, up to 1 ms when nothing happens. A
-/// blocking receive of Open MPI would keep a core busy, which ranks that share cores can't afford.
+/// blocking receive of Open MPI would keep a core busy, which ranks that share cores can't afford. Only while bytes
+/// are on their way it does not sleep, for a few milliseconds at a time: MPI moves them only when it is called.
 final class MPIEndpoint: Sendable {
-    struct Order {
-        let bytes: [UInt8]
-        let destination: Int
-        let tag: MessageTag
-        let completion: MPIExchange.SendCompletion
-    }
-
     private struct Orders {
-        var sends: [Order] = []
+        var sends: [SendOrder] = []
         var isLeaving = false
         var hasEnded = false
     }
@@ -29,10 +24,6 @@ final class MPIEndpoint: Sendable {
         let finalised: @Sendable () -> Void
     }
 
-    private static let shortestSleep = Duration.microseconds(20)
-    private static let longestSleep = Duration.milliseconds(1)
-    /// While bytes are on their way, MPI moves them only when it is called.
-    private static let longestSleepDuringTransfer = Duration.microseconds(100)
     /// How long unfinished sending may hold up the end of the job.
     private static let flushLimit = Duration.seconds(1)
 
@@ -66,7 +57,7 @@ final class MPIEndpoint: Sendable {
         thread.enqueue { [self] in serve(events) }
     }
 
-    func enqueue(_ order: Order) {
+    func enqueue(_ order: SendOrder) {
         let isAccepted = orders.change { orders in
             guard !orders.hasEnded else { return false }
             orders.sends.append(order)
@@ -99,24 +90,24 @@ final class MPIEndpoint: Sendable {
     }
 
     private func exchangeUntilLeaving(_ exchange: MPIExchange, _ events: Events) throws {
-        var sleep = Self.shortestSleep
+        var rest = Rest()
         var leavingSince: ContinuousClock.Instant?
         while true {
-            let limit = exchange.hasTransfers ? min(sleep, Self.longestSleepDuringTransfer) : sleep
             let isAlreadyLeaving = leavingSince != nil
-            _ = orders.wait(atMost: limit) { orders in
-                !orders.sends.isEmpty || (orders.isLeaving && !isAlreadyLeaving) ? true : nil
+            if let limit = rest.limit(duringTransfer: exchange.hasTransfers) {
+                _ = orders.wait(atMost: limit) { orders in
+                    !orders.sends.isEmpty || (orders.isLeaving && !isAlreadyLeaving) ? true : nil
+                }
+            } else {
+                sched_yield()
             }
             let (sends, isLeaving) = orders.withLock { orders in
                 defer { orders.sends = [] }
                 return (orders.sends, orders.isLeaving)
             }
-            for order in sends {
-                try exchange.startSending(
-                    order.bytes, to: order.destination, tag: order.tag, completion: order.completion)
-            }
+            for order in sends { try exchange.send(order) }
             let hasMoved = try exchange.progress { try arrived($0, events) }
-            sleep = hasMoved || !sends.isEmpty ? Self.shortestSleep : min(sleep * 1.25, Self.longestSleep)
+            rest.note(hasMoved: hasMoved || !sends.isEmpty)
             guard isLeaving else { continue }
             let since = leavingSince ?? .now
             leavingSince = since
@@ -124,12 +115,12 @@ final class MPIEndpoint: Sendable {
         }
     }
 
-    private func arrived(_ arrival: MPIExchange.Arrival, _ events: Events) throws {
-        traffic.withLock { $0.countReceived(arrival.bytes.count) }
-        if arrival.tag == .control {
-            events.control(try ControlMessage(decoding: arrival.bytes, from: arrival.source), arrival.source)
+    private func arrived(_ message: Message, _ events: Events) throws {
+        traffic.withLock { $0.countReceived(message.byteCount) }
+        if message.tag == .control {
+            events.control(try ControlMessage(decoding: message.head, from: message.source), message.source)
         } else {
-            mailbox.deliver(arrival.bytes, from: arrival.source, tag: arrival.tag)
+            mailbox.deliver(message)
         }
     }
 
@@ -142,6 +133,31 @@ final class MPIEndpoint: Sendable {
         for order in unsent { order.completion(.failure(error)) }
         exchange.fail(with: error)
         mailbox.close(with: error)
+    }
+}
+
+/// How long the endpoint's thread may sleep until it looks again.
+private struct Rest {
+    private static let shortest = Duration.microseconds(20)
+    private static let longest = Duration.milliseconds(1)
+    private static let longestDuringTransfer = Duration.microseconds(100)
+    /// How long transfers that do not come to an end may keep the thread from sleeping: time for megabytes through
+    /// shared memory. Slower networks fill their buffers during the short sleeps that follow.
+    private static let wakefulness = Duration.milliseconds(5)
+
+    private var sleep = shortest
+    private var lastMovement = ContinuousClock.now
+
+    mutating func note(hasMoved: Bool) {
+        sleep = hasMoved ? Self.shortest : min(sleep * 1.25, Self.longest)
+        if hasMoved { lastMovement = .now }
+    }
+
+    /// Nil when there is no time to sleep.
+    func limit(duringTransfer: Bool) -> Duration? {
+        guard duringTransfer else { return sleep }
+        guard ContinuousClock.now - lastMovement > Self.wakefulness else { return nil }
+        return min(sleep, Self.longestDuringTransfer)
     }
 }
 

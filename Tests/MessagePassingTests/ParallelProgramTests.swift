@@ -12,6 +12,26 @@ import Testing
         #expect(result.errors.isEmpty)
     }
 
+    @Test(arguments: [1, 2]) func messagesOfAllRanksAtOnceArriveWholeAndInOrder(seed: Int) async throws {
+        let result = try await Launcher.mpirun(ranks: 3, "RankProbe", ["interleave", String(seed)])
+        #expect(result.exitCode == 0, "\(result.errors)")
+        #expect(result.output == "all is well: [3000, 3000, 3000]\n")
+    }
+
+    @Test func ranksSwapPayloadsPastRank0() async throws {
+        let result = try await Launcher.mpirun(ranks: 3, "RankProbe", ["swap"])
+        #expect(result.exitCode == 0, "\(result.errors)")
+        #expect(result.output == "swapped [0, 1, 2]\n")
+    }
+
+    @Test(arguments: [false]) func whatIsPostedDuringTheEndDoesNotHoldItUp(inOrder: Bool) async throws {
+        let result = try await Launcher.mpirun(
+            ranks: 3, "RankProbe", ["postDuringDeparture", inOrder ? "inOrder" : "byFailure"])
+        #expect(!result.hasHung)
+        #expect(result.exitCode == (inOrder ? 0 : 74), "\(result.errors)")
+        #expect(result.failureLines == (inOrder ? [] : ["pilot: error: out.png: no space left on device"]))
+    }
+
     @Test func aProgramStartedByHandNeedsNoLauncher() async throws {
         let result = try await Launcher.run("RankProbe", ["exchange"])
         #expect(result.exitCode == 0)

@@ -1,10 +1,15 @@
 import Failures
 import Foundation
 import MessagePassing
+import TestSupport
 
 enum Scenario: String {
     /// Messages of many sizes, there and back, then the collectives.
     case exchange
+    /// Every rank to every other rank at once, thousands of messages of random sizes.
+    case interleave
+    /// Payloads of megabytes both ways between all ranks but 0, as a pipeline sends them.
+    case swap
     /// The rank named by the argument throws, the others wait for a message that never comes.
     case fail
     /// As `fail`, but the others compute and do not look at messages.
@@ -17,6 +22,8 @@ enum Scenario: String {
     case wait
     /// Rank 0 ends while a long message to it is under way.
     case leaveDuringSend
+    /// Tasks of every rank go on posting while rank 0 ends the job: by a failure, or in order when the argument says so.
+    case postDuringDeparture
     /// The toy job on one rank or two.
     case infer
 
@@ -44,7 +51,17 @@ enum Scenario: String {
             try await infer(communicator, arguments)
         case .leaveDuringSend:
             if communicator.rank == 0 { throw Failure.inputOutput("out.png: no space left on device") }
-            try await communicator.send([UInt8](repeating: 7, count: 200 << 20), to: 0, tag: Self.channel)
+            let payload = [UInt8](repeating: 7, count: 200 << 20)
+            try await communicator.send(head: [], payload: payload, to: 0, tag: Self.channel)
+        case .postDuringDeparture:
+            try await postDuringDeparture(communicator, inOrder: arguments.first == "inOrder")
+        case .interleave:
+            let count = try await InterleavedTraffic(
+                seed: UInt64(chosen), messagesPerPair: 1500, largestPayload: 6 << 20
+            ).run(on: communicator)
+            if let counts = try await communicator.gather(count) { say("all is well: \(counts)") }
+        case .swap:
+            try await swap(communicator)
         }
     }
 
@@ -60,22 +77,22 @@ enum Scenario: String {
     }
 
     private func exchange(_ communicator: any Communicator) async throws {
-        // Around the limits of eager sending and of one frame.
+        // Around the limits of eager sending and of one part of a payload.
         let sizes = [0, 1, 31, 4096, 65_536, 5 << 20, (64 << 20) + 1]
         for (index, size) in sizes.enumerated() {
             let tag = MessageTag(channel: 20, number: UInt64(index))
-            if communicator.rank == 0 {
-                let message = [UInt8](unsafeUninitializedCapacity: size) { bytes, count in
-                    for position in 0..<size { bytes[position] = UInt8(truncatingIfNeeded: position &* 31 &+ index) }
-                    count = size
-                }
-                for other in 1..<communicator.size {
-                    try await communicator.send(message, to: other, tag: tag)
-                    let answer = try await communicator.receive(from: other, tag: tag)
-                    guard answer == message else { throw Failure.internalFault("\(size) bytes came back changed") }
-                }
-            } else {
-                try await communicator.send(try await communicator.receive(from: 0, tag: tag), to: 0, tag: tag)
+            guard communicator.rank == 0 else {
+                let message = try await communicator.receiveMessage(from: 0, tag: tag)
+                try await communicator.send(head: message.head, payload: message.payload, to: 0, tag: tag)
+                continue
+            }
+            let payload = pattern(of: UInt64(index), count: size)
+            let head = Array(payload.prefix(1 << 20))
+            for other in 1..<communicator.size {
+                try await communicator.send(head: head, payload: payload, to: other, tag: tag)
+                let answer = try await communicator.receiveMessage(from: other, tag: tag)
+                let isSame = answer.head == head && answer.payload?.withUnsafeBytes { Array($0) } == payload
+                guard isSame else { throw Failure.internalFault("\(size) bytes came back changed") }
             }
         }
         try await communicator.barrier()
@@ -88,5 +105,44 @@ enum Scenario: String {
         }
         let ranks = try await communicator.gather("\(communicator.rank)\(String(decoding: text, as: UTF8.self))")
         if let ranks { say("gathered \(ranks.joined(separator: " "))") }
+    }
+
+    private func swap(_ communicator: any Communicator) async throws {
+        let others = (1..<communicator.size).filter { $0 != communicator.rank }
+        if communicator.rank > 0 {
+            for round in 0..<20 {
+                let tag = MessageTag(channel: 21, number: UInt64(round))
+                for other in others {
+                    let payload = pattern(of: UInt64(communicator.rank * 100 + round), count: 5 << 20)
+                    communicator.post(head: [UInt8(round)], payload: payload, to: other, tag: tag)
+                }
+                for other in others {
+                    let message = try await communicator.receiveMessage(from: other, tag: tag)
+                    let expected = pattern(of: UInt64(other * 100 + round), count: 5 << 20)
+                    guard message.head == [UInt8(round)], message.payload?.withUnsafeBytes({ Array($0) }) == expected
+                    else { throw Failure.internalFault("round \(round) of rank \(other) came changed") }
+                }
+            }
+        }
+        let expected = communicator.rank > 0 ? 20 * others.count : 0
+        let traffic = communicator.traffic
+        guard traffic.sentBytes == expected * (5 << 20 + 1), traffic.receivedBytes == traffic.sentBytes else {
+            throw Failure.internalFault("the traffic counted is \(traffic)")
+        }
+        if let ranks = try await communicator.gather(communicator.rank) { say("swapped \(ranks)") }
+    }
+
+    private func postDuringDeparture(_ communicator: any Communicator, inOrder: Bool) async throws {
+        let payload = pattern(of: 1, count: 1 << 20)
+        for other in 0..<communicator.size where other != communicator.rank {
+            Task.detached {
+                while true {
+                    communicator.post(head: [1], payload: payload, to: other, tag: Self.channel)
+                    try? await Task.sleep(for: .milliseconds(1))
+                }
+            }
+        }
+        try await Task.sleep(for: .milliseconds(200))
+        if communicator.rank == 0, !inOrder { throw Failure.inputOutput("out.png: no space left on device") }
     }
 }

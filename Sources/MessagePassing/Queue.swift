@@ -1,0 +1,28 @@
+/// First in, first out; an element that was taken is kept by nobody here, so what it holds can be freed.
+struct Queue<Element> {
+    /// The oldest elements, the oldest last.
+    private var front: [Element] = []
+    /// The newest elements, the newest last.
+    private var back: [Element] = []
+
+    var isEmpty: Bool { front.isEmpty && back.isEmpty }
+
+    /// The element that has waited longest.
+    var first: Element? { front.last ?? back.first }
+
+    mutating func append(_ element: Element) { back.append(element) }
+
+    mutating func popFirst() -> Element? {
+        if front.isEmpty {
+            front = back.reversed()
+            back = []
+        }
+        return front.popLast()
+    }
+
+    /// All elements in order; leaves the queue empty.
+    mutating func takeAll() -> [Element] {
+        defer { self = Queue() }
+        return front.reversed() + back
+    }
+}
