@@ -98,7 +98,7 @@ private struct Encoder: Sendable {
     func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
         var hidden = try input(x, in: context)
         for (blocks, downsampler) in levels {
-            for block in blocks { hidden = try block(hidden, time: nil, in: context) }
+            for block in blocks { hidden = try block(consume hidden, time: nil, in: context) }
             if let downsampler { hidden = try downsampler(hidden, in: context) }
         }
         return try output(norm(middle(hidden, in: context), in: context), in: context)
@@ -151,7 +151,7 @@ private struct Decoder: Sendable {
     func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
         var hidden = try middle(input(x, in: context), in: context)
         for (blocks, upsampler) in levels {
-            for block in blocks { hidden = try block(hidden, time: nil, in: context) }
+            for block in blocks { hidden = try block(consume hidden, time: nil, in: context) }
             if let upsampler {
                 hidden = try upsampler(hidden, height: 2 * hidden.shape[0], width: 2 * hidden.shape[1], in: context)
             }
@@ -196,9 +196,9 @@ private struct MiddleBlock: Sendable {
         var hidden = try first(x, time: nil, in: context)
         if let attention {
             hidden = try attention.layer(
-                attention.norm(hidden, in: context), addedTo: hidden, mask: nil, in: context)
+                attention.norm(hidden, in: context), addedTo: consume hidden, mask: nil, in: context)
         }
-        return try second(hidden, time: nil, in: context)
+        return try second(consume hidden, time: nil, in: context)
     }
 
     func work(height: Int, width: Int) -> Work {
