@@ -16,9 +16,9 @@ public struct SelfAttention: Sendable {
         attention = ScaledDotProductAttention(heads: heads)
     }
 
-    /// The value for `normalized`, added to `residual`.
+    /// The value for `normalized`, added to `residual`; in the residual's memory when nothing else holds it.
     public func callAsFunction(
-        _ normalized: Tensor, addedTo residual: Tensor, mask: AttentionMask?, in context: ComputeContext
+        _ normalized: Tensor, addedTo residual: consuming Tensor, mask: AttentionMask?, in context: ComputeContext
     ) throws -> Tensor {
         let y = attention.forward(
             try query(normalized, in: context), try key(normalized, in: context), try value(normalized, in: context),
@@ -29,7 +29,7 @@ public struct SelfAttention: Sendable {
 
     /// The pullback gives the gradient with respect to `normalized`; that of `residual` is dy itself.
     public func withPullback(
-        _ normalized: Tensor, addedTo residual: Tensor, mask: AttentionMask?, in context: ComputeContext
+        _ normalized: Tensor, addedTo residual: consuming Tensor, mask: AttentionMask?, in context: ComputeContext
     ) throws -> (y: Tensor, pullback: Pullback) {
         let q = try query(normalized, in: context)
         let k = try key(normalized, in: context)
@@ -41,10 +41,9 @@ public struct SelfAttention: Sendable {
                 let (dq, dk, dv) = attention.gradient(
                     try output.gradient(dy, in: context), q: q, k: k, v: v, y: mixed, saved: saved, mask: mask,
                     in: context)
-                let dx = try query.gradient(dq, as: .float32, in: context)
-                try key.addGradient(dk, to: dx, in: context)
-                try value.addGradient(dv, to: dx, in: context)
-                return dx
+                let fromQueries = try query.gradient(dq, as: .float32, in: context)
+                let andKeys = try key.gradient(dk, addedTo: consume fromQueries, in: context)
+                return try value.gradient(dv, addedTo: consume andKeys, in: context)
             }
         )
     }
@@ -81,9 +80,9 @@ public struct CrossAttention: Sendable {
         }
     }
 
-    /// The value for `normalized`, added to `residual`.
+    /// The value for `normalized`, added to `residual`; in the residual's memory when nothing else holds it.
     public func callAsFunction(
-        _ normalized: Tensor, addedTo residual: Tensor, prompt: PromptMemory, mask: AttentionMask?,
+        _ normalized: Tensor, addedTo residual: consuming Tensor, prompt: PromptMemory, mask: AttentionMask?,
         in context: ComputeContext
     ) throws -> Tensor {
         let (k, v) = try keysAndValues(prompt, in: context)
@@ -93,7 +92,7 @@ public struct CrossAttention: Sendable {
 
     /// The pullback gives the gradient with respect to `normalized`; that of `residual` is dy itself.
     public func withPullback(
-        _ normalized: Tensor, addedTo residual: Tensor, prompt: PromptMemory, mask: AttentionMask?,
+        _ normalized: Tensor, addedTo residual: consuming Tensor, prompt: PromptMemory, mask: AttentionMask?,
         in context: ComputeContext
     ) throws -> (y: Tensor, pullback: Pullback) {
         let (k, v) = try keysAndValues(prompt, in: context)

@@ -35,9 +35,13 @@ public struct Convolution2D: Layer {
             x.converted(in: context), bias: total, as: context.elementType, in: context)
     }
 
-    /// Adds the convolution to `sum`, a tensor that the caller alone holds.
-    public func add(_ x: Tensor, to sum: Tensor, in context: ComputeContext) throws {
-        try kernel(in: context).forward(x.converted(in: context), bias: bias.vector(), addingTo: sum, in: context)
+    /// residual + the convolution, of the residual's element type; in the residual's memory when nothing else holds it.
+    public func callAsFunction(
+        _ x: Tensor, addedTo residual: consuming Tensor, in context: ComputeContext
+    ) throws -> Tensor {
+        var y = residual.draft(in: context)
+        try kernel(in: context).forward(x.converted(in: context), bias: bias.vector(), addingTo: &y, in: context)
+        return y.finished()
     }
 
     public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {

@@ -11,9 +11,9 @@ public struct FeedForward: Sendable {
         contract = Linear(scope["net.2"], inputs: 4 * channels, outputs: channels)
     }
 
-    /// The value for `normalized`, added to `residual`.
+    /// The value for `normalized`, added to `residual`; in the residual's memory when nothing else holds it.
     public func callAsFunction(
-        _ normalized: Tensor, addedTo residual: Tensor, in context: ComputeContext
+        _ normalized: Tensor, addedTo residual: consuming Tensor, in context: ComputeContext
     ) throws -> Tensor {
         let gated = GatedGELU.forward(try expand(normalized, in: context), in: context)
         return try contract(gated, addedTo: residual, in: context)
@@ -21,7 +21,7 @@ public struct FeedForward: Sendable {
 
     /// The pullback gives the gradient with respect to `normalized`; that of `residual` is dy itself.
     public func withPullback(
-        _ normalized: Tensor, addedTo residual: Tensor, in context: ComputeContext
+        _ normalized: Tensor, addedTo residual: consuming Tensor, in context: ComputeContext
     ) throws -> (y: Tensor, pullback: Pullback) {
         let expanded = try expand(normalized, in: context)
         let y = try contract(GatedGELU.forward(expanded, in: context), addedTo: residual, in: context)

@@ -21,22 +21,26 @@ public struct Linear: Layer {
     }
 
     public func callAsFunction(_ x: Tensor, as type: ElementType, in context: ComputeContext) throws -> Tensor {
-        let y = Tensor(uninitialized: x.shape.dropLast() + [outputs], as: type, in: context)
-        try run(x, into: y, accumulating: false, in: context)
-        return y
+        var y = TensorDraft(uninitialized: x.shape.dropLast() + [outputs], as: type, in: context)
+        try run(x, into: &y, accumulating: false, in: context)
+        return y.finished()
     }
 
-    /// residual + x W^T + b, as a new tensor of the residual's element type.
-    public func callAsFunction(_ x: Tensor, addedTo residual: Tensor, in context: ComputeContext) throws -> Tensor {
-        let y = residual.copied(in: context)
-        try run(x, into: y, accumulating: true, in: context)
-        return y
+    /// residual + x W^T + b, of the residual's element type; in the residual's memory when nothing else holds it.
+    public func callAsFunction(
+        _ x: Tensor, addedTo residual: consuming Tensor, in context: ComputeContext
+    ) throws -> Tensor {
+        var y = residual.draft(in: context)
+        try run(x, into: &y, accumulating: true, in: context)
+        return y.finished()
     }
 
-    private func run(_ x: Tensor, into y: Tensor, accumulating: Bool, in context: ComputeContext) throws {
+    private func run(
+        _ x: Tensor, into y: inout TensorDraft, accumulating: Bool, in context: ComputeContext
+    ) throws {
         try context.backend.multiply(
-            x.converted(in: context), by: weight.tensor(in: context), transposed: false, bias: bias?.vector(), into: y,
-            accumulating: accumulating, in: context)
+            x.converted(in: context), by: weight.tensor(in: context), transposed: false, bias: bias?.vector(),
+            into: &y, accumulating: accumulating, in: context)
     }
 
     public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
@@ -49,19 +53,25 @@ public struct Linear: Layer {
     }
 
     public func gradient(_ dy: Tensor, as type: ElementType, in context: ComputeContext) throws -> Tensor {
-        let dx = Tensor(uninitialized: dy.shape.dropLast() + [inputs], as: type, in: context)
-        try runBack(dy, into: dx, accumulating: false, in: context)
-        return dx
+        var dx = TensorDraft(uninitialized: dy.shape.dropLast() + [inputs], as: type, in: context)
+        try runBack(dy, into: &dx, accumulating: false, in: context)
+        return dx.finished()
     }
 
-    /// Adds dy W to `dx`, a tensor that the caller alone holds.
-    public func addGradient(_ dy: Tensor, to dx: Tensor, in context: ComputeContext) throws {
-        try runBack(dy, into: dx, accumulating: true, in: context)
+    /// sum + dy W, of the sum's element type; in the sum's memory when nothing else holds it.
+    public func gradient(
+        _ dy: Tensor, addedTo sum: consuming Tensor, in context: ComputeContext
+    ) throws -> Tensor {
+        var dx = sum.draft(in: context)
+        try runBack(dy, into: &dx, accumulating: true, in: context)
+        return dx.finished()
     }
 
-    private func runBack(_ dy: Tensor, into dx: Tensor, accumulating: Bool, in context: ComputeContext) throws {
+    private func runBack(
+        _ dy: Tensor, into dx: inout TensorDraft, accumulating: Bool, in context: ComputeContext
+    ) throws {
         try context.backend.multiply(
-            dy.converted(in: context), by: weight.tensor(in: context), transposed: true, bias: nil, into: dx,
+            dy.converted(in: context), by: weight.tensor(in: context), transposed: true, bias: nil, into: &dx,
             accumulating: accumulating, in: context)
     }
 

@@ -23,12 +23,12 @@ public struct ResidualBlock: Sendable {
         shortcut = inputs == outputs ? nil : Linear(scope["conv_shortcut"], inputs: inputs, outputs: outputs)
     }
 
-    /// x `[h, w, inputs]` to `[h, w, outputs]`.
-    public func callAsFunction(_ x: Tensor, time memory: TimeMemory?, in context: ComputeContext) throws -> Tensor {
+    /// x `[h, w, inputs]` to `[h, w, outputs]`; in the memory of x when nothing else holds it and there is no shortcut.
+    public func callAsFunction(
+        _ x: consuming Tensor, time memory: TimeMemory?, in context: ComputeContext
+    ) throws -> Tensor {
         let hidden = try conv1(norm1(x, in: context), shiftedBy: shift(memory, in: context), in: context)
-        let sum = try throughShortcut(x, in: context)
-        try conv2.add(norm2(hidden, in: context), to: sum, in: context)
-        return sum
+        return try conv2(norm2(hidden, in: context), addedTo: throughShortcut(x, in: context), in: context)
     }
 
     public func withPullback(
@@ -37,20 +37,18 @@ public struct ResidualBlock: Sendable {
         let (first, throughNorm1) = try norm1.withPullback(x, in: context)
         let hidden = try conv1(first, shiftedBy: shift(memory, in: context), in: context)
         let (second, throughNorm2) = try norm2.withPullback(hidden, in: context)
-        let sum = try throughShortcut(x, in: context)
-        try conv2.add(second, to: sum, in: context)
+        let y = try conv2(second, addedTo: throughShortcut(x, in: context), in: context)
         let (height, width) = (x.shape[0], x.shape[1])
         return (
-            sum,
+            y,
             { dy in
                 func back(_ convolution: Convolution2D, _ dy: Tensor) throws -> Tensor {
                     try convolution.gradient(
                         dy, height: height, width: width, as: context.elementType, in: context)
                 }
                 let dx = try throughNorm1(back(conv1, throughNorm2(back(conv2, dy))))
-                guard let shortcut else { return dx.adding(dy, in: context) }
-                try shortcut.addGradient(dy, to: dx, in: context)
-                return dx
+                guard let shortcut else { return (consume dx).adding(dy, in: context) }
+                return try shortcut.gradient(dy, addedTo: consume dx, in: context)
             }
         )
     }
@@ -64,8 +62,9 @@ public struct ResidualBlock: Sendable {
         return work + norm1.work(positions: positions) + norm2.work(positions: positions)
     }
 
-    private func throughShortcut(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        try shortcut.map { try $0(x, as: .float32, in: context) } ?? x.copied(in: context)
+    private func throughShortcut(_ x: consuming Tensor, in context: ComputeContext) throws -> Tensor {
+        guard let shortcut else { return x }
+        return try shortcut(x, as: .float32, in: context)
     }
 
     /// What the time embedding adds to every position, per channel.

@@ -17,14 +17,14 @@ public struct TransformerBlock: Sendable {
     /// The masks that act at one size, as `Conditioning.masks` gives them.
     public typealias Masks = (cross: AttentionMask?, own: AttentionMask?)
 
-    /// x `[tokens, channels]`.
+    /// x `[tokens, channels]`; in its memory when nothing else holds it.
     public func callAsFunction(
-        _ x: Tensor, prompt: PromptMemory, masks: Masks, in context: ComputeContext
+        _ x: consuming Tensor, prompt: PromptMemory, masks: Masks, in context: ComputeContext
     ) throws -> Tensor {
         let first = try own(norms[0](x, in: context), addedTo: x, mask: masks.own, in: context)
         let second = try cross(
-            norms[1](first, in: context), addedTo: first, prompt: prompt, mask: masks.cross, in: context)
-        return try feedForward(norms[2](second, in: context), addedTo: second, in: context)
+            norms[1](first, in: context), addedTo: consume first, prompt: prompt, mask: masks.cross, in: context)
+        return try feedForward(norms[2](second, in: context), addedTo: consume second, in: context)
     }
 
     public func withPullback(
@@ -80,14 +80,14 @@ public struct SpatialTransformer: Sendable {
         projectOut = Linear(scope["proj_out"], inputs: channels, outputs: channels)
     }
 
-    /// x `[h, w, channels]`.
+    /// x `[h, w, channels]`; in its memory when nothing else holds it.
     public func callAsFunction(
-        _ x: Tensor, _ conditioning: Conditioning, in context: ComputeContext
+        _ x: consuming Tensor, _ conditioning: Conditioning, in context: ComputeContext
     ) throws -> Tensor {
         let masks = conditioning.masks(x.shape[0], x.shape[1])
         var hidden = try projectIn(norm(x, in: context), as: .float32, in: context)
         for block in blocks {
-            hidden = try block(hidden, prompt: conditioning.prompt, masks: masks, in: context)
+            hidden = try block(consume hidden, prompt: conditioning.prompt, masks: masks, in: context)
         }
         return try projectOut(hidden, addedTo: x, in: context)
     }

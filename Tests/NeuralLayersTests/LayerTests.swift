@@ -21,11 +21,7 @@ import Testing
                 let layer = Linear(scope["linear"], inputs: inputs, outputs: inputs)
                 return (
                     try layer(x, addedTo: x, in: context),
-                    { dy in
-                        let dx = dy.copied(in: context)
-                        try layer.addGradient(dy, to: dx, in: context)
-                        return dx
-                    }
+                    { dy in try layer.gradient(dy, addedTo: dy, in: context) }
                 )
             })
     }

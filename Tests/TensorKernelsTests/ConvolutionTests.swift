@@ -59,9 +59,9 @@ import Testing
         #expect(y.relativeError(to: expected) < 2e-6)
         let plain = try kernel.forward(input, bias: nil, as: .float32, in: context)
         #expect(plain.relativeError(to: reference(x, nil)) < 2e-6)
-        let sum = dy.tensor(in: context)
-        try kernel.forward(input, bias: bias.floats, addingTo: sum, in: context)
-        #expect(sum.relativeError(to: expected + dy) < 2e-6)
+        var sum = dy.tensor(in: context).draft(in: context)
+        try kernel.forward(input, bias: bias.floats, addingTo: &sum, in: context)
+        #expect(sum.finished().relativeError(to: expected + dy) < 2e-6)
         let gradient = try kernel.gradient(
             dy.tensor(in: context), height: test.height, width: test.width, as: .float32, in: context)
         #expect(gradient.relativeError(to: dx) < 2e-6)

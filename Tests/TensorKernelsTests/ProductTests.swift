@@ -23,12 +23,12 @@ import Testing
             let product = x.linear(weight, bias)
             let expected = accumulating ? product + start : product
             for (matrix, transposed) in [(weight, false), (transpose, true)] {
-                let y = start.tensor(in: context)
+                var y = start.tensor(in: context).draft(in: context)
                 try context.backend.multiply(
                     x.tensor(in: context), by: matrix.tensor(in: context), transposed: transposed, bias: bias?.floats,
-                    into: y, accumulating: accumulating, in: context)
+                    into: &y, accumulating: accumulating, in: context)
                 #expect(
-                    y.relativeError(to: expected) < 2e-6,
+                    y.finished().relativeError(to: expected) < 2e-6,
                     "bias \(bias != nil), accumulating \(accumulating), transposed \(transposed)")
             }
         }

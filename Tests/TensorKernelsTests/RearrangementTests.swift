@@ -36,7 +36,6 @@ import Testing
         #expect(both.shape == [3, 5, columns.0 + columns.1] && both.floats == expected.floats)
         #expect(both.channels(0..<columns.0, in: context).floats == a.floats)
         #expect(both.channels(columns.0..<columns.0 + columns.1, in: context).floats == b.floats)
-        #expect(both.copied(in: context).floats == both.floats)
     }
 
     @Test func planesThereAndBack() throws {

@@ -92,15 +92,16 @@ import Testing
                     ConvolutionGeometry(inputs: 40, outputs: 24, kernel: 3, stride: stride, before: 1, after: 1),
                     weight: Weight(StoredTensor(name: "w", shape: weight.shape, values: weight.floats)))
             }
-            let product = dy.tensor(in: context)
+            var product = dy.tensor(in: context).draft(in: context)
             try context.backend.multiply(
-                x.tensor(in: context), by: matrix.tensor(in: context), transposed: false, bias: bias, into: product,
+                x.tensor(in: context), by: matrix.tensor(in: context), transposed: false, bias: bias, into: &product,
                 accumulating: true, in: context)
             let input = x.tensor(in: context)
-            let sums = [ElementType.float32, context.elementType].map {
-                dy.tensor(in: context.with(elementType: $0))
+            let sums = try [ElementType.float32, context.elementType].map { type in
+                var sum = dy.tensor(in: context.with(elementType: type)).draft(in: context)
+                try kernel(stride: 1).forward(input, bias: bias, addingTo: &sum, in: context)
+                return sum.finished()
             }
-            for sum in sums { try kernel(stride: 1).forward(input, bias: bias, addingTo: sum, in: context) }
             let outputs = try [ElementType.float32, context.elementType].flatMap { type in
                 [
                     try kernel(stride: 1).forward(input, bias: bias, as: type, in: context),
@@ -111,7 +112,7 @@ import Testing
                         small.tensor(in: context), height: 9, width: 7, as: type, in: context),
                 ]
             }
-            return [product] + sums + outputs
+            return [product.finished()] + sums + outputs
         }
     }
 

@@ -44,7 +44,7 @@ public struct Autoencoder: Sendable {
         let factor = configuration.downsamplingFactor
         precondition(height % factor == 0 && width % factor == 0, "\(width)x\(height) is no multiple of \(factor)")
         var parts = encoder.parts
-        if let quantize { parts.append { try quantize($0, in: $1) } }
+        if let quantize { parts.append { x, context in try quantize(x, in: context) } }
         return LayeredRun(
             Tensor(planes: image, channels: 3, height: height, width: width, in: context), parts, in: context
         ) { [configuration] moments in
@@ -61,7 +61,7 @@ public struct Autoencoder: Sendable {
             planes: latent.values.map { $0 / configuration.scalingFactor }, channels: latent.channels,
             height: latent.height, width: latent.width, in: context)
         var parts = decoder.parts
-        if let postQuantize { parts.insert({ try postQuantize($0, in: $1) }, at: 0) }
+        if let postQuantize { parts.insert({ x, context in try postQuantize(x, in: context) }, at: 0) }
         return LayeredRun(hidden, parts, in: context) { $0.planes }
     }
 
@@ -112,12 +112,12 @@ private struct Encoder: Sendable {
     }
 
     var parts: [LayeredPart] {
-        var parts: [LayeredPart] = [{ [input] in try input($0, in: $1) }]
+        var parts: [LayeredPart] = [{ [input] x, context in try input(x, in: context) }]
         for (blocks, downsampler) in levels {
-            for block in blocks { parts.append { try block($0, time: nil, in: $1) } }
-            if let downsampler { parts.append { try downsampler($0, in: $1) } }
+            for block in blocks { parts.append { x, context in try block(x, time: nil, in: context) } }
+            if let downsampler { parts.append { x, context in try downsampler(x, in: context) } }
         }
-        return parts + middle.parts + [{ [output, norm] in try output(norm($0, in: $1), in: $1) }]
+        return parts + middle.parts + [{ [output, norm] x, context in try output(norm(x, in: context), in: context) }]
     }
 
     func work(height: Int, width: Int) -> Work {
@@ -165,14 +165,16 @@ private struct Decoder: Sendable {
     }
 
     var parts: [LayeredPart] {
-        var parts: [LayeredPart] = [{ [input] in try input($0, in: $1) }]
+        var parts: [LayeredPart] = [{ [input] x, context in try input(x, in: context) }]
         parts += middle.parts
         for (blocks, upsampler) in levels {
-            for block in blocks { parts.append { try block($0, time: nil, in: $1) } }
+            for block in blocks { parts.append { x, context in try block(x, time: nil, in: context) } }
             guard let upsampler else { continue }
-            parts.append { try upsampler($0, height: 2 * $0.shape[0], width: 2 * $0.shape[1], in: $1) }
+            parts.append { x, context in
+                try upsampler(x, height: 2 * x.shape[0], width: 2 * x.shape[1], in: context)
+            }
         }
-        return parts + [{ [output, norm] in try output(norm($0, in: $1), in: $1) }]
+        return parts + [{ [output, norm] x, context in try output(norm(x, in: context), in: context) }]
     }
 
     func work(height: Int, width: Int) -> Work {
@@ -209,11 +211,13 @@ private struct MiddleBlock: Sendable {
     }
 
     var parts: [LayeredPart] {
-        var parts: [LayeredPart] = [{ [first] in try first($0, time: nil, in: $1) }]
+        var parts: [LayeredPart] = [{ [first] x, context in try first(x, time: nil, in: context) }]
         if let attention {
-            parts.append { try attention.layer(attention.norm($0, in: $1), addedTo: $0, mask: nil, in: $1) }
+            parts.append { x, context in
+                try attention.layer(attention.norm(x, in: context), addedTo: x, mask: nil, in: context)
+            }
         }
-        return parts + [{ [second] in try second($0, time: nil, in: $1) }]
+        return parts + [{ [second] x, context in try second(x, time: nil, in: context) }]
     }
 
     func work(height: Int, width: Int) -> Work {

@@ -1,12 +1,13 @@
 import TensorKernels
 
 /// A part of a network that is run bit by bit.
-typealias LayeredPart = @Sendable (Tensor, ComputeContext) throws -> Tensor
+typealias LayeredPart = @Sendable (consuming Tensor, ComputeContext) throws -> Tensor
 
 /// A network on its way from input to output, layer by layer, so that whoever runs it can do something more urgent in
 /// between. For the thread that computes alone.
 public struct LayeredRun<Output> {
-    private var hidden: Tensor
+    /// Nil while a part has it, which may then work in its memory.
+    private var hidden: Tensor?
     private var parts: ArraySlice<LayeredPart>
     private let context: ComputeContext
     private let output: (Tensor) -> Output
@@ -22,8 +23,13 @@ public struct LayeredRun<Output> {
 
     /// Runs the next layer; nil while there are more.
     public mutating func advance() throws -> Output? {
-        if let part = parts.popFirst() { hidden = try part(hidden, context) }
-        return parts.isEmpty ? output(hidden) : nil
+        guard let x = hidden.take() else { preconditionFailure("a run that is over, or has failed, goes no further") }
+        let y = try parts.popFirst().map { try $0(x, context) } ?? x
+        guard parts.isEmpty else {
+            hidden = y
+            return nil
+        }
+        return output(y)
     }
 
     /// Runs what is left.

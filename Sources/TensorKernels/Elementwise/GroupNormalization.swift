@@ -33,16 +33,17 @@ public struct GroupNormalization: Sendable {
         _ x: Tensor, weight: [Float], bias: [Float], in context: ComputeContext
     ) -> (y: Tensor, statistics: Statistics) {
         let statistics = statistics(of: x, weight: weight, bias: bias, in: context)
-        let y = Tensor(uninitialized: x.shape, in: context)
+        var y = TensorDraft(uninitialized: x.shape, in: context)
+        let target = y.elements
         let channels = x.columns
         context.parallel(x.rows) { part in
             let first = part.lowerBound * channels
             context.kernels.scale_shift(
-                x.kernelType, x.pointer(at: first), y.kernelType, y.pointer(at: first), part.count, channels,
+                x.kernelType, x.pointer(at: first), target.kernelType, target.pointer(at: first), part.count, channels,
                 statistics.scale,
                 statistics.shift, silu ? 1 : 0)
         }
-        return (y, statistics)
+        return (y.finished(), statistics)
     }
 
     private func statistics(
@@ -111,15 +112,16 @@ public struct GroupNormalization: Sendable {
             slope[channel] = Float(-inverse * inverse * projection / total)
             offset[channel] = Float(-inverse * first[group] / total + mean * inverse * inverse * projection / total)
         }
-        let dx = Tensor(uninitialized: x.shape, x.elementType, in: context)
+        var dx = TensorDraft(uninitialized: x.shape, as: x.elementType, in: context)
+        let target = dx.elements
         context.parallel(x.rows) { part in
             let first = part.lowerBound * channels
             context.kernels.scale_shift_gradient(
-                x.kernelType, x.pointer(at: first), dy.kernelType, dy.pointer(at: first), dx.pointer(at: first),
+                x.kernelType, x.pointer(at: first), dy.kernelType, dy.pointer(at: first), target.pointer(at: first),
                 part.count, channels,
                 statistics.scale, statistics.shift, silu ? 1 : 0, statistics.scale, slope, offset)
         }
-        return dx
+        return dx.finished()
     }
 
     private func rowCount(ofRun run: Int, of x: Tensor) -> Int {
@@ -151,29 +153,32 @@ public enum LayerNormalization {
     public static func forward(
         _ x: Tensor, weight: [Float], bias: [Float], epsilon: Float, in context: ComputeContext
     ) -> Tensor {
-        let y = Tensor(uninitialized: x.shape, in: context)
+        var y = TensorDraft(uninitialized: x.shape, in: context)
+        let target = y.elements
         let channels = x.columns
         context.parallel(x.rows) { part in
             let first = part.lowerBound * channels
             context.kernels.layer_norm(
-                x.kernelType, x.pointer(at: first), y.kernelType, y.pointer(at: first), part.count, channels, weight,
+                x.kernelType, x.pointer(at: first), target.kernelType, target.pointer(at: first), part.count, channels,
+                weight,
                 bias, epsilon)
         }
-        return y
+        return y.finished()
     }
 
     public static func gradient(
         _ x: Tensor, _ dy: Tensor, weight: [Float], epsilon: Float, in context: ComputeContext
     ) -> Tensor {
-        let dx = Tensor(uninitialized: x.shape, x.elementType, in: context)
+        var dx = TensorDraft(uninitialized: x.shape, as: x.elementType, in: context)
+        let target = dx.elements
         let channels = x.columns
         context.parallel(x.rows) { part in
             let first = part.lowerBound * channels
             context.kernels.layer_norm_gradient(
-                x.kernelType, x.pointer(at: first), dy.kernelType, dy.pointer(at: first), dx.pointer(at: first),
+                x.kernelType, x.pointer(at: first), dy.kernelType, dy.pointer(at: first), target.pointer(at: first),
                 part.count, channels,
                 weight, epsilon)
         }
-        return dx
+        return dx.finished()
     }
 }

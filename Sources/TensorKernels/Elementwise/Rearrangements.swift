@@ -4,30 +4,30 @@ extension Tensor {
     /// The channels of two pictures side by side: `[h, w, a]` and `[h, w, b]` to `[h, w, a + b]`.
     public func concatenatingChannels(_ other: Tensor, in context: ComputeContext) -> Tensor {
         precondition(rows == other.rows && elementType == other.elementType, "\(shape) beside \(other.shape)")
-        let both = Tensor(
-            uninitialized: shape.dropLast() + [columns + other.columns], elementType, in: context)
+        let width = columns + other.columns
+        var both = TensorDraft(uninitialized: shape.dropLast() + [width], as: elementType, in: context)
+        let target = both.elements
         context.parallel(rows) { part in
             for row in part {
-                both.copyRow(row, at: 0, from: self, row, at: 0, count: columns)
-                both.copyRow(row, at: columns, from: other, row, at: 0, count: other.columns)
+                target.copy(pointer(at: row * columns), count: columns, at: row * width)
+                target.copy(other.pointer(at: row * other.columns), count: other.columns, at: row * width + columns)
             }
         }
-        return both
+        return both.finished()
     }
 
     /// The channels in `range` alone.
     public func channels(_ range: Range<Int>, in context: ComputeContext) -> Tensor {
         precondition(range.lowerBound >= 0 && range.upperBound <= columns, "channels \(range) of \(columns)")
-        let part = Tensor(uninitialized: shape.dropLast() + [range.count], elementType, in: context)
-        context.parallel(rows) { rows in
-            for row in rows { part.copyRow(row, at: 0, from: self, row, at: range.lowerBound, count: range.count) }
+        var some = TensorDraft(uninitialized: shape.dropLast() + [range.count], as: elementType, in: context)
+        let target = some.elements
+        context.parallel(rows) { part in
+            for row in part {
+                target.copy(
+                    pointer(at: row * columns + range.lowerBound), count: range.count, at: row * range.count)
+            }
         }
-        return part
-    }
-
-    private func copyRow(_ row: Int, at column: Int, from other: Tensor, _ otherRow: Int, at first: Int, count: Int) {
-        pointer(at: row * columns + column).copyMemory(
-            from: other.pointer(at: otherRow * other.columns + first), byteCount: count * elementType.byteCount)
+        return some.finished()
     }
 
     /// Nearest-neighbour upsampling of `[h, w, c]` to another size: output row y takes input row floor(y h / height).
@@ -36,26 +36,28 @@ extension Tensor {
     /// others its float32 rounding takes the row beside.
     public func resizedNearest(height: Int, width: Int, in context: ComputeContext) -> Tensor {
         let (h, w) = (shape[0], shape[1])
-        let result = Tensor(uninitialized: [height, width, columns], elementType, in: context)
+        var result = TensorDraft(uninitialized: [height, width, columns], as: elementType, in: context)
+        let target = result.elements
         context.parallel(height) { part in
             for y in part {
                 for x in 0..<width {
-                    result.copyRow(
-                        y * width + x, at: 0, from: self, y * h / height * w + x * w / width, at: 0, count: columns)
+                    let source = pointer(at: (y * h / height * w + x * w / width) * columns)
+                    target.copy(source, count: columns, at: (y * width + x) * columns)
                 }
             }
         }
-        return result
+        return result.finished()
     }
 
     /// The gradient of `resizedNearest`: each input position's sum over the outputs that took it. `self` is dy.
     public func resizedNearestGradient(height h: Int, width w: Int, in context: ComputeContext) -> Tensor {
         let (height, width) = (shape[0], shape[1])
-        let result = Tensor(uninitialized: [h, w, columns], elementType, in: context)
+        var result = TensorDraft(uninitialized: [h, w, columns], as: elementType, in: context)
+        let elements = result.elements
         context.parallel(h) { part in
             for y in part {
                 for x in 0..<w {
-                    let target = result.pointer(at: (y * w + x) * columns)
+                    let target = elements.pointer(at: (y * w + x) * columns)
                     var isFirst = true
                     for sourceY in Self.taken(y, of: h, by: height) {
                         for sourceX in Self.taken(x, of: w, by: width) {
@@ -74,7 +76,7 @@ extension Tensor {
                 }
             }
         }
-        return result
+        return result.finished()
     }
 
     /// The outputs i of `count` with floor(i h / count) == index.

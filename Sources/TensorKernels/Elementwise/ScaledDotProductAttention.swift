@@ -45,7 +45,8 @@ public struct ScaledDotProductAttention: Sendable {
         _ q: Tensor, _ k: Tensor, _ v: Tensor, mask: AttentionMask? = nil, in context: ComputeContext
     ) -> (y: Tensor, saved: Saved) {
         let run = Run(self, q, k, v, mask, context)
-        let y = Tensor(uninitialized: q.shape, q.elementType, in: context)
+        var y = TensorDraft(uninitialized: q.shape, as: q.elementType, in: context)
+        let target = y.elements
         let keys = run.packTransposed(k)
         let values = run.packRows(v)
         var logSumExp = [Float](repeating: 0, count: heads * run.queries)
@@ -56,10 +57,10 @@ public struct ScaledDotProductAttention: Sendable {
                 context.kernels.attention(
                     &scratch.shape, first, count, query, keys.head(head), values.head(head), scratch.rows[1],
                     sums + head * run.queries + first, scratch.scores)
-                run.unpack(scratch.rows[1], head: head, first: first, count: count, into: y)
+                run.unpack(scratch.rows[1], head: head, first: first, count: count, into: target)
             }
         }
-        return (y, Saved(logSumExp: logSumExp))
+        return (y.finished(), Saved(logSumExp: logSumExp))
     }
 
     /// The gradient for the queries alone, where keys and values are constants: cross-attention to a prompt.
@@ -68,7 +69,8 @@ public struct ScaledDotProductAttention: Sendable {
         in context: ComputeContext
     ) -> Tensor {
         let run = Run(self, q, k, v, mask, context)
-        let dq = Tensor(uninitialized: q.shape, q.elementType, in: context)
+        var dq = TensorDraft(uninitialized: q.shape, as: q.elementType, in: context)
+        let target = dq.elements
         let transposedKeys = run.packTransposed(k)
         let transposedValues = run.packTransposed(v)
         let keys = run.packRows(k)
@@ -76,9 +78,9 @@ public struct ScaledDotProductAttention: Sendable {
             run.gradientBlock(
                 head, first, count, &scratch, dy: dy, q: q, y: y, saved: saved, transposedKeys, keys, transposedValues,
                 dk: nil, dv: nil)
-            run.unpack(scratch.rows[2], head: head, first: first, count: count, into: dq)
+            run.unpack(scratch.rows[2], head: head, first: first, count: count, into: target)
         }
-        return dq
+        return dq.finished()
     }
 
     /// The gradients for queries, keys and values.
@@ -87,9 +89,10 @@ public struct ScaledDotProductAttention: Sendable {
         in context: ComputeContext
     ) -> (dq: Tensor, dk: Tensor, dv: Tensor) {
         let run = Run(self, q, k, v, mask, context)
-        let dq = Tensor(uninitialized: q.shape, q.elementType, in: context)
-        let dk = Tensor(uninitialized: k.shape, k.elementType, in: context)
-        let dv = Tensor(uninitialized: v.shape, v.elementType, in: context)
+        var dq = TensorDraft(uninitialized: q.shape, as: q.elementType, in: context)
+        var dk = TensorDraft(uninitialized: k.shape, as: k.elementType, in: context)
+        var dv = TensorDraft(uninitialized: v.shape, as: v.elementType, in: context)
+        let (queryTarget, keyTarget, valueTarget) = (dq.elements, dk.elements, dv.elements)
         let transposedKeys = run.packTransposed(k)
         let transposedValues = run.packTransposed(v)
         let keys = run.packRows(k)
@@ -102,12 +105,12 @@ public struct ScaledDotProductAttention: Sendable {
                 run.gradientBlock(
                     head, first, count, &scratch, dy: dy, q: q, y: y, saved: saved, transposedKeys, keys,
                     transposedValues, dk: keyGradients.head(head), dv: valueGradients.head(head))
-                run.unpack(scratch.rows[2], head: head, first: first, count: count, into: dq)
+                run.unpack(scratch.rows[2], head: head, first: first, count: count, into: queryTarget)
             }
-            run.unpack(keyGradients.head(head), head: head, first: 0, count: run.keys, into: dk)
-            run.unpack(valueGradients.head(head), head: head, first: 0, count: run.keys, into: dv)
+            run.unpack(keyGradients.head(head), head: head, first: 0, count: run.keys, into: keyTarget)
+            run.unpack(valueGradients.head(head), head: head, first: 0, count: run.keys, into: valueTarget)
         }
-        return (dq, dk, dv)
+        return (dq.finished(), dk.finished(), dv.finished())
     }
 }
 
@@ -244,9 +247,10 @@ extension ScaledDotProductAttention {
             return target
         }
 
-        func unpack(_ source: UnsafePointer<Float>, head: Int, first: Int, count: Int, into y: Tensor) {
+        func unpack(_ source: UnsafePointer<Float>, head: Int, first: Int, count: Int, into y: DraftElements) {
+            let columns = heads * width
             context.kernels.unpack_rows(
-                y.kernelType, source, count, width, y.pointer(at: first * y.columns + head * width), y.columns)
+                y.kernelType, source, count, width, y.pointer(at: first * columns + head * width), columns)
         }
 
         func gradientBlock(

@@ -77,7 +77,8 @@ final class Buffer: @unchecked Sendable {
         case other(any AnyObject & Sendable)
     }
 
-    // Unchecked Sendable: a buffer is written only by the operation that made it, before any other holds it.
+    // Unchecked Sendable: a buffer is written only through a `TensorDraft`, or as scratch of one operation, and neither
+    // shares it.
     init(byteCount: Int, pool: BufferPool) {
         (pointer, capacity) = pool.take(byteCount: byteCount)
         owner = .pool(pool)
@@ -88,6 +89,9 @@ final class Buffer: @unchecked Sendable {
         self.owner = .other(owner)
         capacity = 0
     }
+
+    /// Whether the memory is this process's own, and not a file's.
+    var isWritable: Bool { if case .pool = owner { true } else { false } }
 
     deinit {
         if case .pool(let pool) = owner { pool.giveBack(pointer, capacity: capacity) }

@@ -2,34 +2,18 @@ import CVectorKernels
 
 /// A dense array, last axis contiguous: `[height, width, channels]` for pictures, `[tokens, channels]` for sequences.
 ///
-/// A value that nobody changes once the operation that made it has returned, so it may be shared freely.
+/// A value that nobody changes, so it may be shared freely. It is written as a `TensorDraft` first.
 public struct Tensor: Sendable {
     public let shape: [Int]
     public let elementType: ElementType
-    let buffer: Buffer
-
-    /// A tensor whose elements are still to be written by the operation that asks for it.
-    init(uninitialized shape: [Int], _ elementType: ElementType, in context: ComputeContext) {
-        precondition(shape.allSatisfy { $0 > 0 }, "a tensor's sides must be positive, not \(shape)")
-        self.shape = shape
-        self.elementType = elementType
-        buffer = Buffer(byteCount: shape.reduce(1, *) * elementType.byteCount, pool: context.pool)
-    }
-
-    /// A tensor, of the context's element type or the one given, whose elements are still to be written by whoever asks
-    /// for it.
-    public init(uninitialized shape: [Int], as type: ElementType? = nil, in context: ComputeContext) {
-        self.init(uninitialized: shape, type ?? context.elementType, in: context)
-    }
+    private var buffer: Buffer
 
     /// Memory that `owner` keeps alive, without a copy.
     init(sharing pointer: UnsafeRawPointer, shape: [Int], _ elementType: ElementType, owner: any AnyObject & Sendable) {
-        self.shape = shape
-        self.elementType = elementType
-        buffer = Buffer(sharing: pointer, keeping: owner)
+        self.init(shape: shape, elementType: elementType, buffer: Buffer(sharing: pointer, keeping: owner))
     }
 
-    private init(shape: [Int], elementType: ElementType, buffer: Buffer) {
+    init(shape: [Int], elementType: ElementType, buffer: Buffer) {
         self.shape = shape
         self.elementType = elementType
         self.buffer = buffer
@@ -40,18 +24,28 @@ public struct Tensor: Sendable {
     /// - Precondition: `values` fill `shape`.
     public init(_ values: [Float], shape: [Int], as elementType: ElementType? = nil, in context: ComputeContext) {
         precondition(values.count == shape.reduce(1, *), "\(values.count) values can't fill \(shape)")
-        self.init(uninitialized: shape, elementType ?? context.elementType, in: context)
-        values.withUnsafeBufferPointer { store($0) }
+        var draft = TensorDraft(uninitialized: shape, as: elementType, in: context)
+        let elements = draft.elements
+        values.withUnsafeBytes { values in
+            guard let source = values.baseAddress else { return }
+            elements.convert(source, of: .float32, count: values.count / 4)
+        }
+        self = draft.finished()
     }
 
-    private func store(_ values: UnsafeBufferPointer<Float>) {
-        guard let source = values.baseAddress else { return }
-        switch elementType {
-        case .float32: buffer.pointer.copyMemory(from: source, byteCount: values.count * 4)
-        case .bfloat16:
-            pilot_bfloat16_from_float32(source, buffer.pointer.assumingMemoryBound(to: UInt16.self), values.count)
-        }
+    /// The same elements to be written further: in their own memory when nothing else holds it, else in a copy.
+    ///
+    /// Whether something does is seen when this runs, so a caller who has no more use for the tensor should say so
+    /// (`consume`) where the compiler would keep a reference.
+    public consuming func draft(in context: ComputeContext) -> TensorDraft {
+        if isHeldAlone() { return TensorDraft(shape: shape, elementType: elementType, buffer: buffer) }
+        var copy = TensorDraft(uninitialized: shape, as: elementType, in: context)
+        copy.copy(self, in: context)
+        return copy
     }
+
+    /// Whether nothing else holds the elements' memory, so that they may be overwritten by whoever consumes this.
+    mutating func isHeldAlone() -> Bool { buffer.isWritable && isKnownUniquelyReferenced(&buffer) }
 
     /// Number of elements.
     public var count: Int { shape.reduce(1, *) }
@@ -66,11 +60,18 @@ public struct Tensor: Sendable {
             written = count
             guard let target = target.baseAddress else { return }
             switch elementType {
-            case .float32: UnsafeMutableRawPointer(target).copyMemory(from: buffer.pointer, byteCount: count * 4)
-            case .bfloat16:
-                pilot_float32_from_bfloat16(buffer.pointer.assumingMemoryBound(to: UInt16.self), target, count)
+            case .float32: UnsafeMutableRawPointer(target).copyMemory(from: pointer, byteCount: count * 4)
+            case .bfloat16: pilot_float32_from_bfloat16(pointer.assumingMemoryBound(to: UInt16.self), target, count)
             }
         }
+    }
+
+    /// Calls `body` with the memory of the elements, row-major, in the tensor's own format.
+    public func withUnsafeBytes<Result, Problem: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Problem) -> Result
+    ) throws(Problem) -> Result {
+        defer { withExtendedLifetime(buffer) {} }
+        return try body(UnsafeRawBufferPointer(start: buffer.pointer, count: count * elementType.byteCount))
     }
 
     /// The same elements under another shape.
@@ -81,10 +82,10 @@ public struct Tensor: Sendable {
         return Tensor(shape: shape, elementType: elementType, buffer: buffer)
     }
 
-    var pointer: UnsafeMutableRawPointer { buffer.pointer }
-    func pointer(at element: Int) -> UnsafeMutableRawPointer { buffer.pointer + element * elementType.byteCount }
+    var pointer: UnsafeRawPointer { UnsafeRawPointer(buffer.pointer) }
+    func pointer(at element: Int) -> UnsafeRawPointer { pointer + element * elementType.byteCount }
 
-    var kernelType: pilot_element { elementType == .float32 ? pilot_float32 : pilot_bfloat16 }
+    var kernelType: pilot_element { elementType.kernelType }
 
     /// Whether no element is NaN or infinite.
     public var isFinite: Bool {

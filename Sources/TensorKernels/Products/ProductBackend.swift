@@ -25,8 +25,8 @@ public protocol ProductBackend: Sendable {
     /// x `[rows, inputs]`, weight `[outputs, inputs]` (`[inputs, outputs]` when transposed), y `[rows, outputs]`.
     /// x and weight have the context's element type, y has any.
     func multiply(
-        _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: Tensor, accumulating: Bool,
-        in context: ComputeContext) throws
+        _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: inout TensorDraft,
+        accumulating: Bool, in context: ComputeContext) throws
 
     /// A convolution ready to run at any input size.
     func convolution(_ geometry: ConvolutionGeometry, weight: Weight) -> any ConvolutionKernel
@@ -67,8 +67,8 @@ public protocol ConvolutionKernel: Sendable {
     /// x `[h, w, inputs]`, of the context's element type, to `[h', w', outputs]` of `type`.
     func forward(_ x: Tensor, bias: [Float]?, as type: ElementType, in context: ComputeContext) throws -> Tensor
 
-    /// The same, added to `sum`, a tensor of any element type that the caller alone holds.
-    func forward(_ x: Tensor, bias: [Float]?, addingTo sum: Tensor, in context: ComputeContext) throws
+    /// The same, added to `sum`, which has any element type.
+    func forward(_ x: Tensor, bias: [Float]?, addingTo sum: inout TensorDraft, in context: ComputeContext) throws
 
     /// The input gradient `[height, width, inputs]`, of `type`, of dy `[h', w', outputs]`, of the context's.
     func gradient(

@@ -30,8 +30,8 @@ final class OneDNNBackend: ProductBackend {
     }
 
     func multiply(
-        _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: Tensor, accumulating: Bool,
-        in context: ComputeContext
+        _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: inout TensorDraft,
+        accumulating: Bool, in context: ComputeContext
     ) throws {
         let problem = Problem(
             rows: x.rows, inputs: x.columns, outputs: y.columns, type: x.elementType,
@@ -44,13 +44,13 @@ final class OneDNNBackend: ProductBackend {
             products[problem] = primitive
             return primitive
         }
-        var arguments: [(OneDNNArgument, UnsafeMutableRawPointer)] = [
-            (.source, x.pointer), (.weights, weight.pointer), (.destination, y.pointer),
+        var arguments: [(OneDNNArgument, UnsafeRawPointer)] = [
+            (.source, x.pointer), (.weights, weight.pointer), (.destination, UnsafeRawPointer(y.elements.pointer)),
         ]
         guard let bias else { return try primitive.run(arguments, in: context) }
         try bias.withUnsafeBytes { bias in
             guard let pointer = bias.baseAddress else { return }
-            arguments.append((.bias, UnsafeMutableRawPointer(mutating: pointer)))
+            arguments.append((.bias, pointer))
             try primitive.run(arguments, in: context)
         }
     }

@@ -41,29 +41,30 @@ final class OneDNNConvolution: ConvolutionKernel {
 
     func forward(_ x: Tensor, bias: [Float]?, as type: ElementType, in context: ComputeContext) throws -> Tensor {
         let shape = [geometry.output(of: x.shape[0]), geometry.output(of: x.shape[1]), geometry.outputs]
-        let y = Tensor(uninitialized: shape, type, in: context)
-        try run(x, bias: bias, into: y, accumulating: false, in: context)
-        return y
+        var y = TensorDraft(uninitialized: shape, as: type, in: context)
+        try run(x, bias: bias, into: &y, accumulating: false, in: context)
+        return y.finished()
     }
 
-    func forward(_ x: Tensor, bias: [Float]?, addingTo sum: Tensor, in context: ComputeContext) throws {
-        try run(x, bias: bias, into: sum, accumulating: true, in: context)
+    func forward(_ x: Tensor, bias: [Float]?, addingTo sum: inout TensorDraft, in context: ComputeContext) throws {
+        try run(x, bias: bias, into: &sum, accumulating: true, in: context)
     }
 
     private func run(
-        _ x: Tensor, bias: [Float]?, into y: Tensor, accumulating: Bool, in context: ComputeContext
+        _ x: Tensor, bias: [Float]?, into y: inout TensorDraft, accumulating: Bool, in context: ComputeContext
     ) throws {
         let problem = Problem(
             height: x.shape[0], width: x.shape[1], type: x.elementType, outputType: y.elementType,
             accumulating: accumulating, backward: false)
         let (primitive, weights) = try prepare(problem, in: context)
         let bias = bias ?? [Float](repeating: 0, count: geometry.outputs)
+        let destination = UnsafeRawPointer(y.elements.pointer)
         try bias.withUnsafeBytes { bias in
             guard let bias = bias.baseAddress else { return }
             try primitive.run(
                 [
-                    (.source, x.pointer), (.weights, weights.pointer), (.destination, y.pointer),
-                    (.bias, UnsafeMutableRawPointer(mutating: bias)),
+                    (.source, x.pointer), (.weights, UnsafeRawPointer(weights.pointer)), (.destination, destination),
+                    (.bias, bias),
                 ], in: context)
         }
     }
@@ -77,11 +78,13 @@ final class OneDNNConvolution: ConvolutionKernel {
             height: height, width: width, type: dy.elementType, outputType: dy.elementType, accumulating: false,
             backward: true)
         let (primitive, weights) = try prepare(problem, in: context)
-        let dx = Tensor(uninitialized: [height, width, geometry.inputs], dy.elementType, in: context)
+        var dx = TensorDraft(uninitialized: [height, width, geometry.inputs], as: dy.elementType, in: context)
         try primitive.run(
-            [(.sourceGradient, dx.pointer), (.weights, weights.pointer), (.destinationGradient, dy.pointer)],
-            in: context)
-        return dx.converted(in: context.with(elementType: type))
+            [
+                (.sourceGradient, UnsafeRawPointer(dx.elements.pointer)), (.weights, UnsafeRawPointer(weights.pointer)),
+                (.destinationGradient, dy.pointer),
+            ], in: context)
+        return dx.finished().converted(in: context.with(elementType: type))
     }
 
     private func adjoint() -> OneDNNConvolution {

@@ -55,12 +55,12 @@ final class OneDNNPrimitive: @unchecked Sendable {
 
     deinit { dnnl_primitive_destroy(primitive) }
 
-    /// Runs the operation on these memories and waits for it.
-    func run(_ arguments: [(OneDNNArgument, UnsafeMutableRawPointer)], in context: ComputeContext) throws {
+    /// Runs the operation on these memories, of which it writes the destination, and waits for it.
+    func run(_ arguments: [(OneDNNArgument, UnsafeRawPointer)], in context: ComputeContext) throws {
         library.useTeam()
         let scratchBytes = layouts[.scratchpad]?.byteCount ?? 0
         let scratch = Buffer(byteCount: scratchBytes, pool: context.pool)
-        let arguments = scratchBytes > 0 ? arguments + [(.scratchpad, scratch.pointer)] : arguments
+        let arguments = scratchBytes > 0 ? arguments + [(.scratchpad, UnsafeRawPointer(scratch.pointer))] : arguments
         var bound: [dnnl_exec_arg_t] = []
         defer { for argument in bound { dnnl_memory_destroy(argument.memory) } }
         for (argument, pointer) in arguments {
@@ -68,7 +68,7 @@ final class OneDNNPrimitive: @unchecked Sendable {
                 throw Failure.internalFault("oneDNN: \(what): surplus argument \(argument.number)")
             }
             let memory: dnnl_memory_t = try made(what) {
-                dnnl_memory_create(&$0, &layout, library.engine, pointer)
+                dnnl_memory_create(&$0, &layout, library.engine, UnsafeMutableRawPointer(mutating: pointer))
             }
             bound.append(dnnl_exec_arg_t(arg: argument.number, memory: memory))
         }

@@ -12,20 +12,19 @@ final class OpenBLASBackend: ProductBackend {
     func computes(in elementType: ElementType) -> Bool { true }
 
     func multiply(
-        _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: Tensor, accumulating: Bool,
-        in context: ComputeContext
+        _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: inout TensorDraft,
+        accumulating: Bool, in context: ComputeContext
     ) throws {
         precondition(weight.count == x.columns * y.columns && x.rows == y.rows, "sizes of a product differ")
         let single = context.with(elementType: .float32)
         let x = x.converted(in: single)
         let weight = weight.converted(in: single)
-        let product = y.elementType == .float32 ? y : Tensor(uninitialized: y.shape, .float32, in: context)
-        if y.elementType != .float32, accumulating { product.copy(from: y.converted(in: single)) }
-        multiply(
-            rows: x.rows, inputs: x.columns, outputs: y.columns, x: x.pointer, weight: weight.pointer,
-            transposed: transposed, accumulating: accumulating, y: product.pointer)
-        if let bias { product.addBias(bias, in: single) }
-        if y.elementType != .float32 { y.copy(from: product.converted(in: context.with(elementType: y.elementType))) }
+        y.asFloat32(accumulating: accumulating, in: context) { y in
+            multiply(
+                rows: x.rows, inputs: x.columns, outputs: y.columns, x: x.pointer, weight: weight.pointer,
+                transposed: transposed, accumulating: accumulating, y: y.elements.pointer)
+            if let bias { y.addBias(bias, in: single) }
+        }
     }
 
     /// The same on plain float32 rows; y's rows are `outputs` apart.
@@ -43,5 +42,18 @@ final class OpenBLASBackend: ProductBackend {
 
     func convolution(_ geometry: ConvolutionGeometry, weight: Weight) -> any ConvolutionKernel {
         OpenBLASConvolution(geometry, weight: weight, backend: self)
+    }
+}
+
+extension TensorDraft {
+    /// Has `body` write these elements as float32: in place where that is their format, else in a draft of its own, which
+    /// is rounded to theirs afterwards and starts with their values when accumulating.
+    mutating func asFloat32(accumulating: Bool, in context: ComputeContext, _ body: (inout TensorDraft) -> Void) {
+        guard elementType != .float32 else { return body(&self) }
+        var product =
+            accumulating
+            ? converted(to: .float32, in: context) : TensorDraft(uninitialized: shape, as: .float32, in: context)
+        body(&product)
+        copy(product.finished(), in: context)
     }
 }

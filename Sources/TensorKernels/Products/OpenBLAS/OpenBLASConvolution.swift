@@ -26,33 +26,34 @@ final class OpenBLASConvolution: ConvolutionKernel {
 
     func forward(_ x: Tensor, bias: [Float]?, as type: ElementType, in context: ComputeContext) throws -> Tensor {
         let shape = [geometry.output(of: x.shape[0]), geometry.output(of: x.shape[1]), geometry.outputs]
-        let y = Tensor(uninitialized: shape, .float32, in: context)
-        run(x, bias: bias, into: y, accumulating: false, in: context)
-        return y.converted(in: context.with(elementType: type))
+        var y = TensorDraft(uninitialized: shape, as: .float32, in: context)
+        run(x, bias: bias, into: &y, accumulating: false, in: context)
+        return y.finished().converted(in: context.with(elementType: type))
     }
 
-    func forward(_ x: Tensor, bias: [Float]?, addingTo sum: Tensor, in context: ComputeContext) throws {
-        let total = sum.converted(in: context.with(elementType: .float32))
-        run(x, bias: bias, into: total, accumulating: true, in: context)
-        if sum.elementType != .float32 {
-            sum.copy(from: total.converted(in: context.with(elementType: sum.elementType)))
+    func forward(_ x: Tensor, bias: [Float]?, addingTo sum: inout TensorDraft, in context: ComputeContext) throws {
+        sum.asFloat32(accumulating: true, in: context) { sum in
+            run(x, bias: bias, into: &sum, accumulating: true, in: context)
         }
     }
 
     /// - Parameter y: a float32 tensor.
-    private func run(_ x: Tensor, bias: [Float]?, into y: Tensor, accumulating: Bool, in context: ComputeContext) {
+    private func run(
+        _ x: Tensor, bias: [Float]?, into y: inout TensorDraft, accumulating: Bool, in context: ComputeContext
+    ) {
         let single = context.with(elementType: .float32)
         let source = x.converted(in: single)
         let weights = channelsLastWeights(in: single)
         let (rows, outputWidth) = (y.rows, y.shape[1])
-        let patches = Tensor(uninitialized: [min(patchRows, rows), patchLength], .float32, in: context)
+        let target = y.elements
+        var patches = TensorDraft(uninitialized: [min(patchRows, rows), patchLength], as: .float32, in: context)
         for first in stride(from: 0, to: rows, by: patchRows) {
             let end = min(first + patchRows, rows)
-            gather(first..<end, outputWidth: outputWidth, of: source, into: patches, in: single)
+            gather(first..<end, outputWidth: outputWidth, of: source, into: patches.elements, in: single)
             backend.multiply(
-                rows: end - first, inputs: patchLength, outputs: geometry.outputs, x: patches.pointer,
+                rows: end - first, inputs: patchLength, outputs: geometry.outputs, x: patches.elements.pointer,
                 weight: weights.pointer, transposed: false, accumulating: accumulating,
-                y: y.pointer(at: first * geometry.outputs))
+                y: target.pointer(at: first * geometry.outputs))
         }
         if let bias { y.addBias(bias, in: single) }
     }
@@ -63,21 +64,20 @@ final class OpenBLASConvolution: ConvolutionKernel {
         if geometry.stride == 1 { return try adjoint().forward(dy, bias: nil, as: type, in: context) }
         let single = context.with(elementType: .float32)
         let source = dy.converted(in: single)
-        let dx = Tensor(
-            [Float](repeating: 0, count: height * width * geometry.inputs),
-            shape: [height, width, geometry.inputs], in: single)
+        let zeros = [Float](repeating: 0, count: height * width * geometry.inputs)
+        var dx = Tensor(zeros, shape: [height, width, geometry.inputs], in: single).draft(in: single)
         let weights = channelsLastWeights(in: single)
         let rows = dy.shape[0] * dy.shape[1]
-        let patches = Tensor(uninitialized: [min(patchRows, rows), patchLength], .float32, in: context)
+        var patches = TensorDraft(uninitialized: [min(patchRows, rows), patchLength], as: .float32, in: context)
         for first in stride(from: 0, to: rows, by: patchRows) {
             let end = min(first + patchRows, rows)
             backend.multiply(
                 rows: end - first, inputs: geometry.outputs, outputs: patchLength,
                 x: source.pointer(at: first * geometry.outputs), weight: weights.pointer, transposed: true,
-                accumulating: false, y: patches.pointer)
-            scatter(first..<end, outputWidth: dy.shape[1], from: patches, into: dx)
+                accumulating: false, y: patches.elements.pointer)
+            scatter(first..<end, outputWidth: dy.shape[1], from: patches.elements, into: &dx)
         }
-        return dx.converted(in: context.with(elementType: type))
+        return dx.finished().converted(in: context.with(elementType: type))
     }
 
     private func adjoint() -> OpenBLASConvolution {
@@ -128,7 +128,7 @@ final class OpenBLASConvolution: ConvolutionKernel {
     }
 
     private func gather(
-        _ positions: Range<Int>, outputWidth: Int, of x: Tensor, into patches: Tensor, in context: ComputeContext
+        _ positions: Range<Int>, outputWidth: Int, of x: Tensor, into patches: DraftElements, in context: ComputeContext
     ) {
         let run = geometry.inputs * 4
         context.parallel(positions.count) { part in
@@ -144,11 +144,14 @@ final class OpenBLASConvolution: ConvolutionKernel {
         }
     }
 
-    private func scatter(_ positions: Range<Int>, outputWidth: Int, from patches: Tensor, into dx: Tensor) {
+    private func scatter(
+        _ positions: Range<Int>, outputWidth: Int, from patches: DraftElements, into dx: inout TensorDraft
+    ) {
+        let elements = dx.elements
         forEachTap(of: positions, outputWidth: outputWidth, height: dx.shape[0], width: dx.shape[1]) { patch, place in
             guard let place else { return }
             let source = patches.pointer(at: patch).assumingMemoryBound(to: Float.self)
-            let target = dx.pointer(at: place).assumingMemoryBound(to: Float.self)
+            let target = elements.pointer(at: place).assumingMemoryBound(to: Float.self)
             for channel in 0..<geometry.inputs { target[channel] += source[channel] }
         }
     }
