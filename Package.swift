@@ -49,7 +49,8 @@ let package = Package(
             name: "COpenMPI", dependencies: ["OpenMPISystem"], exclude: ["System"],
             cSettings: [.treatAllWarnings(as: .error)]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+        .target(
+            name: "COneDNN", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("dnnl")]),
         .target(
             name: "CPNG", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("png")]),
         .target(
