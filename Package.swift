@@ -49,7 +49,8 @@ let package = Package(
             name: "COpenMPI", dependencies: ["OpenMPISystem"], exclude: ["System"],
             cSettings: [.treatAllWarnings(as: .error)]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+        .target(
+            name: "COneDNN", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("dnnl")]),
         .target(
             name: "CPNG", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("png")]),
         .target(
@@ -60,7 +61,10 @@ let package = Package(
 
         // What tests share, and a program that they run under mpirun.
         .target(
-            name: "TestSupport", dependencies: ["ShardedRuntime", "DiffusionModels", "MessagePassing", "Failures"],
+            name: "TestSupport",
+            dependencies: [
+                "ShardedRuntime", "DiffusionModels", "NeuralLayers", "MessagePassing", "TensorKernels", "Failures",
+            ],
             path: "Tests/TestSupport", swiftSettings: swift),
         .executableTarget(
             name: "RankProbe",
@@ -80,7 +84,7 @@ let package = Package(
         tests("MessagePassingTests", of: ["MessagePassing", "Failures", "TestSupport"]),
         tests(
             "ShardedRuntimeTests",
-            of: ["ShardedRuntime", "DiffusionModels", "MessagePassing", "Failures", "TestSupport"]),
+            of: ["ShardedRuntime", "DiffusionModels", "MessagePassing", "TensorKernels", "Failures", "TestSupport"]),
         tests("PilotInpaintingTests", of: ["PilotInpainting", "DiffusionModels", "Failures"], fixtures: true),
         tests("pilotTests", of: ["TensorKernels", "ImageFiles", "TestSupport"], fixtures: true),
     ]

@@ -57,22 +57,20 @@ final class OneDNNBackend: ProductBackend {
 
     private func makeProduct(_ problem: Problem) throws -> OneDNNPrimitive {
         let type = problem.type.oneDNN
-        var source = try dnnl_memory_desc_t([problem.rows, problem.inputs], type, dnnl_ab)
-        var weights = try dnnl_memory_desc_t(
+        let source = try OneDNNLayout([problem.rows, problem.inputs], type, dnnl_ab)
+        let weights = try OneDNNLayout(
             [problem.inputs, problem.outputs], type,
             strides: problem.transposed ? [problem.outputs, 1] : [1, problem.inputs])
-        var bias = try dnnl_memory_desc_t([1, problem.outputs], dnnl_f32, dnnl_ab)
-        var destination = try dnnl_memory_desc_t([problem.rows, problem.outputs], problem.outputType.oneDNN, dnnl_ab)
-        var description = dnnl_matmul_desc_t()
-        if problem.hasBias {
-            try check(dnnl_matmul_desc_init(&description, &source, &weights, &bias, &destination), "product")
-        } else {
-            try check(dnnl_matmul_desc_init(&description, &source, &weights, nil, &destination), "product")
-        }
+        let bias = problem.hasBias ? try OneDNNLayout([1, problem.outputs], dnnl_f32, dnnl_ab) : nil
+        let destination = try OneDNNLayout([problem.rows, problem.outputs], problem.outputType.oneDNN, dnnl_ab)
         return try OneDNNPrimitive(
-            "product \(problem.rows) x \(problem.inputs) x \(problem.outputs)", description: &description,
-            accumulating: problem.accumulating,
-            arguments: [.source, .weights, .destination] + (problem.hasBias ? [.bias] : []), library: library)
+            "product \(problem.rows) x \(problem.inputs) x \(problem.outputs)",
+            arguments: [.source, .weights, .destination] + (problem.hasBias ? [.bias] : []), library: library
+        ) {
+            pilot_dnnl_product_choose(
+                &$0, library.engine, source.handle, weights.handle, bias?.handle, destination.handle,
+                problem.accumulating ? 1 : 0)
+        }
     }
 
     func convolution(_ geometry: ConvolutionGeometry, weight: Weight) -> any ConvolutionKernel {

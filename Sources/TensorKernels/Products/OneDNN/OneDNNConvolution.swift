@@ -29,7 +29,7 @@ final class OneDNNConvolution: ConvolutionKernel {
     }
 
     private struct LaidOutWeights {
-        let layout: dnnl_memory_desc_t
+        let layout: OneDNNLayout
         let buffer: Buffer
     }
 
@@ -111,7 +111,7 @@ final class OneDNNConvolution: ConvolutionKernel {
             guard let layout = primitive.layouts[.weights] else {
                 throw Failure.internalFault("oneDNN: a convolution without weights")
             }
-            if let known = state.layouts.first(where: { $0.layout.isEqual(to: layout) }) {
+            if let known = state.layouts.first(where: { $0.layout == layout }) {
                 return (primitive, known.buffer)
             }
             let buffer = try layOut(layout, in: context)
@@ -121,34 +121,11 @@ final class OneDNNConvolution: ConvolutionKernel {
     }
 
     /// The weights, from `[outputs, inputs, k, k]` into the library's layout.
-    private func layOut(_ layout: dnnl_memory_desc_t, in context: ComputeContext) throws -> Buffer {
-        var plain = try dnnl_memory_desc_t(
+    private func layOut(_ layout: OneDNNLayout, in context: ComputeContext) throws -> Buffer {
+        let plain = try OneDNNLayout(
             [geometry.outputs, geometry.inputs, geometry.kernel, geometry.kernel], dnnl_f32, dnnl_abcd)
-        var layout = layout
         let target = Buffer(byteCount: layout.byteCount, pool: context.pool)
-        library.useTeam()
-        try weight.withFloat32 { values in
-            let from: dnnl_memory_t = try made("weights") {
-                dnnl_memory_create(&$0, &plain, library.engine, UnsafeMutablePointer(mutating: values))
-            }
-            defer { dnnl_memory_destroy(from) }
-            let to: dnnl_memory_t = try made("weights") {
-                dnnl_memory_create(&$0, &layout, library.engine, target.pointer)
-            }
-            defer { dnnl_memory_destroy(to) }
-            let description: dnnl_primitive_desc_t = try made("reorder") {
-                dnnl_reorder_primitive_desc_create(&$0, &plain, library.engine, &layout, library.engine, nil)
-            }
-            defer { dnnl_primitive_desc_destroy(description) }
-            let reorder: dnnl_primitive_t = try made("reorder") { dnnl_primitive_create(&$0, description) }
-            defer { dnnl_primitive_destroy(reorder) }
-            let arguments = [
-                dnnl_exec_arg_t(arg: OneDNNArgument.source.number, memory: from),
-                dnnl_exec_arg_t(arg: OneDNNArgument.destination.number, memory: to),
-            ]
-            try check(dnnl_primitive_execute(reorder, library.stream, 2, arguments), "reorder")
-            try check(dnnl_stream_wait(library.stream), "reorder")
-        }
+        try weight.withFloat32 { try layout.fill(target.pointer, from: $0, in: plain, library) }
         weight.releasePages()
         return target
     }
@@ -156,65 +133,52 @@ final class OneDNNConvolution: ConvolutionKernel {
 
 extension OneDNNConvolution {
     private func makeForward(_ problem: Problem) throws -> OneDNNPrimitive {
-        var description = try forwardDescription(problem, bias: true)
+        let (source, weights, destination) = try layouts(problem)
+        let bias = try OneDNNLayout([geometry.outputs], dnnl_f32, dnnl_a)
+        var window = window(problem)
         return try OneDNNPrimitive(
-            "convolution \(geometry)", description: &description, accumulating: problem.accumulating,
-            arguments: [.source, .weights, .bias, .destination], library: library)
+            "convolution \(geometry)", arguments: [.source, .weights, .bias, .destination], library: library
+        ) {
+            pilot_dnnl_convolution_choose(
+                &$0, library.engine, source.handle, weights.handle, bias.handle, destination.handle, &window,
+                problem.accumulating ? 1 : 0)
+        }
     }
 
     private func makeBackward(_ problem: Problem) throws -> OneDNNPrimitive {
-        var forward = try forwardDescription(problem, bias: false)
-        var description = dnnl_convolution_desc_t()
-        var (source, weights, destination) = try layouts(problem)
-        var strides = [Int64](repeating: Int64(geometry.stride), count: 2)
-        var before = [Int64](repeating: Int64(geometry.before), count: 2)
-        var after = paddingAfter(problem)
-        try check(
-            dnnl_convolution_backward_data_desc_init(
-                &description, dnnl_convolution_direct, &source, &weights, &destination, &strides, &before, &after),
-            "convolution gradient \(geometry)")
+        let (source, weights, destination) = try layouts(problem)
+        var window = window(problem)
         return try OneDNNPrimitive(
-            "convolution gradient \(geometry)", description: &description, hint: &forward,
-            arguments: [.sourceGradient, .weights, .destinationGradient], library: library)
-    }
-
-    private func forwardDescription(_ problem: Problem, bias hasBias: Bool) throws -> dnnl_convolution_desc_t {
-        var description = dnnl_convolution_desc_t()
-        var (source, weights, destination) = try layouts(problem)
-        var bias = try dnnl_memory_desc_t([geometry.outputs], dnnl_f32, dnnl_a)
-        var strides = [Int64](repeating: Int64(geometry.stride), count: 2)
-        var before = [Int64](repeating: Int64(geometry.before), count: 2)
-        var after = paddingAfter(problem)
-        let status =
-            hasBias
-            ? dnnl_convolution_forward_desc_init(
-                &description, dnnl_forward_inference, dnnl_convolution_direct, &source, &weights, &bias, &destination,
-                &strides, &before, &after)
-            : dnnl_convolution_forward_desc_init(
-                &description, dnnl_forward_training, dnnl_convolution_direct, &source, &weights, nil, &destination,
-                &strides, &before, &after)
-        try check(status, "convolution \(geometry)")
-        return description
+            "convolution gradient \(geometry)", arguments: [.sourceGradient, .weights, .destinationGradient],
+            library: library
+        ) {
+            pilot_dnnl_convolution_gradient_choose(
+                &$0, library.engine, source.handle, weights.handle, destination.handle, &window)
+        }
     }
 
     private func layouts(
         _ problem: Problem
-    ) throws -> (source: dnnl_memory_desc_t, weights: dnnl_memory_desc_t, destination: dnnl_memory_desc_t) {
+    ) throws -> (source: OneDNNLayout, weights: OneDNNLayout, destination: OneDNNLayout) {
         let type = problem.type.oneDNN
         let outputType = problem.outputType.oneDNN
         let (height, width) = (geometry.output(of: problem.height), geometry.output(of: problem.width))
         return (
-            try dnnl_memory_desc_t([1, geometry.inputs, problem.height, problem.width], type, dnnl_acdb),
-            try dnnl_memory_desc_t(
+            try OneDNNLayout([1, geometry.inputs, problem.height, problem.width], type, dnnl_acdb),
+            try OneDNNLayout(
                 [geometry.outputs, geometry.inputs, geometry.kernel, geometry.kernel], type, dnnl_format_tag_any),
-            try dnnl_memory_desc_t([1, geometry.outputs, height, width], outputType, dnnl_acdb)
+            try OneDNNLayout([1, geometry.outputs, height, width], outputType, dnnl_acdb)
         )
     }
 
-    /// The library wants the padding that the outputs really use; a stride may leave the last row unused.
-    private func paddingAfter(_ problem: Problem) -> [Int64] {
-        [problem.height, problem.width].map { side in
+    private func window(_ problem: Problem) -> pilot_dnnl_window {
+        // The library wants the padding that the outputs really use; a stride may leave the last row unused.
+        func after(_ side: Int) -> Int64 {
             Int64((geometry.output(of: side) - 1) * geometry.stride + geometry.kernel - side - geometry.before)
         }
+        let (stride, before) = (Int64(geometry.stride), Int64(geometry.before))
+        return pilot_dnnl_window(
+            strides: (stride, stride), before: (before, before),
+            after: (after(problem.height), after(problem.width)))
     }
 }

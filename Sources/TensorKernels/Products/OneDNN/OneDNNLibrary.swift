@@ -67,33 +67,3 @@ struct OneDNNArgument: Hashable {
 extension ElementType {
     var oneDNN: dnnl_data_type_t { self == .float32 ? dnnl_f32 : dnnl_bf16 }
 }
-
-extension dnnl_memory_desc_t {
-    /// - Parameter tag: the order of the axes in memory.
-    init(_ sides: [Int], _ type: dnnl_data_type_t, _ tag: dnnl_format_tag_t) throws {
-        self.init()
-        var dimensions = sides.map { Int64($0) }
-        try check(
-            dnnl_memory_desc_init_by_tag(&self, Int32(sides.count), &dimensions, type, tag), "memory of shape \(sides)")
-    }
-
-    init(_ sides: [Int], _ type: dnnl_data_type_t, strides: [Int]) throws {
-        self.init()
-        var dimensions = sides.map { Int64($0) }
-        var steps = strides.map { Int64($0) }
-        try check(
-            dnnl_memory_desc_init_by_strides(&self, Int32(sides.count), &dimensions, type, &steps),
-            "memory of shape \(sides)")
-    }
-
-    var byteCount: Int {
-        var copy = self
-        return dnnl_memory_desc_get_size(&copy)
-    }
-
-    func isEqual(to other: dnnl_memory_desc_t) -> Bool {
-        var first = self
-        var second = other
-        return dnnl_memory_desc_equal(&first, &second) != 0
-    }
-}
