@@ -27,11 +27,15 @@ let package = Package(
         .executableTarget(
             name: "pilot",
             dependencies: [
-                "PilotInpainting", "ShardedRuntime", "DiffusionModels", "ImageFiles", "MessagePassing", "NeuralLayers",
-                "TensorKernels", "Failures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "InpaintingJobs", "PilotInpainting", "ShardedRuntime", "DiffusionModels", "ImageFiles",
+                "MessagePassing", "NeuralLayers", "TensorKernels", "Failures",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             resources: [.copy("Resources/scenes")],
             swiftSettings: swift),
+        room(
+            "InpaintingJobs",
+            uses: ["PilotInpainting", "DiffusionModels", "ImageFiles", "NeuralLayers", "TensorKernels", "Failures"]),
         room("PilotInpainting", uses: ["DiffusionModels", "TensorKernels", "Failures"]),
         room(
             "ShardedRuntime", uses: ["DiffusionModels", "NeuralLayers", "MessagePassing", "TensorKernels", "Failures"]),
@@ -86,6 +90,12 @@ let package = Package(
             "ShardedRuntimeTests",
             of: ["ShardedRuntime", "DiffusionModels", "MessagePassing", "TensorKernels", "Failures", "TestSupport"]),
         tests("PilotInpaintingTests", of: ["PilotInpainting", "DiffusionModels", "Failures"], fixtures: true),
+        tests(
+            "InpaintingJobsTests",
+            of: [
+                "InpaintingJobs", "PilotInpainting", "DiffusionModels", "ImageFiles", "TensorKernels", "Failures",
+                "TestSupport",
+            ]),
         tests("pilotTests", of: ["TensorKernels", "ImageFiles", "TestSupport"], fixtures: true),
     ]
 )

@@ -1,10 +1,4 @@
 extension Tensor {
-    /// Calls `body` with the elements as they lie in memory, which stays where it is for as long as the tensor lives.
-    public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-        defer { withExtendedLifetime(self) {} }
-        return try body(UnsafeRawBufferPointer(start: pointer, count: count * elementType.byteCount))
-    }
-
     /// A tensor over memory that `owner` keeps alive and nobody writes to any more, without a copy; nil if the sides
     /// are not positive or do not fill the bytes exactly.
     public init?(

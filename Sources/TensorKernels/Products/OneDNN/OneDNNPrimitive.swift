@@ -44,7 +44,10 @@ final class OneDNNPrimitive: @unchecked Sendable {
             guard let layout = layouts[argument] else {
                 throw Failure.internalFault("oneDNN: \(what): surplus argument \(argument.number)")
             }
-            bound.append(dnnl_exec_arg_t(arg: argument.number, memory: try layout.memory(at: UnsafeMutableRawPointer(mutating: pointer), library)))
+            bound.append(
+                dnnl_exec_arg_t(
+                    arg: argument.number,
+                    memory: try layout.memory(at: UnsafeMutableRawPointer(mutating: pointer), library)))
         }
         try check(dnnl_primitive_execute(primitive, library.stream, Int32(bound.count), bound), what)
         try check(dnnl_stream_wait(library.stream), what)

@@ -1,0 +1,50 @@
+import DiffusionModels
+import Failures
+
+/// What jobs need of a model beside its networks, read and checked once for however many jobs.
+public struct JobModel: Sendable {
+    /// As the user named it.
+    public let name: String
+    public let description: ModelDescription
+    public let scheduler: DDIMScheduler
+    public let tokenizer: CLIPTokenizer
+    /// Of all files of the model.
+    public let fingerprint: String
+
+    /// - Parameter warn: hears of what is allowed and unwise.
+    /// - Throws: `Failure` naming the file.
+    public init(_ name: String, warn: (String) -> Void) throws {
+        self.name = name
+        description = try ModelDescription(name)
+        scheduler = try description.scheduler(warn: warn)
+        tokenizer = try description.tokenizer()
+        fingerprint = try description.fingerprint()
+    }
+
+    /// The tokens of a context: as many as the tokenizer says it was trained with, if the text encoder has the room.
+    public var contextLength: Int {
+        let positions = description.textConfiguration.maximumPositions
+        return max(2, min(tokenizer.modelMaximumLength ?? positions, positions))
+    }
+
+    /// - Throws: `Failure.usage` naming `--steps` when the model's schedule has no so many steps.
+    func check(steps: Int) throws {
+        do {
+            try scheduler.validate(steps: steps)
+        } catch let failure as Failure where failure.kind == .usage {
+            throw Failure.usage("--\(failure.message)")
+        }
+    }
+
+    /// The name may stand for another model than it did: a folder is trained further, the program comes with a better
+    /// one, or the working directory has one of the name.
+    func checkIsUnchanged(since recorded: JobRecord) throws {
+        guard name == recorded.settings.model, let expected = recorded.modelFingerprint, expected != fingerprint else {
+            return
+        }
+        throw Failure.badData(
+            "--model \(name): is another model than when the recorded job was run (the contents of "
+                + "\(description.folder.path) have the hash \(fingerprint), then \(expected)); bring the old one back, "
+                + "or name the new one with --model by another path")
+    }
+}

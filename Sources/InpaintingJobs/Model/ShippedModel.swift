@@ -1,0 +1,54 @@
+import Failures
+import Foundation
+
+/// The model that comes with the program: it is known by a name, and each rank finds its folder for itself.
+///
+/// So a result's record holds the name, and repeats where the program is installed elsewhere.
+public enum ShippedModel {
+    public static let name = "scenes"
+    /// Names another model for all commands that name none.
+    public static let variable = "PILOT_MODEL"
+
+    /// The model of a command that names none.
+    public static var nameOrVariable: String {
+        let other = ProcessInfo.processInfo.environment[variable] ?? ""
+        return other.isEmpty ? name : other
+    }
+
+    /// The folder of the model that a user names: by a path, or by the name of the shipped one, unless the working
+    /// directory has a model of that name.
+    ///
+    /// - Throws: `Failure.missingInput` if the shipped model is named and is not where it should be.
+    static func folder(of model: String) throws -> String {
+        guard model == name, !isModel(model) else { return model }
+        let places = try self.places()
+        if let place = places.first(where: isFolder) { return place }
+        throw Failure.missingInput(
+            "the model \(name), which comes with the program, is neither in \(places.joined(separator: " nor in ")); "
+                + "build (swift build -c release) or install (scripts/install) again, or name another model's folder")
+    }
+
+    /// Where the folder may be, relative to the program's own file: where SwiftPM puts it when it builds, and where
+    /// scripts/install puts it.
+    private static func places() throws -> [String] {
+        guard let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
+            throw Failure.internalFault("/proc/self/exe can't be read, so the program does not know where it is")
+        }
+        let folder = URL(fileURLWithPath: program).deletingLastPathComponent()
+        let prefix = folder.deletingLastPathComponent()
+        return [
+            folder.appendingPathComponent("pilot-mpi_pilot.resources/\(name)").path,
+            prefix.appendingPathComponent("share/pilot-mpi/models/\(name)").path,
+        ]
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+    }
+
+    /// Many a folder has such a name; one with a UNet's folder or an index in it is meant as a model.
+    private static func isModel(_ path: String) -> Bool {
+        isFolder("\(path)/unet") || FileManager.default.fileExists(atPath: "\(path)/model_index.json")
+    }
+}

@@ -1,0 +1,105 @@
+import Failures
+import Foundation
+
+/// Where a job's results go.
+public struct JobOutputs: Equatable, Sendable {
+    /// The PNG file.
+    public var picture: String
+    /// How many pictures to make, with seeds that follow each other.
+    public var count = 1
+    /// A PNG file that shows the result beside what it came from.
+    public var comparison: String?
+    /// A safetensors file for all that passes through the method.
+    public var dump: String?
+    /// A folder for the reconstructions on the way.
+    public var preview: String?
+
+    /// What the names of the previews begin with, if this is one picture of several.
+    private var onlyPreviewPrefix = ""
+
+    public init(picture: String) { self.picture = picture }
+
+    /// The picture's file, `name-3.png` for the third of several.
+    public func picture(_ index: Int) -> String { numbered(picture, index) }
+    /// The comparison's file, numbered likewise.
+    public func comparison(_ index: Int) -> String? { comparison.map { numbered($0, index) } }
+    /// The dump's file, numbered likewise.
+    public func dump(_ index: Int) -> String? { dump.map { numbered($0, index) } }
+
+    /// What the names of its previews begin with.
+    func previewPrefix(_ index: Int) -> String { count > 1 ? Self.previewPrefix(index) : onlyPreviewPrefix }
+
+    /// The outputs of one of several pictures, as a job of its own writes them.
+    public func only(_ index: Int) -> JobOutputs {
+        guard count > 1 else { return self }
+        var outputs = JobOutputs(picture: picture(index))
+        outputs.comparison = comparison(index)
+        outputs.dump = dump(index)
+        outputs.preview = preview
+        outputs.onlyPreviewPrefix = Self.previewPrefix(index)
+        return outputs
+    }
+
+    private static func previewPrefix(_ index: Int) -> String { "image-\(index + 1)-" }
+
+    /// Finds out, before anything is computed, whether all of this can be written.
+    ///
+    /// - Throws: `Failure.usage` or `Failure.inputOutput`.
+    ///
+    /// - Parameter sources: files of the job that must not be written over.
+    func check(against sources: [String]) throws {
+        guard (1...10_000).contains(count) else {
+            throw Failure.usage("--count: expected 1 to 10000, found \(count)")
+        }
+        for (option, file) in [("--output", picture), ("--compare", comparison ?? "")] {
+            let suffix = file.split(separator: ".").last?.lowercased() ?? ""
+            if Self.otherFormats.contains(suffix) {
+                throw Failure.usage("\(option) \(file): results are PNG files; expected a name that ends in .png")
+            }
+        }
+        for index in 0..<count {
+            for file in [picture(index), comparison(index), dump(index)].compactMap({ $0 })
+            where sources.contains(where: { isSame($0, file) }) {
+                throw Failure.usage(
+                    "\(file) would be written over, and is the job's image or mask; name another output")
+            }
+        }
+        let files = [("--output", picture), ("--compare", comparison), ("--dump", dump)]
+            .compactMap { option, file in file.map { (option, $0) } }
+        for (index, (option, file)) in files.enumerated() {
+            for (other, same) in files[..<index] where same == file {
+                throw Failure.usage("\(other) and \(option) name the same file, \(file)")
+            }
+        }
+        for index in 0..<count {
+            for file in [picture(index), comparison(index), dump(index)].compactMap({ $0 }) {
+                try AtomicFile.checkWritable(file)
+            }
+        }
+        if let preview {
+            // The folder is made with its first picture: a job that fails before leaves nothing.
+            let isThere = FileManager.default.fileExists(atPath: preview)
+            try AtomicFile.checkWritable(isThere ? "\(preview)/preview.png" : preview)
+        }
+    }
+
+    private static let otherFormats: Set<String> = ["jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic"]
+
+    private func isSame(_ path: String, _ other: String) -> Bool {
+        func resolved(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
+        return resolved(path) == resolved(other)
+    }
+
+    private func numbered(_ path: String, _ index: Int) -> String {
+        guard count > 1 else { return path }
+        let name = path.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+        let stem: Substring
+        let suffix: Substring
+        if let dot = name.lastIndex(of: "."), dot != name.startIndex {
+            (stem, suffix) = (path[..<dot], path[dot...])
+        } else {
+            (stem, suffix) = (path[...], "")
+        }
+        return "\(stem)-\(index + 1)\(suffix)"
+    }
+}

@@ -1,0 +1,69 @@
+import Failures
+import Foundation
+import ImageFiles
+import PilotInpainting
+
+/// Makes the result out of what the networks give, and writes it with its record.
+struct ResultWriter: Sendable {
+    let inputs: JobInputs
+    /// Of the job's first picture.
+    let record: JobRecord
+
+    /// Photograph, mask, result, and what blending alone makes, side by side, for looking; small ones are enlarged.
+    func writeComparison(_ result: RGBImage, blended: RGBImage, to path: String) throws {
+        let mask = RGBImage(
+            width: inputs.mask.width, height: inputs.mask.height,
+            bytes: inputs.mask.values.flatMap { [UInt8](repeating: $0 == 1 ? 255 : 0, count: 3) })
+        // By the longer side: a picture of one row must not become one of millions.
+        let factor = max(1, Self.easilySeen / max(inputs.photograph.width, inputs.photograph.height))
+        let strip = RGBImage.strip(
+            [inputs.photograph, mask, result, blended], gap: max(1, inputs.photograph.height / 32), enlarged: factor)
+        try strip.writePNG(to: path)
+    }
+
+    /// In pixels.
+    private static let easilySeen = 256
+
+    /// The picture as the result has it: at the photograph's size, kept pixels pasted if that is wanted.
+    ///
+    /// - Parameter decoded: `[3, H, W]` about [-1, 1], at the size that the networks see.
+    /// - Throws: `Failure.internalFault` if a value is not finite.
+    func composed(_ decoded: [Float]) throws -> RGBImage {
+        let (size, original) = (inputs.geometry.picture, inputs.geometry.photograph)
+        let picture = try RGBImage(planes: decoded, width: size.width, height: size.height)
+        // A cell of the latent is not repainted for the sake of some pixels in it: then neither are they.
+        if inputs.latentMask.isEmpty { return inputs.photograph }
+        let atOriginalSize =
+            size == original ? picture : picture.resized(width: original.width, height: original.height)
+        guard record.settings.pastesKeptPixels else { return atOriginalSize }
+        return atOriginalSize.pasted(over: inputs.photograph, mask: inputs.mask, feather: record.settings.feather)
+    }
+
+    /// Writes the job's picture number `image`, 0 for the first, with its record.
+    ///
+    /// - Throws: `Failure.inputOutput`.
+    func write(_ picture: RGBImage, to path: String, image: Int) throws {
+        var record = record
+        record.settings.method.seed &+= UInt64(image)
+        try picture.writePNG(
+            to: path, textChunks: [parameters(of: record.settings).textChunk, try record.textChunk()])
+    }
+
+    /// What other tools show: the names are theirs as far as they have one.
+    private func parameters(of settings: JobSettings) -> GenerationParameters {
+        typealias Setting = GenerationParameters.Setting
+        let method = settings.method
+        let model = settings.model.split(separator: "/").last.map(String.init) ?? settings.model
+        return GenerationParameters(
+            prompt: settings.prompt, negativePrompt: settings.negativePrompt,
+            settings: [
+                Setting("Steps", "\(method.steps)"), Setting("Sampler", "DDIM"),
+                Setting("CFG scale", "\(method.guidanceScale)"), Setting("Seed", "\(method.seed)"),
+                Setting("Size", "\(inputs.geometry.picture)"), Setting("Model", model),
+                Setting("PILOT coherence", "\(method.coherence)"),
+                Setting("PILOT optimize every", "\(method.optimizeEvery)"),
+                Setting("PILOT gradient steps", "\(method.gradientSteps)"),
+                Setting("Version", "pilot-mpi \(record.version)"),
+            ])
+    }
+}

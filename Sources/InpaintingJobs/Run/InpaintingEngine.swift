@@ -1,0 +1,64 @@
+import DiffusionModels
+import PilotInpainting
+
+/// The text encoder's last hidden state for one prompt.
+public struct Embedding: Equatable, Sendable {
+    /// `[tokens, width]`, row-major.
+    public let values: [Float]
+    public let tokens: Int
+    public let width: Int
+
+    /// - Precondition: `values.count == tokens * width`.
+    public init(values: [Float], tokens: Int, width: Int) {
+        precondition(values.count == tokens * width, "an embedding's values must fill its shape")
+        self.values = values
+        self.tokens = tokens
+        self.width = width
+    }
+}
+
+/// All that jobs ask of the machine: one model's networks, wherever they run.
+///
+/// Many jobs may ask at once. Equal arguments give equal bits, whatever else is in flight. Every function throws
+/// `CancellationError` or a `Failure` of kind `interrupted` when its task is cancelled.
+public protocol InpaintingEngine: Sendable {
+    associatedtype Predictor: NoisePredictor
+
+    /// How many jobs keep all of the machine busy.
+    var jobsInFlight: Int { get }
+    /// How the machine is used, in a few words, for summaries: `2 ranks of 4 threads, float32, onednn`.
+    var layout: String { get }
+
+    /// The text encoder's last hidden state for each list of token ids.
+    func embed(_ tokens: [[Int32]]) async throws -> [Embedding]
+
+    /// z_in, scaled, of planes `[3, height, width]` in [-1, 1].
+    func encode(_ planes: [Float], height: Int, width: Int) async throws -> Latent
+
+    /// Pictures `[3, H, W]` about [-1, 1].
+    func decode(_ latents: [Latent]) async throws -> [[Float]]
+
+    /// The UNet for one picture, with the inputs of the unconditional branch and of the conditional one, in this
+    /// order. Predictors are independent of each other; the one that was asked for earlier is the older one.
+    func predictor(for inputs: [BranchInputs]) async throws -> Predictor
+
+    /// The predictor is not used any more: what is held for it may go. Called once for every predictor.
+    func finish(_ predictor: Predictor) async
+}
+
+extension InpaintingEngine {
+    /// Runs `body` with a predictor that is finished when `body` is.
+    func withPredictor<Value>(
+        for inputs: [BranchInputs], prepared ledger: PhaseLedger, _ body: (Predictor) async throws -> Value
+    ) async throws -> Value {
+        let predictor = try await ledger.measure(.preparing) { try await self.predictor(for: inputs) }
+        do {
+            let value = try await body(predictor)
+            await finish(predictor)
+            return value
+        } catch {
+            await finish(predictor)
+            throw error
+        }
+    }
+}

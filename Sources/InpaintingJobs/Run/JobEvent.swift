@@ -1,0 +1,35 @@
+import PilotInpainting
+
+/// What a job tells whoever watches it.
+public enum JobEvent: Sendable {
+    /// What is allowed and unwise, or was not expected; one line.
+    case warning(String)
+    /// What the user may want to know; one line.
+    case note(String)
+    /// All inputs are read and encoded, and the sampler is about to start: what it will do for each picture, and where.
+    case planned(JobGeometry, PilotPlan, layout: String)
+    /// The sampler of picture `image`, 0 for the first.
+    case sampling(PilotEvent, image: Int)
+    /// What comes next is for the comparison alone: picture `image` again, by blending, as planned.
+    case comparing(PilotPlan, image: Int)
+    /// The sampler of the comparison of picture `image`.
+    case samplingComparison(PilotEvent, image: Int)
+    /// Picture `image` is on the disk.
+    case written(PictureResult, image: Int)
+}
+
+/// Called for each event of a job, from whatever task; it should return soon.
+public typealias JobObserver = @Sendable (JobEvent) -> Void
+
+/// One picture that was made.
+public struct PictureResult: Sendable {
+    /// The PNG file.
+    public let file: String
+    public let seed: UInt64
+    /// What the loss was before the last gradient step of the last optimised timestep; nil without gradient steps.
+    public let loss: LossValues?
+    /// From the sampler's start until the files are written.
+    public let seconds: Double
+    /// Where that time went.
+    public let ledger: PhaseLedger
+}

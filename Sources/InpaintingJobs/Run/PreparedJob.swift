@@ -1,0 +1,109 @@
+import DiffusionModels
+import Failures
+import ImageFiles
+import PilotInpainting
+
+/// A job whose files are read and sound.
+public struct PreparedJob: Sendable {
+    let model: JobModel
+    let inputs: JobInputs
+    let outputs: JobOutputs
+    let writer: ResultWriter
+    let observer: JobObserver
+
+    private var settings: JobSettings { writer.record.settings }
+
+    /// Whether the result is the photograph as it is.
+    ///
+    /// A dump says what the method computes, even where the picture does not depend on it.
+    public var hasNothingToCompute: Bool { inputs.latentMask.isEmpty && outputs.dump == nil }
+
+    /// The size at which the UNet works.
+    public var latentSize: (height: Int, width: Int) {
+        (inputs.geometry.latentHeight, inputs.geometry.latentWidth)
+    }
+
+    /// Writes the results of a job that has nothing to compute.
+    ///
+    /// - Throws: `Failure.inputOutput`.
+    public func writePhotographs() throws {
+        let photograph = inputs.photograph
+        for index in 0..<outputs.count {
+            let ledger = PhaseLedger()
+            try writer.write(photograph, to: outputs.picture(index), image: index)
+            if let comparison = outputs.comparison(index) {
+                try writer.writeComparison(photograph, blended: photograph, to: comparison)
+            }
+            let result = PictureResult(
+                file: outputs.picture(index), seed: settings.method.seed &+ UInt64(index), loss: nil,
+                seconds: ledger.secondsSinceStart, ledger: ledger)
+            observer(.written(result, image: index))
+        }
+    }
+
+    /// Makes the pictures, as many at a time as keep the engine busy, and writes each when it is finished.
+    ///
+    /// - Parameter ledger: gets the time of what all pictures share, and the pictures' own.
+    /// - Throws: `Failure`; pictures that were finished before stay.
+    public func run(on engine: some InpaintingEngine, ledger: PhaseLedger) async throws {
+        let embeddings = try await embeddings(engine, ledger)
+        let picture = inputs.picture
+        let imageLatent = try await ledger.measure(.encoding) {
+            try await engine.encode(picture.planes, height: picture.height, width: picture.width)
+        }
+        let sampler = try PilotSampler(
+            parameters: settings.method, scheduler: model.scheduler, mask: inputs.latentMask, imageLatent: imageLatent)
+        observer(.planned(inputs.geometry, sampler.plan, layout: engine.layout))
+        let run = PictureRun(
+            engine: engine, inputs: inputs, outputs: outputs, embeddings: embeddings, sampler: sampler, writer: writer,
+            observer: observer)
+        try await forEachInFlight(0..<outputs.count, atMost: engine.jobsInFlight) { index in
+            ledger.add(try await run.make(index))
+        }
+    }
+
+    /// What each branch works with: the embeddings of the negative prompt and of the prompt, in this order.
+    private func embeddings(_ engine: some InpaintingEngine, _ ledger: PhaseLedger) async throws -> [BranchInputs] {
+        let length = model.contextLength
+        let prompts = [("negative prompt", settings.negativePrompt), ("prompt", settings.prompt)]
+        var tokens: [[Int32]] = []
+        for (name, text) in prompts {
+            let prompt = model.tokenizer.prompt(text, contextLength: length)
+            tokens.append(prompt.ids)
+            guard let dropped = prompt.truncatedText else { continue }
+            observer(
+                .warning(
+                    "the \(name) is longer than the \(length) tokens that the text encoder reads; dropped: "
+                        + onOneLine(dropped)))
+        }
+        let embeddings = try await ledger.measure(.prompts) { try await engine.embed(tokens) }
+        return try embeddings.map { embedding in
+            guard embedding.values.allSatisfy(\.isFinite) else {
+                throw Failure.internalFault(
+                    "the text encoder's output holds a NaN or an infinity; the model's weights may be damaged")
+            }
+            return BranchInputs(
+                embedding: embedding.values, tokens: embedding.tokens, width: embedding.width,
+                mask: inputs.latentMask.latent)
+        }
+    }
+}
+
+/// The text in quotes on one line, whole, with control characters and line breaks escaped.
+private func onOneLine(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "\n": result += "\\n"
+        case "\r": result += "\\r"
+        case "\t": result += "\\t"
+        case "\"", "\\": result += "\\\(scalar)"
+        default:
+            let breaks: [Unicode.GeneralCategory] = [.control, .lineSeparator, .paragraphSeparator]
+            result +=
+                breaks.contains(scalar.properties.generalCategory)
+                ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
+        }
+    }
+    return result + "\""
+}

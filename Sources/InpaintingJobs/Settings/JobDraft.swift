@@ -1,0 +1,37 @@
+import Failures
+
+/// A job as far as it has been said: by the command line, and then, in a batch, by a line of its own.
+public struct JobDraft: Equatable, Sendable {
+    public var image: String?
+    public var mask: String?
+    public var prompt: String?
+    public var output: String?
+    /// Everything else; what nobody has said has its default. Image, mask and prompt are those above.
+    public var settings: JobSettings
+    /// Where everything but the picture goes.
+    public var extras = JobOutputs(picture: "")
+
+    /// - Parameter recorded: the job that is repeated, if one is.
+    public init(model: String, repeating recorded: JobSettings? = nil) {
+        settings = recorded ?? JobSettings(model: model, image: "", mask: "", prompt: "")
+        image = recorded?.image
+        mask = recorded?.mask
+        prompt = recorded?.prompt
+    }
+
+    /// The names of what a job can't do without and nobody has said, in the order of the options.
+    public var missing: [String] {
+        [("image", image), ("mask", mask), ("prompt", prompt), ("output", output)].filter { $0.1 == nil }.map(\.0)
+    }
+
+    /// - Precondition: nothing is missing.
+    public func finished() -> (settings: JobSettings, outputs: JobOutputs) {
+        precondition(missing.isEmpty, "a job needs all its parts")
+        var (settings, outputs) = (settings, extras)
+        settings.image = image ?? ""
+        settings.mask = mask ?? ""
+        settings.prompt = prompt ?? ""
+        outputs.picture = output ?? ""
+        return (settings, outputs)
+    }
+}

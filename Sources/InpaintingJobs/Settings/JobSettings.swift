@@ -1,0 +1,48 @@
+import Failures
+import PilotInpainting
+
+/// Everything that decides what the result's pixels are, and nothing else; it travels in the result's PNG file.
+///
+/// Threads, ranks and who else is in flight are not here: they change when a picture is done, and not what it is.
+public struct JobSettings: Codable, Equatable, Sendable {
+    public var model: String
+    public var image: String
+    public var mask: String
+    public var prompt: String
+    public var negativePrompt = ""
+    public var method = PilotParameters()
+    /// Black, and not white, is repainted.
+    public var invertsMask = false
+    /// The size at which the networks see the picture; nil for the image's own.
+    public var size: PictureSize?
+    public var pastesKeptPixels = true
+    /// Pixels inside the repainted area over which original and result are blended.
+    public var feather = 4
+    public var computation = Computation()
+    /// A file with the latent to start from.
+    public var initialLatent: String?
+
+    public init(model: String, image: String, mask: String, prompt: String) {
+        self.model = model
+        self.image = image
+        self.mask = mask
+        self.prompt = prompt
+    }
+
+    /// - Throws: `Failure.usage` naming the option.
+    public func validate() throws {
+        do {
+            try method.validate()
+        } catch let failure as Failure {
+            // The method knows its parameters by name; on the command line each is an option of that name.
+            throw Failure(failure.kind, "--\(failure.message)")
+        }
+        // A recorded size may be anything; what is too large for the model is refused once that is known.
+        if let size, size.width < 1 || size.height < 1 {
+            throw Failure.usage("--size: expected two positive sides, found \(size)")
+        }
+        guard (0...1024).contains(feather) else {
+            throw Failure.usage("--feather: expected 0 to 1024 pixels, found \(feather)")
+        }
+    }
+}

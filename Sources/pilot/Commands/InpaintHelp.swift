@@ -1,0 +1,34 @@
+/// The part of `pilot inpaint --help` that teaches.
+enum InpaintHelp {
+    // Examples stay below 80 columns, beyond which the help's own wrapping would break them.
+    static let discussion = """
+        The method is PILOT (arXiv 2407.08019). In the first steps it moves the latent down the gradient of a loss, so \
+        that the kept part stays the photograph and the prompt acts on the repainted part alone; in the last steps it \
+        blends the photograph in. --coherence (gamma) says where one ends and the other begins: 0 only blends, which \
+        is fast and may leave a picture within the picture; 1 optimises all the way, which fits best and takes \
+        longest; 0.5 is the paper's advice.
+
+        On one rank, with the small model of drawn scenes that comes with the program, in the folder of its sources:
+          pilot inpaint --image examples/meadow.png \\
+              --mask examples/meadow-mask.png \\
+              --prompt "a blue ball" --output ball.png
+
+        A photograph wants a larger model. On two ranks, one for each branch of classifier-free guidance:
+          mpirun -np 2 --bind-to none pilot inpaint --model sd15 \\
+              --image photo.jpg --mask mask.png \\
+              --prompt "a red bench" --output bench.png
+
+        One rank and two, and any number of threads, give the same file, byte for byte; so does, later, --from. Three \
+        pictures to choose from, quickly; then the second one again, with more care:
+          pilot inpaint --image examples/meadow.png \\
+              --mask examples/meadow-mask.png --prompt "a blue ball" \\
+              --preset fast --count 3 --output ball.png
+          pilot inpaint --from ball-2.png --preset paper --output best.png
+
+        Presets: paper has 200 steps, optimises at every 10th, 10 gradient steps each, coherence 1; balanced has 50, \
+        5, 10, 0.5; fast has 30, 3, 3, 0.4.
+
+        Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 internal error or a number that became NaN, \
+        74 writing failed, 130 interrupted.
+        """
+}

@@ -1,0 +1,175 @@
+import ArgumentParser
+import DiffusionModels
+import Failures
+import Foundation
+import InpaintingJobs
+import MessagePassing
+import ShardedRuntime
+import TensorKernels
+
+/// `pilot model benchmark`
+struct ModelBenchmark: RankedCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "benchmark",
+        abstract: "Times the UNet on both guidance branches, as a step of a job runs it.",
+        discussion: """
+            Under mpirun -np 2 each rank has a branch; on one rank they follow each other. Latent and embeddings are \
+            random. Prints a JSON object per pass; the first pass also pays for loading and for the libraries' \
+            preparations, so leave it out of a mean.
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "A Stable Diffusion 1.x or 2.x model in the diffusers layout; without it, as for pilot inpaint.",
+            valueName: "dir"))
+    var model: String?
+
+    @Option(help: "The picture's size; without it, the size that the model was trained at.")
+    var size: PictureSize?
+
+    @Option(help: ArgumentHelp("How many passes to time.", valueName: "n"))
+    var passes = 3
+
+    @Flag(help: "Time the gradient with respect to the latent too.")
+    var gradient = false
+
+    @Option(help: "The timestep to evaluate at.")
+    var timestep = 500
+
+    @OptionGroup var computation: ComputationOptions
+
+    func validate() throws {
+        guard (1...10_000).contains(passes) else {
+            throw ValidationError("--passes: expected 1 to 10000, found \(passes)")
+        }
+        guard (0...999).contains(timestep) else {
+            throw ValidationError("--timestep: expected 0 to 999, found \(timestep)")
+        }
+    }
+
+    func run(on communicator: any Communicator) async throws {
+        let model = try JobModel(model ?? ShippedModel.nameOrVariable, warn: Console.warn)
+        let geometry = try model.description.geometry(size)
+        var chosen = Computation()
+        computation.apply(to: &chosen)
+        let rank = try computation.rank(computing: chosen)
+        let setup = try computation.setup(
+            model, rank, ranks: communicator.size, latent: (geometry.latentHeight, geometry.latentWidth), pictures: 1)
+        let engine = try await ShardedEngine(setup, communicator: communicator)
+        let trial = Trial(geometry, model.description, timestep: timestep)
+        let predictor = try await engine.predictor(for: trial.inputs)
+        for pass in 1...passes {
+            var result = try await trial.run(on: predictor, gradient: gradient)
+            result.pass = pass
+            result.peakBytesPerRank = try await engine.reports().map(\.peakMemoryBytes)
+            Console.print(try result.line())
+        }
+        await engine.finish(predictor)
+        engine.stop()
+    }
+}
+
+/// What one pass of both branches took.
+private struct PassResult: Encodable {
+    var pass = 0
+    let forwardSeconds: Double
+    let backwardSeconds: Double
+    /// The high-water marks so far.
+    var peakBytesPerRank: [Int] = []
+
+    enum CodingKeys: String, CodingKey {
+        case pass
+        case forwardSeconds = "forward_seconds"
+        case backwardSeconds = "backward_seconds"
+        case peakBytesPerRank = "peak_bytes_per_rank"
+    }
+
+    func line() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+}
+
+/// Random inputs for both branches of guidance.
+private struct Trial: Sendable {
+    /// Of each branch, in their order.
+    let inputs: [BranchInputs]
+    private let latent: Latent
+    private let seeds: [GuidanceBranch: Latent]
+    private let timestep: Int
+
+    init(_ geometry: JobGeometry, _ model: ModelDescription, timestep: Int) {
+        var generator = TorchGenerator(seed: 0)
+        let channels = model.unetConfiguration.inputChannels
+        let (height, width) = (geometry.latentHeight, geometry.latentWidth)
+        let tokens = model.textConfiguration.maximumPositions
+        let embeddingWidth = model.textConfiguration.hiddenSize
+        func normal() -> Latent {
+            Latent(
+                channels: channels, height: height, width: width, values: generator.randn(channels * height * width))
+        }
+        self.timestep = timestep
+        latent = normal()
+        var seeds: [GuidanceBranch: Latent] = [:]
+        var inputs: [BranchInputs] = []
+        for branch in GuidanceBranch.allCases {
+            seeds[branch] = normal()
+            inputs.append(
+                BranchInputs(
+                    embedding: generator.randn(tokens * embeddingWidth), tokens: tokens, width: embeddingWidth,
+                    mask: Latent(channels: 1, height: height, width: width)))
+        }
+        self.seeds = seeds
+        self.inputs = inputs
+    }
+
+    func run(on predictor: StagePredictor, gradient: Bool) async throws -> PassResult {
+        gradient ? try await forwardAndBackward(predictor) : try await forward(predictor)
+    }
+
+    private func forward(_ predictor: StagePredictor) async throws -> PassResult {
+        let start = ContinuousClock.now
+        async let unconditional = noise(.unconditional, predictor)
+        async let conditional = noise(.conditional, predictor)
+        try check(try await unconditional, try await conditional)
+        return PassResult(forwardSeconds: seconds(since: start), backwardSeconds: 0)
+    }
+
+    private func forwardAndBackward(_ predictor: StagePredictor) async throws -> PassResult {
+        let start = ContinuousClock.now
+        async let unconditional = noiseWithPullback(.unconditional, predictor)
+        async let conditional = noiseWithPullback(.conditional, predictor)
+        let (first, second) = (try await unconditional, try await conditional)
+        let forward = seconds(since: start)
+        let middle = ContinuousClock.now
+        async let firstGradient = first.pullback(seed(.unconditional))
+        async let secondGradient = second.pullback(seed(.conditional))
+        try check(try await firstGradient, try await secondGradient)
+        return PassResult(forwardSeconds: forward, backwardSeconds: seconds(since: middle))
+    }
+
+    private func noise(_ branch: GuidanceBranch, _ predictor: StagePredictor) async throws -> Latent {
+        try await predictor.noise(Evaluation(branch: branch, latent: latent, timestep: timestep, masking: []))
+    }
+
+    private func noiseWithPullback(
+        _ branch: GuidanceBranch, _ predictor: StagePredictor
+    ) async throws -> (noise: Latent, pullback: @Sendable (Latent) async throws -> Latent) {
+        try await predictor.noiseWithPullback(
+            Evaluation(branch: branch, latent: latent, timestep: timestep, masking: []))
+    }
+
+    private func seed(_ branch: GuidanceBranch) -> Latent { seeds[branch] ?? latent }
+
+    /// A time means nothing when the numbers do not.
+    private func check(_ results: Latent...) throws {
+        guard results.allSatisfy(\.isFinite) else {
+            throw Failure.internalFault("the UNet's result is NaN or infinite on random inputs: is the model sound?")
+        }
+    }
+
+    private func seconds(since start: ContinuousClock.Instant) -> Double {
+        (ContinuousClock.now - start) / .seconds(1)
+    }
+}

@@ -1,0 +1,43 @@
+import ArgumentParser
+import Foundation
+import InpaintingJobs
+import TensorKernels
+
+/// `pilot model inspect`
+struct ModelInspect: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect",
+        abstract: "Checks a model folder and prints what it holds and what a pass costs.",
+        discussion: """
+            Every key and shape of the three networks, the tokenizer and the scheduler are checked as they are before \
+            a job. Operations are counted from the shapes, a multiplication and an addition as two.
+            """)
+
+    @Argument(
+        help: ArgumentHelp(
+            "A Stable Diffusion 1.x or 2.x model in the diffusers layout; without it, as for pilot inpaint.",
+            valueName: "dir"))
+    var folder: String?
+
+    @Option(help: "The picture's size for operations and memory; without it, the size that the model was trained at.")
+    var size: PictureSize?
+
+    @Option(help: "The format of the UNet's weights and activations in memory.")
+    var dtype: ElementType = .float32
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func run() throws {
+        let model = try ModelDescription(folder ?? ShippedModel.nameOrVariable)
+        let figures = try ModelFigures(model, size: size, elementType: dtype)
+        if json {
+            let encoder = JSONEncoder()
+            encoder.keyEncodingStrategy = .convertToSnakeCase
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            Console.print(String(decoding: try encoder.encode(figures), as: UTF8.self))
+        } else {
+            Console.print(ModelReport(figures: figures).text)
+        }
+    }
+}

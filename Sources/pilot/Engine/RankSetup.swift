@@ -1,0 +1,45 @@
+import DiffusionModels
+import Failures
+import Foundation
+import InpaintingJobs
+import MessagePassing
+import ShardedRuntime
+
+/// What every rank of a job needs to know to do its part; travels from rank 0.
+struct RankSetup: Codable, Sendable {
+    /// Found by its name on each machine.
+    let model: String
+    /// Of the model's files.
+    let fingerprint: String
+    let rank: RankComputation
+    let layout: Layout
+    /// Of each replica.
+    let jobsInFlight: Int
+    /// Whether text encoder and autoencoder stay in memory, for many jobs.
+    let keepsNetworks: Bool
+
+    /// Loads the rank's share of the model.
+    ///
+    /// - Throws: `Failure` naming what is wrong with the model, or that it is another than rank 0's.
+    func workers(of rank: Int) async throws -> StageWorkers? {
+        guard let place = layout.place(of: rank) else { return nil }
+        let compute = try await ComputeThread(self.rank)
+        let isPictureRank = layout.pictureRanks.contains(rank)
+        return try await compute.thread.run {
+            let description = try ModelDescription(model)
+            guard try rank == 0 || description.fingerprint() == fingerprint else {
+                throw Failure.badData(
+                    "--model \(model): \(description.folder.path) on \(ProcessInfo.processInfo.hostName) is another "
+                        + "model than rank 0's; all ranks need the same")
+            }
+            let loader = PictureNetworks.Loader(
+                textEncoder: { try description.textEncoder() }, autoencoder: { try description.autoencoder() })
+            let stage = try description.unet(rungs: layout.stages[place.stage])
+            return StageWorkers(
+                stage: UNetStageEvaluator(stage, context: compute.networkContext),
+                pictures: isPictureRank
+                    ? PictureNetworks(loader, keepsNetworks: keepsNetworks, context: compute.exactContext) : nil,
+                thread: compute.thread)
+        }
+    }
+}

@@ -1,0 +1,65 @@
+import DiffusionModels
+import Failures
+import InpaintingJobs
+import MessagePassing
+import PilotInpainting
+import ShardedRuntime
+
+extension StagePredictor: NoisePredictor {}
+
+/// The machine as jobs see it, on rank 0: a model's networks on the ranks of a layout.
+final class ShardedEngine: InpaintingEngine {
+    private let network: ShardedNetwork
+    private let rank: RankComputation
+
+    var jobsInFlight: Int { network.jobsInFlight }
+    var layout: String { rank.summary(network.layout) }
+
+    /// Reads and checks rank 0's share of the UNet, and every tensor of the networks around it, and tells the other
+    /// ranks to load theirs.
+    ///
+    /// - Throws: `Failure`; the other ranks have no order then.
+    init(_ setup: RankSetup, communicator: any Communicator) async throws {
+        guard let workers = try await setup.workers(of: 0) else {
+            throw Failure.internalFault("the layout \(setup.layout) has no rank 0")
+        }
+        let description = try ModelDescription(setup.model)
+        try await workers.thread.run {
+            _ = try description.textEncoder()
+            _ = try description.autoencoder()
+        }
+        try await RankOrder.serve(setup).give(to: communicator)
+        rank = setup.rank
+        network = ShardedNetwork(
+            layout: setup.layout, jobsInFlight: setup.jobsInFlight, communicator: communicator, workers: workers)
+    }
+
+    func embed(_ tokens: [[Int32]]) async throws -> [Embedding] {
+        var embeddings: [Embedding] = []
+        for ids in tokens {
+            let states = try await network.embed(ids)
+            embeddings.append(Embedding(values: states.values, tokens: states.height, width: states.width))
+        }
+        return embeddings
+    }
+
+    func encode(_ planes: [Float], height: Int, width: Int) async throws -> Latent {
+        try await network.encode(Latent(channels: 3, height: height, width: width, values: planes))
+    }
+
+    func decode(_ latents: [Latent]) async throws -> [[Float]] {
+        var pictures: [[Float]] = []
+        for latent in latents { pictures.append(try await network.decode(latent).values) }
+        return pictures
+    }
+
+    func predictor(for inputs: [BranchInputs]) async throws -> StagePredictor { try await network.openJob(inputs) }
+
+    func finish(_ predictor: StagePredictor) async { predictor.close() }
+
+    /// What every rank did so far, in the order of the ranks.
+    func reports() async throws -> [RankReport] { try await network.reports() }
+
+    /// Lets the other ranks go. Nothing may be asked afterwards.
+    func stop() { network.stop() }
+}

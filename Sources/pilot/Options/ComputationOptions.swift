@@ -1,0 +1,86 @@
+import ArgumentParser
+import DiffusionModels
+import Failures
+import Foundation
+import Glibc
+import InpaintingJobs
+import ShardedRuntime
+import TensorKernels
+
+/// How the job is computed.
+struct ComputationOptions: ParsableArguments {
+    @Option(name: .customLong("dtype"), help: "Number format of the UNet (default: float32).")
+    var elementType: ElementType?
+
+    @Option(help: "Library of convolutions and matrix products (default: onednn).")
+    var backend: BackendName?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Threads of each rank (default: the machine's cores, divided by the ranks on it).", valueName: "N"))
+    var threads: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Which ranks compute what: auto, or replicas=R,branches=B,stages=S, whose product is the number of ranks. "
+                + "Branches (1 or 2) make a picture faster, stages let a rank hold a part of the UNet, replicas make "
+                + "several pictures at once. The picture is the same whatever this is (default: auto).",
+            valueName: "layout"))
+    var layout = "auto"
+
+    func apply(to computation: inout Computation) {
+        if let elementType { computation.elementType = elementType }
+        if let backend { computation.backend = backend }
+    }
+
+    /// - Throws: `Failure.usage` when there are too many threads, or none.
+    func rank(computing computation: Computation) throws -> RankComputation {
+        let threads = threads ?? Self.defaultThreads()
+        guard (1...1024).contains(threads) else {
+            throw Failure.usage("--threads: expected 1 to 1024, found \(threads)")
+        }
+        return RankComputation(computation: computation, threads: threads)
+    }
+
+    /// Lays a model out on the ranks, and says so when some stay idle.
+    ///
+    /// - Parameters:
+    ///   - latent: the size at which the UNet will work.
+    ///   - pictures: how many are to be made; for a stream of them, many.
+    /// - Throws: `Failure.usage` when the layout that is asked for can't be had.
+    func setup(
+        _ model: JobModel, _ rank: RankComputation, ranks: Int, latent: (height: Int, width: Int), pictures: Int
+    ) throws -> RankSetup {
+        let description = model.description
+        let work = UNetStage(description.unetConfiguration, weights: RecordingWeights())
+            .work(height: latent.height, width: latent.width, tokens: model.contextLength)
+        let choice = try LayoutChooser(costs: work.rungOperations, ranks: ranks, pictures: pictures)
+            .choose(try LayoutRequest(layout))
+        if let note = choice.note { Console.note(note) }
+        return RankSetup(
+            model: model.name, fingerprint: model.fingerprint, rank: rank, layout: choice.layout,
+            jobsInFlight: min(pictures, choice.layout.jobsToKeepBusy), keepsNetworks: pictures > 1)
+    }
+
+    /// What to tell the user when the launcher keeps this process on fewer cores than it has threads; else nil.
+    static func bindingWarning(threads: Int) -> String? {
+        let allowed = ProcessInfo.processInfo.activeProcessorCount
+        let online = onlineCores()
+        guard allowed < min(threads, online) else { return nil }
+        return
+            "a rank computes with \(threads) threads and may use \(allowed) of the machine's \(online) cores; start it "
+            + "with mpirun --bind-to none (or --map-by slot:PE=\(threads))"
+    }
+
+    private static func onlineCores() -> Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+
+    private static func defaultThreads() -> Int {
+        let cores = onlineCores()
+        let local = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_LOCAL_SIZE"].flatMap { Int($0) } ?? 1
+        return max(1, cores / max(1, local))
+    }
+}
+
+extension ElementType: ExpressibleByArgument {}
+extension BackendName: ExpressibleByArgument {}

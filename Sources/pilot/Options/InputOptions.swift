@@ -1,0 +1,64 @@
+import ArgumentParser
+import InpaintingJobs
+
+/// What is painted: model, picture, mask, words.
+struct InputOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Stable Diffusion 1.x or 2.x model in the diffusers layout, safetensors; or scenes, the small model of "
+                + "drawn scenes that comes with the program, unless the working directory has a model of that name "
+                + "(default: what the environment variable PILOT_MODEL names, else scenes).", valueName: "folder"))
+    var model: String?
+
+    @Option(help: ArgumentHelp("The photograph, PNG or JPEG.", valueName: "file"))
+    var image: String?
+
+    @Option(help: ArgumentHelp("The mask, PNG or JPEG: white is repainted, black is kept.", valueName: "file"))
+    var mask: String?
+
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("What is to be seen where the mask is white.", valueName: "text"))
+    var prompt: String?
+
+    @Option(parsing: .unconditional, help: ArgumentHelp("What is not to be seen there.", valueName: "text"))
+    var negativePrompt: String?
+
+    @Flag(inversion: .prefixedNo, help: "Repaint black and keep white.")
+    var invertMask: Bool?
+
+    @Option(
+        help: ArgumentHelp(
+            "Repeat the job that wrote this PNG; options given beside it replace the recorded ones.",
+            valueName: "result.png"))
+    var from: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Size at which the networks see the picture; the result has the image's size in any case (default: the "
+                + "image's size, rounded down to a multiple of 8, or of the model's own factor; for an image of more "
+                + "than 4 times the pixels that the model was trained at, about as many as those, in about the "
+                + "image's aspect).", valueName: "WxH"))
+    var size: PictureSize?
+
+    @Option(
+        help: ArgumentHelp(
+            "Start from this latent and not from the seed's noise: safetensors, tensor initial_latent [4,h,w].",
+            valueName: "file"))
+    var initialLatent: String?
+
+    /// - Parameter draft: what the recorded job says, if there is one, and defaults.
+    func apply(to draft: inout JobDraft) {
+        if let model { draft.settings.model = model }
+        if let image { draft.image = image }
+        if let mask { draft.mask = mask }
+        if let prompt { draft.prompt = prompt }
+        if let negativePrompt { draft.settings.negativePrompt = negativePrompt }
+        if let invertMask { draft.settings.invertsMask = invertMask }
+        if let size { draft.settings.size = size }
+        if let initialLatent { draft.settings.initialLatent = initialLatent }
+    }
+}
+
+extension PictureSize: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}

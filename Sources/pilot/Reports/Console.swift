@@ -1,0 +1,31 @@
+import Foundation
+
+/// Lines for the person who started the job. Errors are not printed here: they are thrown, and printed once.
+enum Console {
+    /// Writes a line to standard output.
+    static func print(_ text: String) {
+        write(text + "\n", to: .standardOutput)
+    }
+
+    /// Writes `pilot: warning: …`, one line, to standard error.
+    static func warn(_ message: String) {
+        note("warning: " + message)
+    }
+
+    /// Writes `pilot: …`, one line, to standard error.
+    static func note(_ message: String) {
+        let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
+        write("pilot: \(line)\n", to: .standardError)
+    }
+
+    /// Writes text as it is, in one piece.
+    static func write(_ text: String, to handle: FileHandle) {
+        // A closed pipe is no reason to lose the picture.
+        try? handle.write(contentsOf: Data(text.utf8))
+    }
+
+    /// `1 step`, `2 steps`.
+    static func count(_ number: Int, _ noun: String) -> String {
+        "\(number) \(noun)\(number == 1 ? "" : "s")"
+    }
+}

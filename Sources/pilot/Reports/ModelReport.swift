@@ -1,0 +1,92 @@
+import Foundation
+
+/// A model's figures as lines for a person.
+struct ModelReport {
+    let figures: ModelFigures
+
+    var text: String { [heading, components, operations, ladder, memory].joined(separator: "\n\n") }
+
+    private var heading: String {
+        """
+        \(figures.folder): \(figures.architecture)
+        predicts \(figures.prediction), \(figures.trainingSteps) timesteps; prompts of \(figures.promptTokens) tokens; \
+        \(figures.latentFactor)x\(figures.latentFactor) pixels per latent cell
+        """
+    }
+
+    private var components: String {
+        table(
+            ["component", "parameters", "stored", "format", "files"],
+            figures.components.map {
+                [
+                    $0.name, millions($0.parameters), gigabytes($0.bytes), $0.elementTypes.joined(separator: "+"),
+                    $0.files.map { URL(fileURLWithPath: $0).lastPathComponent }.joined(separator: " "),
+                ]
+            } + [
+                [
+                    "all", millions(figures.components.reduce(0) { $0 + $1.parameters }),
+                    gigabytes(figures.components.reduce(0) { $0 + $1.bytes }), "", "",
+                ]
+            ])
+    }
+
+    private var operations: String {
+        let passes = [
+            ("UNet, one branch", figures.unetPass), ("VAE encode", figures.encodingPass),
+            ("VAE decode", figures.decodingPass),
+        ]
+        return "One pass at \(figures.width)x\(figures.height), GFLOP\n"
+            + table(
+                ["", "convolutions", "linear", "attention", "total"],
+                passes.map { name, pass in
+                    [name] + [pass.convolutions, pass.linear, pass.attention, pass.total].map(operations)
+                })
+    }
+
+    private var ladder: String {
+        let rungs = figures.rungs.enumerated().map { index, rung in
+            ["\(index)", tenths(rung.down), tenths(rung.up), millions(rung.parameters)]
+        }
+        let middle = ["middle", tenths(figures.middle.down), "", millions(figures.middle.parameters)]
+        return "The UNet's ladder, GFLOP\n" + table(["rung", "down", "up", "parameters"], rungs + [middle])
+    }
+
+    private var memory: String {
+        let memory = figures.memory
+        return "Memory of a rank with one branch in \(memory.elementType), counted; buffers and libraries come on top\n"
+            + table(
+                ["", "weights", "for gradients", "kept by the pass", "sum"],
+                [
+                    ["forward", gigabytes(memory.weightBytes), "", "", gigabytes(memory.forward)],
+                    [
+                        "with gradient", gigabytes(memory.weightBytes), gigabytes(memory.gradientWeightBytes),
+                        gigabytes(memory.keptBytes), gigabytes(memory.gradient),
+                    ],
+                ])
+    }
+
+    private func operations(_ count: Double) -> String {
+        String(format: count < 1 ? "%.3f" : count < 10 ? "%.1f" : "%.0f", count)
+    }
+    private func tenths(_ number: Double) -> String { String(format: "%.1f", number) }
+    private func millions(_ count: Int) -> String { String(format: "%.1f M", Double(count) / 1e6) }
+
+    private func gigabytes(_ bytes: Int) -> String {
+        bytes < 1_000_000_000
+            ? String(format: "%.1f MB", Double(bytes) / 1e6) : String(format: "%.2f GB", Double(bytes) / 1e9)
+    }
+
+    /// Columns as wide as their widest entry; the first to the left, numbers to the right, a last one of words as is.
+    private func table(_ header: [String], _ rows: [[String]]) -> String {
+        let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
+        return ([header] + rows).map { row in
+            let cells = row.enumerated().map { column, text in
+                let padding = String(repeating: " ", count: widths[column] - text.count)
+                return column == 0 || header[column] == "files" ? text + padding : padding + text
+            }
+            var line = "  " + cells.joined(separator: "  ")
+            while line.last == " " { line.removeLast() }
+            return line
+        }.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,57 @@
+import Foundation
+import ImageFiles
+import InpaintingJobs
+import PilotInpainting
+import TensorKernels
+import Testing
+
+/// What results say of the jobs that made them, through the versions of the program.
+@Suite struct JobRecordTests {
+    private static let settings: JobSettings = {
+        var settings = JobSettings(model: "m", image: "i.png", mask: "k.png", prompt: "a fox")
+        settings.negativePrompt = "blurry"
+        settings.method.seed = .max
+        settings.size = PictureSize(width: 64, height: 48)
+        settings.computation.elementType = .bfloat16
+        return settings
+    }()
+
+    private static let record = JobRecord(
+        settings: settings, fingerprints: ["i.png": "0123456789abcdef"], modelFingerprint: "fedcba9876543210")
+
+    /// Writes a picture with a record's text, and reads the record back.
+    private func read(_ text: String) throws -> JobRecord {
+        let file = NSTemporaryDirectory() + "record-\(UUID().uuidString).png"
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        try RGBImage(width: 1, height: 1, bytes: [1, 2, 3]).writePNG(
+            to: file, textChunks: [TextChunk(keyword: JobRecord.keyword, text: text)])
+        return try JobRecord(fromResult: file)
+    }
+
+    @Test func isReadAsItWasWritten() throws {
+        #expect(try read(Self.record.textChunk().text) == Self.record)
+    }
+
+    /// The same picture is made by any number of threads, ranks, and whatever layout: so none of these is written.
+    @Test func saysNothingThatDoesNotChangeThePicture() throws {
+        let text = try Self.record.textChunk().text
+        for word in ["thread", "rank", "layout", "replica", "stage"] { #expect(!text.contains(word)) }
+    }
+
+    /// A record as version 0.1.0 first wrote it, with the threads.
+    @Test func oldRecordsAreRead() throws {
+        let text = """
+            {"fingerprints":{"i.png":"0123456789abcdef"},"format":1,"modelFingerprint":"fedcba9876543210","settings":\
+            {"computation":{"backend":"onednn","elementType":"bfloat16","threads":3},"feather":4,"image":"i.png",\
+            "invertsMask":false,"mask":"k.png","method":{"coherence":0.5,"crossAttentionMask":true,"gradientSteps":10,\
+            "guidanceScale":7.5,"lambda":110,"lambdaArea":"square","learningRate":0.03,"maskDownsample":"nearest",\
+            "momentum":0.7,"optimizeEvery":5,"seed":18446744073709551615,"selfAttentionMask":true,"steps":50,\
+            "warmupLearningRate":0.007},"model":"m","negativePrompt":"blurry","pastesKeptPixels":true,"prompt":"a fox",\
+            "size":{"height":48,"width":64}},"version":"0.1.0"}
+            """
+        #expect(try read(text) == Self.record)
+        // Nothing but the threads has gone.
+        let threads = #","threads":3"#
+        #expect(try Self.record.textChunk().text == text.replacingOccurrences(of: threads, with: ""))
+    }
+}
