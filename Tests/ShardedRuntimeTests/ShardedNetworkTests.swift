@@ -168,8 +168,19 @@ import Testing
             #expect(found == latent)
             #expect(try await network.decode(found).values == decoded)
             #expect(try await network.embed([1, 2, 3]).height == 3)
-            // A wrong number of channels is the caller's mistake, not a crash of the rank... of tokens, a failure.
+            // What the networks can't take is a failure, never the end of a rank.
             await #expect(throws: Failure.self) { try await network.embed([]) }
+            await #expect(throws: Failure.self) {
+                try await network.embed([Int32](repeating: 1, count: 100_000))
+            }
+            await #expect(throws: Failure.self) {
+                try await network.encode(Latent(channels: 1, height: factor, width: factor))
+            }
+            await #expect(throws: Failure.self) {
+                try await network.encode(Latent(channels: 3, height: factor + 1, width: factor))
+            }
+            await #expect(throws: Failure.self) { try await network.decode(Latent(channels: 1, height: 2, width: 2)) }
+            #expect(try await network.encode(picture) == latent)
         }
     }
 }

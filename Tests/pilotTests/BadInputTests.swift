@@ -16,12 +16,27 @@ import Testing
         try await check(input, ranks: 2)
     }
 
-    @Test func threeRanksAreTooMany() async throws {
+    @Test(arguments: ["stages=2", "branches=2", "replicas=2,branches=2", "stages=13"])
+    func aLayoutThatDoesNotMultiplyOutIsRefusedWithTheNumbers(layout: String) async throws {
         let runner = try PilotRunner()
-        let result = try await runner.inpaint(runner.job + ["--output", runner.path("out.png")], ranks: 3)
+        let result = try await runner.inpaint(
+            runner.job + ["--output", runner.path("out.png"), "--layout", layout], ranks: 3)
         #expect(result.exitCode == 64)
         #expect(result.failureLines.count == 1)
-        #expect(result.failureLines.first?.contains("3 ranks") == true)
+        let message = result.failureLines.first ?? ""
+        #expect(layout == "stages=13" || message.contains("replicas=1,branches=1,stages=3"), "\(message)")
+    }
+
+    /// Ranks that one picture can't use stay idle, and that is said with the number that it can.
+    @Test func threeRanksAreOneTooMany() async throws {
+        let runner = try PilotRunner()
+        let three = try await runner.inpaint(runner.job + ["--output", runner.path("three.png")], ranks: 3)
+        #expect(three.exitCode == 0)
+        #expect(three.errors.contains("3 ranks were started, and one picture uses 2 at best"), "\(three.errors)")
+        let one = try await runner.inpaint(runner.job + ["--output", runner.path("one.png")])
+        #expect(one.exitCode == 0)
+        let files = ["one.png", "three.png"].map { FileManager.default.contents(atPath: runner.path($0)) }
+        #expect(files[0] != nil && files[0] == files[1])
     }
 
     private func check(_ input: BadInput, ranks: Int) async throws {

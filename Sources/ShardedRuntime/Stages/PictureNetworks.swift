@@ -49,19 +49,33 @@ public final class PictureNetworks: PictureEvaluator {
         switch (work, input) {
         case (.embed, .tokens(let tokens)):
             let encoder = try textEncoder()
+            let most = encoder.configuration.maximumPositions
+            guard (1...most).contains(tokens.count) else {
+                throw Failure.internalFault("a prompt has 1 to \(most) tokens, not \(tokens.count)")
+            }
             return SingleComputation { [context] in
                 let states = try encoder(tokens, in: context)
                 let width = encoder.configuration.hiddenSize
                 return .planes(Latent(channels: 1, height: tokens.count, width: width, values: states))
             }
         case (.encode, .planes(let picture)):
+            let autoencoder = try autoencoder()
+            let factor = autoencoder.configuration.downsamplingFactor
+            guard picture.channels == 3, picture.planeCount > 0, picture.height % factor == 0,
+                picture.width % factor == 0
+            else {
+                throw Failure.internalFault("a picture has 3 planes of multiples of \(factor), not \(picture.shape)")
+            }
             return LayeredComputation(
-                try autoencoder().encoding(
-                    picture.values, height: picture.height, width: picture.width, in: context)
+                autoencoder.encoding(picture.values, height: picture.height, width: picture.width, in: context)
             ) { .planes($0) }
         case (.decode, .planes(let latent)):
             let autoencoder = try autoencoder()
             let factor = autoencoder.configuration.downsamplingFactor
+            let channels = autoencoder.configuration.latentChannels
+            guard latent.channels == channels, latent.planeCount > 0 else {
+                throw Failure.internalFault("a latent has \(channels) planes, not the shape \(latent.shape)")
+            }
             return LayeredComputation(autoencoder.decoding(latent, in: context)) {
                 .planes(
                     Latent(channels: 3, height: latent.height * factor, width: latent.width * factor, values: $0))

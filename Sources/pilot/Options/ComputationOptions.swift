@@ -25,7 +25,7 @@ struct ComputationOptions: ParsableArguments {
         help: ArgumentHelp(
             "Which ranks compute what: auto, or replicas=R,branches=B,stages=S, whose product is the number of ranks. "
                 + "Branches (1 or 2) make a picture faster, stages let a rank hold a part of the UNet, replicas make "
-                + "several pictures at once. The picture is the same whatever this is (default: auto).",
+                + "several pictures at once. The picture is the same whatever this is.",
             valueName: "layout"))
     var layout = "auto"
 
