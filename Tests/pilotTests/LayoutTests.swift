@@ -1,0 +1,49 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The promise to users: the same file, byte for byte, on every layout and number of threads.
+@Suite(.serialized) struct LayoutTests {
+    /// Every factorisation of 1, 2, 3, 4, 5, 6 and 8 ranks that the ladder of the model has the rungs for.
+    static let layouts: [(ranks: Int, layout: String)] = [1, 2, 3, 4, 5, 6, 8].flatMap { ranks in
+        [1, 2].filter { ranks % $0 == 0 }.flatMap { branches in
+            (1...8).filter { ranks / branches % $0 == 0 }.map { stages in
+                (ranks, "replicas=\(ranks / branches / stages),branches=\(branches),stages=\(stages)")
+            }
+        }
+    }
+
+    private struct Files: Equatable {
+        let pictures: [Data]
+        let dumps: [Data]
+    }
+
+    /// Two pictures, so that replicas and stages have something to share.
+    private func files(
+        _ model: String, ranks: Int, layout: String, threads: Int, elementType: String
+    ) async throws -> Files {
+        let runner = try PilotRunner()
+        let result = try await runner.inpaint(
+            runner.job + [
+                "--model", "\(PilotRunner.models)/\(model)", "--count", "2", "--layout", layout, "--threads",
+                "\(threads)", "--dtype", elementType, "--output", runner.path("out.png"), "--dump",
+                runner.path("out.safetensors"),
+            ], ranks: ranks)
+        try #require(result.exitCode == 0, "\(ranks) ranks, \(layout): \(result.errors)")
+        return Files(
+            pictures: try ["out-1.png", "out-2.png"].map(runner.contents),
+            dumps: try ["out-1.safetensors", "out-2.safetensors"].map(runner.contents))
+    }
+
+    @Test(arguments: [("sd1", "float32"), ("sd1", "bfloat16"), ("odd", "float32")])
+    func everyLayoutWritesTheSameFiles(model: String, elementType: String) async throws {
+        let alone = try await files(model, ranks: 1, layout: "auto", threads: 1, elementType: elementType)
+        #expect(alone.pictures[0] != alone.pictures[1])
+        for (index, (ranks, layout)) in Self.layouts.enumerated()
+        where elementType == "float32" || index % 3 == 0 {
+            let found = try await files(
+                model, ranks: ranks, layout: layout, threads: 1 + index % 2, elementType: elementType)
+            #expect(found == alone, "\(ranks) ranks, \(layout), \(elementType)")
+        }
+    }
+}
