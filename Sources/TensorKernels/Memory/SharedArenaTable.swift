@@ -114,5 +114,7 @@ struct ArenaDigest: Equatable {
             let low = UInt64(hexadecimal.suffix(16), radix: 16)
         else { return nil }
         self.init(low: low, high: high)
+        // Numbers may be spelled in other ways, with a sign for instance.
+        guard hexadecimal == self.hexadecimal else { return nil }
     }
 }
