@@ -43,7 +43,7 @@ let package = Package(
         room("ImageFiles", uses: ["Failures", "CPNG", "CJPEG"]),
         room("MessagePassing", uses: ["Failures", "COpenMPI"]),
         room("NeuralLayers", uses: ["TensorKernels", "Failures"]),
-        room("TensorKernels", uses: ["Failures", "COneDNN", "COpenBLAS", "CVectorKernels"]),
+        room("TensorKernels", uses: ["Failures", "COneDNN", "COpenBLAS", "CVectorKernels", "CSharedMemory"]),
         room("Failures"),
 
         .systemLibrary(
@@ -55,6 +55,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .target(
             name: "COneDNN", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(name: "CSharedMemory", cSettings: [.treatAllWarnings(as: .error)]),
         .target(
             name: "CPNG", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("png")]),
         .target(
@@ -63,7 +64,7 @@ let package = Package(
             name: "CVectorKernels", cSettings: [.treatAllWarnings(as: .error)],
             linkerSettings: [.linkedLibrary("gomp")]),
 
-        // What tests share, and a program that they run under mpirun.
+        // What tests share, a program that they run under mpirun, and one that shares memory with them.
         .target(
             name: "TestSupport",
             dependencies: [
@@ -74,11 +75,15 @@ let package = Package(
             name: "RankProbe",
             dependencies: ["TestSupport", "ShardedRuntime", "DiffusionModels", "MessagePassing", "Failures"],
             path: "Tests/RankProbe", swiftSettings: swift),
+        .executableTarget(
+            name: "ArenaProbe", dependencies: ["TensorKernels", "Failures"], path: "Tests/ArenaProbe",
+            swiftSettings: swift),
 
         .target(
             name: "ReferenceKernels", dependencies: ["TensorKernels"], path: "Tests/ReferenceKernels",
             swiftSettings: swift),
-        tests("TensorKernelsTests", of: ["TensorKernels", "ReferenceKernels", "Failures"], fixtures: true),
+        tests(
+            "TensorKernelsTests", of: ["TensorKernels", "ReferenceKernels", "Failures", "TestSupport"], fixtures: true),
         tests("NeuralLayersTests", of: ["NeuralLayers", "TensorKernels", "ReferenceKernels"]),
         tests(
             "DiffusionModelsTests",

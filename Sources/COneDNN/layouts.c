@@ -64,10 +64,6 @@ size_t pilot_dnnl_layout_byte_count(pilot_dnnl_layout_t layout) {
     return dnnl_memory_desc_get_size(pilot_descriptor(layout));
 }
 
-int pilot_dnnl_layout_equal(pilot_dnnl_layout_t first, pilot_dnnl_layout_t second) {
-    return dnnl_memory_desc_equal(pilot_descriptor(first), pilot_descriptor(second));
-}
-
 // All that tells one blocked layout from another.
 struct blocked {
     int axes;

@@ -18,7 +18,7 @@ public struct ParameterScope {
 
     /// The parameter `name` of this scope, which must have `shape`.
     public func weight(_ name: String, _ shape: [Int]) -> Weight {
-        Weight(source.tensor(key(name), shape))
+        Weight(source.tensor(key(name), shape), in: source.store)
     }
 
     public func contains(_ name: String) -> Bool { source.contains(key(name)) }

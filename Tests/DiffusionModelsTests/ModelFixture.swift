@@ -58,9 +58,10 @@ struct ModelFixture {
 
     /// A network built by `make` over the weights of one component, all of which it must use.
     func network<Network>(
-        _ component: ModelFolder.Component, _ make: (any WeightSource) throws -> Network
+        _ component: ModelFolder.Component, store: WeightStore = WeightStore(),
+        _ make: (any WeightSource) throws -> Network
     ) throws -> Network {
-        let weights = CheckpointWeights(try folder.weights(of: component))
+        let weights = CheckpointWeights(try folder.weights(of: component), store: store)
         let network = try make(weights)
         try weights.finish()
         return network

@@ -4,6 +4,8 @@ import TensorKernels
 
 /// Weights made up from their names: of size 1 / sqrt(inputs) in matrices and kernels, around 1 in norms.
 final class RandomWeights: WeightSource {
+    let store = WeightStore()
+
     func tensor(_ key: String, _ shape: [Int]) -> StoredTensor {
         StoredTensor(name: key, shape: shape, values: Self.numbers(key, shape).floats)
     }

@@ -18,7 +18,6 @@ dnnl_status_t pilot_dnnl_layout_create_strided(
     pilot_dnnl_layout_t *layout, int axes, const int64_t *sides, dnnl_data_type_t type, const int64_t *strides);
 void pilot_dnnl_layout_destroy(pilot_dnnl_layout_t layout);
 size_t pilot_dnnl_layout_byte_count(pilot_dnnl_layout_t layout);
-int pilot_dnnl_layout_equal(pilot_dnnl_layout_t first, pilot_dnnl_layout_t second);
 /// Writes to `text`, of `capacity` bytes, a description that two layouts share if and only if they are the same, in any
 /// process, and returns its length; 0 for a layout that can't be told in words (one the library keeps to itself), or
 /// if there is no room.

@@ -8,14 +8,17 @@ import TensorKernels
 /// fit. Not for use by two threads at once.
 public final class CheckpointWeights: WeightSource {
     public let checkpoint: Checkpoint
+    public let store: WeightStore
     private var used: Set<String> = []
     private var asked: Set<String> = []
     private var missing: [String] = []
     private var misshapen: [String] = []
     private var unreadable: [String] = []
 
-    public init(_ checkpoint: Checkpoint) {
+    /// - Parameter store: where the network keeps what it computes with; of its own by default.
+    public init(_ checkpoint: Checkpoint, store: WeightStore = WeightStore()) {
         self.checkpoint = checkpoint
+        self.store = store
     }
 
     public func contains(_ key: String) -> Bool { stored(key) != nil }

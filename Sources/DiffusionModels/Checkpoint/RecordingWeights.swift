@@ -20,6 +20,7 @@ public struct TensorRequest: Sendable, Equatable {
 public final class RecordingWeights: WeightSource {
     /// Every tensor asked for, once, in the order of the first asking.
     public private(set) var requests: [TensorRequest] = []
+    public let store = WeightStore()
     private var known: Set<String> = []
 
     public init() {}

@@ -2,7 +2,7 @@ extension Weight {
     /// The weights of the adjoint convolution: `[inputs, outputs, k, k]`, the kernel rotated by 180 degrees.
     func rotated(_ geometry: ConvolutionGeometry) -> Weight {
         Weight(
-            name: name, shape: [geometry.inputs, geometry.outputs, geometry.kernel, geometry.kernel],
+            "turned", of: self, shape: [geometry.inputs, geometry.outputs, geometry.kernel, geometry.kernel],
             source: RotatedValues(original: self, geometry: geometry))
     }
 }

@@ -8,17 +8,28 @@ public final class Weight: Sendable {
     public let name: String
     public let shape: [Int]
     private let source: any WeightValues
-    private let loaded = Mutex<[ElementType: Tensor]>([:])
+    private let store: WeightStore
+    private let identity: WeightIdentity
     private let kept = Mutex<[Float]?>(nil)
+    /// So that two threads don't make the same copy at once.
+    private let making = Mutex(())
 
-    public convenience init(_ stored: StoredTensor) {
-        self.init(name: stored.name, shape: stored.shape, source: stored)
+    /// - Parameter store: where copies in other formats and layouts are kept.
+    public init(_ stored: StoredTensor, in store: WeightStore = WeightStore()) {
+        name = stored.name
+        shape = stored.shape
+        source = stored
+        self.store = store
+        identity = store.identity(of: stored)
     }
 
-    init(name: String, shape: [Int], source: any WeightValues) {
-        self.name = name
+    /// What `derivation` makes of another weight: `source` computes it.
+    init(_ derivation: String, of original: Weight, shape: [Int], source: any WeightValues) {
+        name = original.name
         self.shape = shape
         self.source = source
+        store = original.store
+        identity = original.identity.derived(derivation)
     }
 
     public var count: Int { shape.reduce(1, *) }
@@ -50,24 +61,37 @@ public final class Weight: Sendable {
         }
     }
 
-    /// The values in the context's format, row-major; kept for the next call, or in place in a mapped file when that
-    /// has the format already.
-    public func tensor(in context: ComputeContext) -> Tensor {
-        loaded.withLock { loaded in
-            if let tensor = loaded[context.elementType] { return tensor }
-            let tensor: Tensor
-            if let place = source.place(of: context.elementType) {
-                tensor = Tensor(sharing: place.pointer, shape: shape, context.elementType, owner: place.owner)
-            } else {
-                tensor = Tensor(source.float32Values(), shape: shape, in: context)
+    /// The values in the context's format, row-major: in place in a mapped file when that has the format already.
+    public func tensor(in context: ComputeContext) throws -> Tensor {
+        let type = context.elementType
+        if let place = source.place(of: type) {
+            return Tensor(sharing: place.pointer, shape: shape, type, owner: place.owner)
+        }
+        let copy = try copy(as: "row-major \(type.rawValue)", byteCount: count * type.byteCount, in: context) {
+            values, target in
+            switch type {
+            case .float32: target.copyMemory(from: values, byteCount: count * type.byteCount)
+            case .bfloat16: pilot_bfloat16_from_float32(values, target.assumingMemoryBound(to: UInt16.self), count)
+            }
+        }
+        return Tensor(sharing: copy.pointer, shape: shape, type, owner: copy)
+    }
+
+    /// The store's copy of the values in `form`, made by `fill` if it is not there yet: from the values as float32, into
+    /// `byteCount` bytes. The pages of a mapped file that were read for it are given back.
+    func copy(
+        as form: String, byteCount: Int, in context: ComputeContext,
+        fill: (UnsafePointer<Float>, UnsafeMutableRawPointer) throws -> Void
+    ) throws -> Buffer {
+        try making.withLock { _ in
+            try store.copy(of: identity, as: form, byteCount: byteCount, in: context) { target in
+                try withFloat32 { values in try fill(values, target) }
                 source.releasePages()
             }
-            loaded[context.elementType] = tensor
-            return tensor
         }
     }
 
-    /// Tells a mapped file that these values were copied and its pages may go.
+    /// Tells a mapped file that its pages may go.
     func releasePages() { source.releasePages() }
 }
 

@@ -14,7 +14,6 @@ final class OneDNNConvolution: ConvolutionKernel {
 
     private struct State {
         var primitives: [Problem: OneDNNPrimitive] = [:]
-        var layouts: [LaidOutWeights] = []
         var adjoint: OneDNNConvolution?
     }
 
@@ -26,11 +25,6 @@ final class OneDNNConvolution: ConvolutionKernel {
         let outputType: ElementType
         let accumulating: Bool
         let backward: Bool
-    }
-
-    private struct LaidOutWeights {
-        let layout: OneDNNLayout
-        let buffer: Buffer
     }
 
     init(_ geometry: ConvolutionGeometry, weight: Weight, library: OneDNNLibrary) {
@@ -100,34 +94,27 @@ final class OneDNNConvolution: ConvolutionKernel {
     private func prepare(
         _ problem: Problem, in context: ComputeContext
     ) throws -> (OneDNNPrimitive, Buffer) {
-        try state.withLock { state in
-            let primitive: OneDNNPrimitive
-            if let known = state.primitives[problem] {
-                primitive = known
-            } else {
-                primitive = try problem.backward ? makeBackward(problem) : makeForward(problem)
-                state.primitives[problem] = primitive
-            }
-            guard let layout = primitive.layouts[.weights] else {
-                throw Failure.internalFault("oneDNN: a convolution without weights")
-            }
-            if let known = state.layouts.first(where: { $0.layout == layout }) {
-                return (primitive, known.buffer)
-            }
-            let buffer = try layOut(layout, in: context)
-            state.layouts.append(LaidOutWeights(layout: layout, buffer: buffer))
-            return (primitive, buffer)
+        let primitive = try state.withLock { state in
+            if let known = state.primitives[problem] { return known }
+            let primitive = try problem.backward ? makeBackward(problem) : makeForward(problem)
+            state.primitives[problem] = primitive
+            return primitive
         }
+        guard let layout = primitive.layouts[.weights] else {
+            throw Failure.internalFault("oneDNN: a convolution without weights")
+        }
+        // A layout that the library keeps to itself comes again for the same problem.
+        let form = layout.text ?? "for \(problem) on \(context.threads) threads"
+        return (primitive, try weights(in: layout, as: "oneDNN \(form)", in: context))
     }
 
     /// The weights, from `[outputs, inputs, k, k]` into the library's layout.
-    private func layOut(_ layout: OneDNNLayout, in context: ComputeContext) throws -> Buffer {
-        let plain = try OneDNNLayout(
-            [geometry.outputs, geometry.inputs, geometry.kernel, geometry.kernel], dnnl_f32, dnnl_abcd)
-        let target = Buffer(byteCount: layout.byteCount, pool: context.pool)
-        try weight.withFloat32 { try layout.fill(target.pointer, from: $0, in: plain, library) }
-        weight.releasePages()
-        return target
+    private func weights(in layout: OneDNNLayout, as form: String, in context: ComputeContext) throws -> Buffer {
+        try weight.copy(as: form, byteCount: layout.byteCount, in: context) { values, target in
+            let plain = try OneDNNLayout(
+                [geometry.outputs, geometry.inputs, geometry.kernel, geometry.kernel], dnnl_f32, dnnl_abcd)
+            try layout.fill(target, from: values, in: plain, library)
+        }
     }
 }
 

@@ -73,9 +73,3 @@ final class OneDNNLayout: @unchecked Sendable {
         try check(dnnl_stream_wait(library.stream), "reorder")
     }
 }
-
-extension OneDNNLayout: Equatable {
-    static func == (first: OneDNNLayout, second: OneDNNLayout) -> Bool {
-        pilot_dnnl_layout_equal(first.handle, second.handle) != 0
-    }
-}

@@ -8,8 +8,6 @@ final class OpenBLASConvolution: ConvolutionKernel {
     private let state = Mutex(State())
 
     private struct State {
-        /// `[outputs, k, k, inputs]`, as a row of patches has them.
-        var channelsLast: Tensor?
         var adjoint: OpenBLASConvolution?
     }
 
@@ -27,23 +25,25 @@ final class OpenBLASConvolution: ConvolutionKernel {
     func forward(_ x: Tensor, bias: [Float]?, as type: ElementType, in context: ComputeContext) throws -> Tensor {
         let shape = [geometry.output(of: x.shape[0]), geometry.output(of: x.shape[1]), geometry.outputs]
         var y = TensorDraft(uninitialized: shape, as: .float32, in: context)
-        run(x, bias: bias, into: &y, accumulating: false, in: context)
+        let weights = try channelsLastWeights(in: context)
+        run(x, weights, bias: bias, into: &y, accumulating: false, in: context)
         return y.finished().converted(in: context.with(elementType: type))
     }
 
     func forward(_ x: Tensor, bias: [Float]?, addingTo sum: inout TensorDraft, in context: ComputeContext) throws {
+        let weights = try channelsLastWeights(in: context)
         sum.asFloat32(accumulating: true, in: context) { sum in
-            run(x, bias: bias, into: &sum, accumulating: true, in: context)
+            run(x, weights, bias: bias, into: &sum, accumulating: true, in: context)
         }
     }
 
     /// - Parameter y: a float32 tensor.
     private func run(
-        _ x: Tensor, bias: [Float]?, into y: inout TensorDraft, accumulating: Bool, in context: ComputeContext
+        _ x: Tensor, _ weights: Buffer, bias: [Float]?, into y: inout TensorDraft, accumulating: Bool,
+        in context: ComputeContext
     ) {
         let single = context.with(elementType: .float32)
         let source = x.converted(in: single)
-        let weights = channelsLastWeights(in: single)
         let (rows, outputWidth) = (y.rows, y.shape[1])
         let target = y.elements
         var patches = TensorDraft(uninitialized: [min(patchRows, rows), patchLength], as: .float32, in: context)
@@ -66,7 +66,7 @@ final class OpenBLASConvolution: ConvolutionKernel {
         let source = dy.converted(in: single)
         let zeros = [Float](repeating: 0, count: height * width * geometry.inputs)
         var dx = Tensor(zeros, shape: [height, width, geometry.inputs], in: single).draft(in: single)
-        let weights = channelsLastWeights(in: single)
+        let weights = try channelsLastWeights(in: context)
         let rows = dy.shape[0] * dy.shape[1]
         var patches = TensorDraft(uninitialized: [min(patchRows, rows), patchLength], as: .float32, in: context)
         for first in stride(from: 0, to: rows, by: patchRows) {
@@ -89,12 +89,11 @@ final class OpenBLASConvolution: ConvolutionKernel {
         }
     }
 
-    private func channelsLastWeights(in context: ComputeContext) -> Tensor {
-        state.withLock { state in
-            if let tensor = state.channelsLast { return tensor }
-            let values = weight.values()
+    /// `[outputs, k, k, inputs]` in float32, as a row of patches has them.
+    private func channelsLastWeights(in context: ComputeContext) throws -> Buffer {
+        try weight.copy(as: "channels last float32", byteCount: weight.count * 4, in: context) { values, target in
+            let ordered = target.assumingMemoryBound(to: Float.self)
             let taps = geometry.kernel * geometry.kernel
-            var ordered = [Float](repeating: 0, count: values.count)
             for output in 0..<geometry.outputs {
                 for input in 0..<geometry.inputs {
                     for tap in 0..<taps {
@@ -103,9 +102,6 @@ final class OpenBLASConvolution: ConvolutionKernel {
                     }
                 }
             }
-            let tensor = Tensor(ordered, shape: [geometry.outputs, patchLength], in: context)
-            state.channelsLast = tensor
-            return tensor
         }
     }
 
