@@ -18,7 +18,9 @@ struct UNetCase {
         fixture = try ModelFixture(name)
         self.context = context
         let fixture = fixture
-        unet = try fixture.network(.unet, store: store) { UNetStage(try fixture.folder.unetConfiguration(), weights: $0) }
+        unet = try fixture.network(.unet, store: store) {
+            UNetStage(try fixture.folder.unetConfiguration(), weights: $0)
+        }
         let (shape, latent) = try fixture.tensor("unet.latent")
         func picture(_ planes: [Float]) -> Tensor {
             Tensor(planes: planes, channels: shape[0], height: shape[1], width: shape[2], in: context)

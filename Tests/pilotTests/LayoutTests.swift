@@ -5,13 +5,18 @@ import Testing
 /// The promise to users: the same file, byte for byte, on every layout and number of threads.
 @Suite(.serialized) struct LayoutTests {
     /// Every factorisation of 1, 2, 3, 4, 5, 6 and 8 ranks that the ladder of the model has the rungs for.
-    static let layouts: [(ranks: Int, layout: String)] = [1, 2, 3, 4, 5, 6, 8].flatMap { ranks in
-        [1, 2].filter { ranks % $0 == 0 }.flatMap { branches in
-            (1...8).filter { ranks / branches % $0 == 0 }.map { stages in
-                (ranks, "replicas=\(ranks / branches / stages),branches=\(branches),stages=\(stages)")
+    static let layouts: [(ranks: Int, layout: String)] = {
+        var layouts: [(ranks: Int, layout: String)] = []
+        for ranks in [1, 2, 3, 4, 5, 6, 8] {
+            for branches in 1...2 where ranks % branches == 0 {
+                for stages in 1...8 where (ranks / branches) % stages == 0 {
+                    let replicas = ranks / branches / stages
+                    layouts.append((ranks, "replicas=\(replicas),branches=\(branches),stages=\(stages)"))
+                }
             }
         }
-    }
+        return layouts
+    }()
 
     private struct Files: Equatable {
         let pictures: [Data]

@@ -72,7 +72,7 @@ import Testing
         }
     }
 
-    /// One line of JSON per pass, from both ranks; a rank too many is refused.
+    /// One line of JSON per pass, with figures of all ranks; a layout of other ranks is refused.
     @Test func passesAreTimed() async throws {
         try await inNewFolder { folder in
             #expect(try await make("\(folder)/model").exitCode == 0)
@@ -90,7 +90,9 @@ import Testing
                 #expect((pass["backward_seconds"] as? Double ?? 0) > 0)
                 #expect((pass["peak_bytes_per_rank"] as? [Int])?.count == 2)
             }
-            let refused = try await Launcher.mpirun(ranks: 3, "pilot", command)
+            let stages = try await Launcher.mpirun(ranks: 3, "pilot", command + ["--layout", "stages=3"])
+            #expect(stages.exitCode == 0, "\(stages.errors)")
+            let refused = try await Launcher.mpirun(ranks: 3, "pilot", command + ["--layout", "stages=2"])
             #expect(refused.exitCode == 64)
             #expect(refused.failureLines.count == 1)
         }

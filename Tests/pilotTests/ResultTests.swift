@@ -60,13 +60,18 @@ import Testing
         #expect(first.exitCode == 0, "\(first.errors)")
         #expect(!runner.files().contains("a.png"))
         // The second picture of the job stands by itself: its record has its own seed.
-        let again = try await runner.inpaint(["--from", runner.path("a-2.png"), "--output", runner.path("again.png")])
+        let again = try await runner.inpaint([
+            "--from", runner.path("a-2.png"), "--threads", "1", "--output", runner.path("again.png"),
+        ])
         #expect(again.exitCode == 0, "\(again.errors)")
         #expect(try runner.contents("again.png") == runner.contents("a-2.png"))
         #expect(try runner.contents("a-1.png") != runner.contents("a-2.png"))
         // An option given beside the record counts.
         let changed = try await runner.inpaint(
-            ["--from", runner.path("a-2.png"), "--seed", "7", "--output", runner.path("changed.png")])
+            [
+                "--from", runner.path("a-2.png"), "--threads", "1", "--seed", "7", "--output",
+                runner.path("changed.png"),
+            ])
         #expect(changed.exitCode == 0, "\(changed.errors)")
         #expect(try runner.contents("changed.png") == runner.contents("a-1.png"))
     }

@@ -1,6 +1,7 @@
 import DiffusionModels
 import Failures
 import Foundation
+import TensorKernels
 
 /// A model folder whose small files are read and checked, each by itself and against the others.
 public struct ModelDescription: Sendable {
@@ -25,9 +26,11 @@ public struct ModelDescription: Sendable {
     /// A stage of the UNet, whose values are read and checked; of the other stages' tensors it is known that they are
     /// there and have their shapes.
     ///
-    /// - Parameter rungs: all of them, unless given.
-    public func unet(rungs: Range<Int>? = nil) throws -> UNetStage {
-        let weights = CheckpointWeights(try folder.weights(of: .unet))
+    /// - Parameters:
+    ///   - rungs: all of them, unless given.
+    ///   - store: where the stage keeps what it computes with.
+    public func unet(rungs: Range<Int>? = nil, store: WeightStore = WeightStore()) throws -> UNetStage {
+        let weights = CheckpointWeights(try folder.weights(of: .unet), store: store)
         let stage = UNetStage(unetConfiguration, rungs: rungs, weights: weights)
         if rungs != nil {
             let whole = RecordingWeights()

@@ -9,7 +9,8 @@ import Synchronization
 public final class StagePredictor: Sendable {
     private struct State {
         var numbers: [GuidanceBranch: UInt32] = [:]
-        var underWay: Set<GuidanceBranch> = []
+        /// The pass of each branch that has something on its stages.
+        var underWay: [GuidanceBranch: PassIdentity] = [:]
         var isClosed = false
     }
 
@@ -53,13 +54,19 @@ public final class StagePredictor: Sendable {
         }
     }
 
-    /// Ends the job: its room is the next one's. Nothing may be asked afterwards.
+    /// Ends the job: its room is the next one's. Nothing may be asked afterwards, and pullbacks that were not called are
+    /// dropped.
     public func close() {
-        let isFirst = state.withLock { state in
-            defer { state.isClosed = true }
-            return !state.isClosed
+        let left = state.withLock { state -> [PassIdentity]? in
+            guard !state.isClosed else { return nil }
+            state.isClosed = true
+            defer { state.underWay = [:] }
+            return Array(state.underWay.values)
         }
-        if isFirst { driver.close(job, replica: replica) }
+        guard let left else { return }
+        // Before the next job takes the room: a stage must never hold one pass too many.
+        for pass in left { driver.discard(pass, replica: replica) }
+        driver.close(job, replica: replica)
     }
 
     private func settings(of evaluation: Evaluation, isRecorded: Bool) -> PassSettings {
@@ -68,17 +75,25 @@ public final class StagePredictor: Sendable {
 
     private func begin(_ branch: GuidanceBranch) throws -> PassIdentity {
         try state.withLock { state in
-            guard !state.isClosed, state.underWay.insert(branch).inserted else {
+            guard !state.isClosed, state.underWay[branch] == nil else {
                 throw Failure.internalFault("the \(branch) branch has an evaluation under way, or its job is closed")
             }
             let number = (state.numbers[branch] ?? 0) + 1
             state.numbers[branch] = number
-            return PassIdentity(job: job, branch: branch, number: number)
+            let pass = PassIdentity(job: job, branch: branch, number: number)
+            state.underWay[branch] = pass
+            return pass
         }
     }
 
-    private func end(_ pass: PassIdentity) {
-        state.withLock { _ = $0.underWay.remove(pass.branch) }
+    /// - Returns: whether the pass was still under way.
+    @discardableResult
+    private func end(_ pass: PassIdentity) -> Bool {
+        state.withLock { state in
+            guard state.underWay[pass.branch] == pass else { return false }
+            state.underWay[pass.branch] = nil
+            return true
+        }
     }
 
     fileprivate func pullback(_ pass: PassIdentity, _ settings: PassSettings, _ seed: Latent) async throws -> Latent {
@@ -87,8 +102,7 @@ public final class StagePredictor: Sendable {
     }
 
     fileprivate func drop(_ pass: PassIdentity) {
-        driver.discard(pass, replica: replica)
-        end(pass)
+        if end(pass) { driver.discard(pass, replica: replica) }
     }
 }
 

@@ -70,9 +70,8 @@ final class StageServer: Sendable {
             let task = StageTask.leg(pass, leg)
             handle(.arrived(task, isRecorded: settings.isRecorded), input: TaskInput(.stage(value), settings))
         case .discard(let pass):
-            if position.below != nil { passOn(message, to: position.below) }
             handle(.discarded(pass))
-            if position.below == nil { discardReturned(pass) }
+            if position.below == nil { discardReturned(pass) } else { passOn(message, to: position.below) }
         case .discardReturned(let pass):
             discardReturned(pass)
         case .close(let job):
@@ -96,8 +95,8 @@ final class StageServer: Sendable {
     private func tell(_ message: StageMessage) { post.send(message, to: position.driver) }
 
     private func discardReturned(_ pass: PassIdentity) {
-        passOn(.discardReturned(pass), to: position.above)
         handle(.discardReturned(pass))
+        passOn(.discardReturned(pass), to: position.above)
     }
 
     /// Has the scheduler decide, and carries out all but `deliver`, which only a task's end brings.

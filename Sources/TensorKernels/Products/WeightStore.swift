@@ -6,10 +6,10 @@ import Synchronization
 /// They lie in this process's own memory, or in an arena that the ranks of a machine share; where the arena has no room,
 /// in private memory again.
 public final class WeightStore: Sendable {
-    private let arena: SharedArena?
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     private struct State {
+        var arena: SharedArena?
         var copies: [String: Copy] = [:]
         var anonymousCount = 0
     }
@@ -22,7 +22,17 @@ public final class WeightStore: Sendable {
         var isUsed: Bool
     }
 
-    public init(arena: SharedArena? = nil) { self.arena = arena }
+    public init(arena: SharedArena? = nil) { state = Mutex(State(arena: arena)) }
+
+    /// From now on keeps in `arena` what it makes: for a store whose owner learns of the other ranks after it was made.
+    ///
+    /// - Precondition: nothing was made yet.
+    public func share(in arena: SharedArena) {
+        state.withLock { state in
+            precondition(state.copies.isEmpty, "what was made can't move")
+            state.arena = arena
+        }
+    }
 
     /// What a store's copies take.
     public struct ByteCounts: Sendable, Equatable {
@@ -78,7 +88,7 @@ public final class WeightStore: Sendable {
         _ name: String, _ identity: WeightIdentity, byteCount: Int, in context: ComputeContext,
         _ fill: (UnsafeMutableRawPointer) throws -> Void
     ) throws -> Copy {
-        if let arena, identity.isOfFile {
+        if let arena = state.withLock({ $0.arena }), identity.isOfFile {
             let block = try arena.block(called: name, byteCount: byteCount) { block in
                 if let start = block.baseAddress { try fill(start) }
             }

@@ -2,6 +2,7 @@ import Failures
 import Foundation
 import MessagePassing
 import ShardedRuntime
+import TensorKernels
 
 /// What rank 0 asks of every other rank, once, after it has checked whatever can be checked without them.
 enum RankOrder: Codable, Sendable {
@@ -21,9 +22,11 @@ enum RankOrder: Codable, Sendable {
         guard let order = try? JSONDecoder().decode(RankOrder.self, from: Data(bytes)) else {
             throw Failure.internalFault("rank 0 gave an order that can't be read: are all ranks of one version?")
         }
-        guard case .serve(let setup) = order, let workers = try await setup.workers(of: communicator.rank) else {
-            return
-        }
+        guard case .serve(let setup) = order else { return }
+        let store = WeightStore()
+        let workers = try await setup.workers(of: communicator.rank, store: store)
+        try await setup.share(store, communicator)
+        guard let workers else { return }
         try await ShardedNetwork.serve(
             layout: setup.layout, jobsInFlight: setup.jobsInFlight, communicator: communicator, workers: workers)
     }

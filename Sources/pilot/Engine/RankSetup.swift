@@ -4,6 +4,7 @@ import Foundation
 import InpaintingJobs
 import MessagePassing
 import ShardedRuntime
+import TensorKernels
 
 /// What every rank of a job needs to know to do its part; travels from rank 0.
 struct RankSetup: Codable, Sendable {
@@ -18,10 +19,23 @@ struct RankSetup: Codable, Sendable {
     /// Whether text encoder and autoencoder stay in memory, for many jobs.
     let keepsNetworks: Bool
 
+    /// What the layouts of one stage's weights can take at most: float32, for the forward pass, for the gradient, and
+    /// once more for another size of picture.
+    let weightBytes: Int
+
+    /// Has this rank share the memory of its weights with others of its machine, where there are any.
+    ///
+    /// All ranks must come here, when rank 0 has given its order.
+    func share(_ store: WeightStore, _ communicator: any Communicator) async throws {
+        let arena = try await NodeSharing.arena(
+            of: layout, byteCount: weightBytes, communicator: communicator, warn: Console.warn)
+        if let arena { store.share(in: arena) }
+    }
+
     /// Loads the rank's share of the model.
     ///
     /// - Throws: `Failure` naming what is wrong with the model, or that it is another than rank 0's.
-    func workers(of rank: Int) async throws -> StageWorkers? {
+    func workers(of rank: Int, store: WeightStore) async throws -> StageWorkers? {
         guard let place = layout.place(of: rank) else { return nil }
         let compute = try await ComputeThread(self.rank)
         let isPictureRank = layout.pictureRanks.contains(rank)
@@ -34,7 +48,7 @@ struct RankSetup: Codable, Sendable {
             }
             let loader = PictureNetworks.Loader(
                 textEncoder: { try description.textEncoder() }, autoencoder: { try description.autoencoder() })
-            let stage = try description.unet(rungs: layout.stages[place.stage])
+            let stage = try description.unet(rungs: layout.stages[place.stage], store: store)
             return StageWorkers(
                 stage: UNetStageEvaluator(stage, context: compute.networkContext),
                 pictures: isPictureRank

@@ -4,6 +4,7 @@ import InpaintingJobs
 import MessagePassing
 import PilotInpainting
 import ShardedRuntime
+import TensorKernels
 
 extension StagePredictor: NoisePredictor {}
 
@@ -12,7 +13,11 @@ final class ShardedEngine: InpaintingEngine {
     private let network: ShardedNetwork
     private let rank: RankComputation
 
-    var jobsInFlight: Int { network.jobsInFlight }
+    /// As many as the network works on at once, and one more for each replica whose picture is being encoded or decoded
+    /// meanwhile.
+    var jobsInFlight: Int {
+        network.jobsInFlight == 1 ? 1 : network.jobsInFlight + network.layout.replicas
+    }
     var layout: String { rank.summary(network.layout) }
 
     /// Reads and checks rank 0's share of the UNet, and every tensor of the networks around it, and tells the other
@@ -20,7 +25,8 @@ final class ShardedEngine: InpaintingEngine {
     ///
     /// - Throws: `Failure`; the other ranks have no order then.
     init(_ setup: RankSetup, communicator: any Communicator) async throws {
-        guard let workers = try await setup.workers(of: 0) else {
+        let store = WeightStore()
+        guard let workers = try await setup.workers(of: 0, store: store) else {
             throw Failure.internalFault("the layout \(setup.layout) has no rank 0")
         }
         let description = try ModelDescription(setup.model)
@@ -29,6 +35,7 @@ final class ShardedEngine: InpaintingEngine {
             _ = try description.autoencoder()
         }
         try await RankOrder.serve(setup).give(to: communicator)
+        try await setup.share(store, communicator)
         rank = setup.rank
         network = ShardedNetwork(
             layout: setup.layout, jobsInFlight: setup.jobsInFlight, communicator: communicator, workers: workers)

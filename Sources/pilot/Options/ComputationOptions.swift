@@ -4,6 +4,7 @@ import Failures
 import Foundation
 import Glibc
 import InpaintingJobs
+import NeuralLayers
 import ShardedRuntime
 import TensorKernels
 
@@ -60,7 +61,8 @@ struct ComputationOptions: ParsableArguments {
         if let note = choice.note { Console.note(note) }
         return RankSetup(
             model: model.name, fingerprint: model.fingerprint, rank: rank, layout: choice.layout,
-            jobsInFlight: min(pictures, choice.layout.jobsToKeepBusy), keepsNetworks: pictures > 1)
+            jobsInFlight: min(pictures, choice.layout.jobsToKeepBusy), keepsNetworks: pictures > 1,
+            weightBytes: 3 * work.total.parameters * MemoryLayout<Float>.size)
     }
 
     /// What to tell the user when the launcher keeps this process on fewer cores than it has threads; else nil.
