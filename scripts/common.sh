@@ -11,10 +11,11 @@ fail() {
 }
 
 # What a build needs of Debian. pkg-config tells SwiftPM where Open MPI and OpenBLAS are; g++ brings the C library's
-# headers, the linker's start files and libgomp, which the Swift toolchain takes from the system.
+# headers, the linker's start files and libgomp, which the Swift toolchain takes from the system. iproute2 is for the
+# tests that make several hosts.
 packages=(
     libopenmpi-dev openmpi-bin libopenblas-dev libdnnl-dev libpng-dev libjpeg62-turbo-dev
-    pkg-config g++ git
+    pkg-config g++ git iproute2
 )
 least_swift=6.2
 
@@ -53,4 +54,32 @@ prepare_mpi() {
     fi
     # A machine with one core can still try two ranks.
     export OMPI_MCA_rmaps_base_oversubscribe=1
+}
+
+# Builds the program for machines that have no Swift: with the runtime in it. A folder of its own keeps the two kinds of
+# builds from undoing each other.
+nodes_build=$root/.build-static/release
+build_for_nodes() {
+    check_swift
+    say "building (the first time takes some minutes)"
+    swift build --package-path "$root" --scratch-path "$root/.build-static" -c release --product pilot \
+        --static-swift-stdlib --disable-local-rpath
+}
+
+# What a program asks the dynamic linker for: a line for each library, its file and its Debian package, "-" for none.
+linked_libraries() {
+    local wanted name file package candidate
+    wanted=$(readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+    while read -r name _ file _; do
+        grep -qxF "$name" <<<"$wanted" || continue
+        package=-
+        [[ $file = /* ]] || fail "$1 wants the library $name, which is not here"
+        # A package may know the file by the name from before /lib became a link to /usr/lib.
+        file=$(readlink -f "$file")
+        for candidate in "$file" "${file#/usr}"; do
+            package=$(dpkg-query --search "$candidate" 2>/dev/null | head -n 1 | cut -d : -f 1) || :
+            [ -z "$package" ] || break
+        done
+        printf '%s %s\n' "$file" "${package:--}"
+    done < <(ldd "$1")
 }

@@ -78,7 +78,7 @@ public enum Launcher {
             onOutput: onOutput, onErrorOutput: onErrorOutput)
     }
 
-    private static func path(of program: String) throws -> String {
+    static func path(of program: String) throws -> String {
         let path = try program.hasPrefix("/") ? program : productFolder().appendingPathComponent(program).path
         guard FileManager.default.isExecutableFile(atPath: path) else {
             throw LaunchError(description: "\(path) was not built: build with swift build -c release --build-tests")
