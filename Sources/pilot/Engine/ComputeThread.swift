@@ -10,7 +10,7 @@ struct RankComputation: Codable, Equatable, Sendable {
 
     func summary(ranks: Int) -> String {
         let team = "\(Console.count(ranks, "rank")) of \(Console.count(threads, "thread"))"
-        return "\(team), \(computation.elementType.rawValue), \(computation.backend.rawValue)"
+        return "\(team), \(computation.summary)"
     }
 }
 
