@@ -6,24 +6,26 @@ struct JSONReader {
 
     private let bytes: [UInt8]
     private let file: String
+    private let advice: String
     private var position = 0
 
-    init(bytes: [UInt8], file: String) {
+    init(bytes: [UInt8], file: String, advice: String) {
         self.bytes = bytes
         self.file = file
+        self.advice = advice
     }
 
     mutating func document() throws -> OrderedJSON {
         let value = try value(depth: 0)
         skipSpace()
-        guard position == bytes.count else { throw failure("the end of the file") }
+        guard position == bytes.count else { throw failure("the end") }
         return value
     }
 
     private func failure(_ expected: String) -> Failure {
-        let found = position < bytes.count ? "byte 0x\(String(bytes[position], radix: 16))" : "the end of the file"
+        let found = position < bytes.count ? "byte 0x\(String(bytes[position], radix: 16))" : "the end"
         return .badData(
-            "\(file): not valid JSON at byte \(position): expected \(expected), found \(found); fetch the file again")
+            "\(file): not valid JSON at byte \(position): expected \(expected), found \(found)\(advice)")
     }
 
     private mutating func skipSpace() {
@@ -71,7 +73,7 @@ struct JSONReader {
             let key = try string()
             guard keys.insert(Array(key.utf8)).inserted else {
                 throw Failure.badData(
-                    "\(file): the key \(OrderedJSON.quoted(key)) is there twice; fetch the file again")
+                    "\(file): the key \(OrderedJSON.quoted(key)) is there twice\(advice)")
             }
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw failure("':'") }
@@ -99,11 +101,23 @@ struct JSONReader {
         let start = position
         while position < bytes.count, isNumeric(bytes[position]) { position += 1 }
         let spelling = String(decoding: bytes[start..<position], as: UTF8.self)
-        guard Double(spelling) != nil else {
+        guard Double(spelling) != nil, isJSONSpelling(bytes[start..<position]) else {
             position = start
             throw failure("a value")
         }
         return .number(spelling)
+    }
+
+    /// Swift reads more spellings of numbers than JSON has: +1, 01, 1. and .5, too.
+    private func isJSONSpelling(_ number: ArraySlice<UInt8>) -> Bool {
+        func isDigit(_ byte: UInt8?) -> Bool {
+            byte.map { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ?? false
+        }
+        let magnitude = number.first == UInt8(ascii: "-") ? number.dropFirst() : number
+        guard isDigit(magnitude.first) else { return false }
+        if magnitude.first == UInt8(ascii: "0"), isDigit(magnitude.dropFirst().first) { return false }
+        guard let point = magnitude.firstIndex(of: UInt8(ascii: ".")) else { return true }
+        return isDigit(magnitude[(point + 1)...].first)
     }
 
     private func isNumeric(_ byte: UInt8) -> Bool {

@@ -2,7 +2,7 @@
 ///
 /// Members stay in file order and a repeated key is an error. Keys are UTF-8 bytes: Swift's strings compare by
 /// canonical equivalence, under which two different vocabulary entries may be one.
-enum OrderedJSON: Equatable {
+package enum OrderedJSON: Equatable, Sendable {
     case null
     case boolean(Bool)
     /// The number as the file spells it.
@@ -11,28 +11,29 @@ enum OrderedJSON: Equatable {
     case array([OrderedJSON])
     case object([Member])
 
-    struct Member: Equatable {
-        let key: String
-        let value: OrderedJSON
+    package struct Member: Equatable, Sendable {
+        package let key: String
+        package let value: OrderedJSON
     }
 
+    /// - Parameter advice: what an error ends with: what to do about it.
     /// - Throws: `Failure` of bad data, naming `file` and the byte, if this is not one JSON value in UTF-8.
-    init(parsing bytes: [UInt8], file: String) throws {
-        var reader = JSONReader(bytes: bytes, file: file)
+    package init(parsing bytes: [UInt8], file: String, advice: String = "; fetch the file again") throws {
+        var reader = JSONReader(bytes: bytes, file: file, advice: advice)
         self = try reader.document()
     }
 
     /// The value under `key`, nil if this is no object or has no such member.
-    subscript(key: String) -> OrderedJSON? {
+    package subscript(key: String) -> OrderedJSON? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.key.utf8.elementsEqual(key.utf8) }?.value
     }
 
-    var string: String? {
+    package var string: String? {
         if case .string(let text) = self { text } else { nil }
     }
 
-    var boolean: Bool? {
+    package var boolean: Bool? {
         if case .boolean(let flag) = self { flag } else { nil }
     }
 
@@ -41,7 +42,7 @@ enum OrderedJSON: Equatable {
     }
 
     /// What an error message calls this value.
-    var summary: String {
+    package var summary: String {
         switch self {
         case .null: "null"
         case .boolean(let flag): "\(flag)"

@@ -63,7 +63,10 @@ struct JobInputs: Sendable {
                 + "result is the image as it is; --mask-downsample max repaints each cell that the mask touches"
     }
 
-    private static func fingerprints(
+    /// Of every file that the job reads, by the name that the user gave.
+    ///
+    /// - Throws: `Failure` if a file is not there, or has changed since it was recorded.
+    static func fingerprints(
         of settings: JobSettings, repeating recorded: JobRecord?
     ) throws -> [String: String] {
         let files =

@@ -42,14 +42,13 @@ public struct JobOutputs: Equatable, Sendable {
 
     private static func previewPrefix(_ index: Int) -> String { "image-\(index + 1)-" }
 
-    /// Finds out, before anything is computed, whether all of this can be written.
-    ///
-    /// - Throws: `Failure.usage` or `Failure.inputOutput`.
+    /// Finds out whether the names make sense, without looking at the disk.
     ///
     /// - Parameter sources: files of the job that must not be written over.
-    func check(against sources: [String]) throws {
-        guard (1...10_000).contains(count) else {
-            throw Failure.usage("--count: expected 1 to 10000, found \(count)")
+    /// - Throws: `Failure.usage`.
+    func checkNames(against sources: [String]) throws {
+        guard (1...Self.mostPictures).contains(count) else {
+            throw Failure.usage("--count: expected 1 to \(Self.mostPictures), found \(count)")
         }
         for (option, file) in [("--output", picture), ("--compare", comparison ?? "")] {
             let suffix = file.split(separator: ".").last?.lowercased() ?? ""
@@ -57,12 +56,9 @@ public struct JobOutputs: Equatable, Sendable {
                 throw Failure.usage("\(option) \(file): results are PNG files; expected a name that ends in .png")
             }
         }
-        for index in 0..<count {
-            for file in [picture(index), comparison(index), dump(index)].compactMap({ $0 })
-            where sources.contains(where: { isSame($0, file) }) {
-                throw Failure.usage(
-                    "\(file) would be written over, and is the job's image or mask; name another output")
-            }
+        for file in allFiles where sources.contains(where: { isSame($0, file) }) {
+            throw Failure.usage(
+                "\(file) would be written over, and is the job's image, mask or latent; name another output")
         }
         let files = [("--output", picture), ("--compare", comparison), ("--dump", dump)]
             .compactMap { option, file in file.map { (option, $0) } }
@@ -71,11 +67,13 @@ public struct JobOutputs: Equatable, Sendable {
                 throw Failure.usage("\(other) and \(option) name the same file, \(file)")
             }
         }
-        for index in 0..<count {
-            for file in [picture(index), comparison(index), dump(index)].compactMap({ $0 }) {
-                try AtomicFile.checkWritable(file)
-            }
-        }
+    }
+
+    /// Finds out, before anything is computed, whether all of this can be written.
+    ///
+    /// - Throws: `Failure.inputOutput`.
+    func checkWritable() throws {
+        for file in allFiles { try AtomicFile.checkWritable(file) }
         if let preview {
             // The folder is made with its first picture: a job that fails before leaves nothing.
             let isThere = FileManager.default.fileExists(atPath: preview)
@@ -83,6 +81,12 @@ public struct JobOutputs: Equatable, Sendable {
         }
     }
 
+    /// The files of all pictures; previews have a folder.
+    private var allFiles: [String] {
+        (0..<count).flatMap { [picture($0), comparison($0), dump($0)].compactMap { $0 } }
+    }
+
+    private static let mostPictures = 10_000
     private static let otherFormats: Set<String> = ["jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic"]
 
     private func isSame(_ path: String, _ other: String) -> Bool {

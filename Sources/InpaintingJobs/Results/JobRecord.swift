@@ -47,6 +47,11 @@ public struct JobRecord: Codable, Equatable, Sendable {
         }
     }
 
+    /// Whether both are of one job on the same files and the same model, by whatever version of the program.
+    public func isSameJob(as other: JobRecord) -> Bool {
+        settings == other.settings && fingerprints == other.fingerprints && modelFingerprint == other.modelFingerprint
+    }
+
     /// The PNG text chunk. The same record gives the same bytes.
     public func textChunk() throws -> TextChunk {
         let encoder = JSONEncoder()

@@ -11,13 +11,11 @@ struct ResultWriter: Sendable {
 
     /// Photograph, mask, result, and what blending alone makes, side by side, for looking; small ones are enlarged.
     func writeComparison(_ result: RGBImage, blended: RGBImage, to path: String) throws {
-        let mask = RGBImage(
-            width: inputs.mask.width, height: inputs.mask.height,
-            bytes: inputs.mask.values.flatMap { [UInt8](repeating: $0 == 1 ? 255 : 0, count: 3) })
         // By the longer side: a picture of one row must not become one of millions.
         let factor = max(1, Self.easilySeen / max(inputs.photograph.width, inputs.photograph.height))
         let strip = RGBImage.strip(
-            [inputs.photograph, mask, result, blended], gap: max(1, inputs.photograph.height / 32), enlarged: factor)
+            [inputs.photograph, inputs.mask.picture, result, blended], gap: max(1, inputs.photograph.height / 32),
+            enlarged: factor)
         try strip.writePNG(to: path)
     }
 

@@ -1,31 +1,19 @@
-/// Runs `body` on every element, started in their order, at most `limit` at a time; the next one starts when any ends.
+/// Runs `body` on every number, started in their order, at most `limit` at a time; the next one starts when any ends.
 ///
-/// The next element is awaited while others run. The first error ends the rest and is thrown, once all have ended.
-func forEachInFlight<Elements: AsyncSequence>(
-    _ elements: Elements, atMost limit: Int, _ body: @escaping @Sendable (Elements.Element) async throws -> Void
-) async throws where Elements.Element: Sendable {
-    try await withThrowingTaskGroup(of: Void.self) { group in
-        var running = 0
-        for try await element in elements {
-            if running >= max(1, limit) {
-                try await group.next()
-                running -= 1
+/// The first error ends the rest, and is thrown once all have ended.
+/// - Returns: the results, in the order of the numbers.
+func mapInFlight<Value: Sendable>(
+    _ numbers: Range<Int>, atMost limit: Int, _ body: @escaping @Sendable (Int) async throws -> Value
+) async throws -> [Value] {
+    try await withThrowingTaskGroup(of: (number: Int, value: Value).self) { group in
+        var values: [Int: Value] = [:]
+        for number in numbers {
+            if number - numbers.lowerBound >= max(1, limit), let next = try await group.next() {
+                values[next.number] = next.value
             }
-            try Task.checkCancellation()
-            group.addTask { try await body(element) }
-            running += 1
+            group.addTask { (number, try await body(number)) }
         }
-        try await group.waitForAll()
+        for try await next in group { values[next.number] = next.value }
+        return numbers.compactMap { values[$0] }
     }
-}
-
-/// As above, for elements that are all there.
-func forEachInFlight<Elements: Sequence & Sendable>(
-    _ elements: Elements, atMost limit: Int, _ body: @escaping @Sendable (Elements.Element) async throws -> Void
-) async throws where Elements.Element: Sendable {
-    let stream = AsyncStream<Elements.Element> { continuation in
-        for element in elements { continuation.yield(element) }
-        continuation.finish()
-    }
-    try await forEachInFlight(stream, atMost: limit, body)
 }

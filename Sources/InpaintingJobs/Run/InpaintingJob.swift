@@ -18,8 +18,17 @@ public struct InpaintingJob: Sendable {
     ///
     /// - Throws: `Failure.usage` or `Failure.inputOutput`.
     public func check() throws {
+        try checkSettings()
+        try outputs.checkWritable()
+    }
+
+    /// Finds what can be found wrong without the disk.
+    ///
+    /// - Throws: `Failure.usage`.
+    func checkSettings() throws {
         try settings.validate()
-        try outputs.check(against: [settings.image, settings.mask])
+        try outputs.checkNames(
+            against: [settings.image, settings.mask] + [settings.initialLatent].compactMap { $0 })
     }
 
     /// Reads and checks all files of the job, before anything expensive is computed.

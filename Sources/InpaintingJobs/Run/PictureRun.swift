@@ -16,11 +16,9 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
     let observer: JobObserver
 
     /// Makes picture `index`, 0 for the first, and writes all its files.
-    ///
-    /// - Returns: where the time went.
-    func make(_ index: Int) async throws -> PhaseLedger {
+    func make(_ index: Int) async throws -> PictureResult {
         let ledger = PhaseLedger()
-        try await engine.withPredictor(for: embeddings, prepared: ledger) { predictor in
+        return try await engine.withPredictor(for: embeddings, prepared: ledger) { predictor in
             let dump = outputs.dump == nil ? nil : TensorDump()
             let last = LastLoss()
             if let dump { describe(in: dump) }
@@ -42,14 +40,12 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
             if let comparison = outputs.comparison(index) {
                 try await compare(result, index, to: comparison, on: predictor, ledger)
             }
-            observer(
-                .written(
-                    PictureResult(
-                        file: file, seed: sampler.parameters.seed &+ UInt64(index), loss: last.value,
-                        seconds: ledger.secondsSinceStart, ledger: ledger),
-                    image: index))
+            let made = PictureResult(
+                file: file, seed: sampler.parameters.seed &+ UInt64(index), loss: last.value,
+                seconds: ledger.secondsSinceStart, ledger: ledger)
+            observer(.written(made, image: index))
+            return made
         }
-        return ledger
     }
 
     private func compare(

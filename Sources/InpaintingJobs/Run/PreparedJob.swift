@@ -26,9 +26,10 @@ public struct PreparedJob: Sendable {
     /// Writes the results of a job that has nothing to compute.
     ///
     /// - Throws: `Failure.inputOutput`.
-    public func writePhotographs() throws {
+    @discardableResult
+    public func writePhotographs() throws -> [PictureResult] {
         let photograph = inputs.photograph
-        for index in 0..<outputs.count {
+        return try (0..<outputs.count).map { index in
             let ledger = PhaseLedger()
             try writer.write(photograph, to: outputs.picture(index), image: index)
             if let comparison = outputs.comparison(index) {
@@ -38,6 +39,7 @@ public struct PreparedJob: Sendable {
                 file: outputs.picture(index), seed: settings.method.seed &+ UInt64(index), loss: nil,
                 seconds: ledger.secondsSinceStart, ledger: ledger)
             observer(.written(result, image: index))
+            return result
         }
     }
 
@@ -45,7 +47,8 @@ public struct PreparedJob: Sendable {
     ///
     /// - Parameter ledger: gets the time of what all pictures share, and the pictures' own.
     /// - Throws: `Failure`; pictures that were finished before stay.
-    public func run(on engine: some InpaintingEngine, ledger: PhaseLedger) async throws {
+    @discardableResult
+    public func run(on engine: some InpaintingEngine, ledger: PhaseLedger) async throws -> [PictureResult] {
         let embeddings = try await embeddings(engine, ledger)
         let picture = inputs.picture
         let imageLatent = try await ledger.measure(.encoding) {
@@ -57,8 +60,10 @@ public struct PreparedJob: Sendable {
         let run = PictureRun(
             engine: engine, inputs: inputs, outputs: outputs, embeddings: embeddings, sampler: sampler, writer: writer,
             observer: observer)
-        try await forEachInFlight(0..<outputs.count, atMost: engine.jobsInFlight) { index in
-            ledger.add(try await run.make(index))
+        return try await mapInFlight(0..<outputs.count, atMost: engine.jobsInFlight) { index in
+            let result = try await run.make(index)
+            ledger.add(result.ledger)
+            return result
         }
     }
 

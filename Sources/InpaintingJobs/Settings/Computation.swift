@@ -9,6 +9,9 @@ public struct Computation: Codable, Equatable, Sendable {
     public var backend = BackendName.oneDNN
 
     public init() {}
+
+    /// `float32, onednn`
+    public var summary: String { "\(elementType.rawValue), \(backend.rawValue)" }
 }
 
 extension ElementType: Codable {}

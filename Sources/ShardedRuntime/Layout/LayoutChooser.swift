@@ -98,4 +98,11 @@ extension Layout {
     public var jobsToKeepBusy: Int {
         stages.count > 1 ? 2 * stages.count : branches
     }
+
+    /// How many jobs a replica works on at once: its share of those that are asked for, or as many as keep it busy and
+    /// there are.
+    public func jobsOfReplica(_ asked: Int?, pictures: Int?) -> Int {
+        let wanted = asked.map { ($0 + replicas - 1) / replicas } ?? jobsToKeepBusy
+        return max(1, min(wanted, pictures ?? wanted))
+    }
 }

@@ -14,6 +14,8 @@ struct Inpaint: RankedCommand {
 
     @OptionGroup(title: "What to paint") var input: InputOptions
     @OptionGroup(title: "Results") var output: OutputOptions
+    @OptionGroup(title: "Results") var composition: CompositionOptions
+    @OptionGroup(title: "Results") var extras: ExtraOutputOptions
     @OptionGroup(title: "The method") var method: MethodOptions
     @OptionGroup(title: "The computation") var computation: ComputationOptions
 
@@ -23,6 +25,8 @@ struct Inpaint: RankedCommand {
         input.apply(to: &draft)
         method.apply(to: &draft.settings.method)
         output.apply(to: &draft)
+        composition.apply(to: &draft.settings)
+        extras.apply(to: &draft)
         computation.apply(to: &draft.settings.computation)
         if let missing = draft.missing.first {
             throw Failure.usage("--\(missing) is missing; see pilot inpaint --help")

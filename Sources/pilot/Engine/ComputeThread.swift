@@ -16,7 +16,7 @@ struct RankComputation: Codable, Equatable, Sendable {
             + "x \(Console.count(layout.stages.count, "stage"))"
         let ranks = Console.count(layout.ranks, "rank") + (layout.ranks > 1 ? " (\(dimensions))" : "")
         let team = "\(ranks) of \(Console.count(threads, "thread"))"
-        return "\(team), \(computation.elementType.rawValue), \(computation.backend.rawValue)"
+        return "\(team), \(computation.summary)"
     }
 }
 

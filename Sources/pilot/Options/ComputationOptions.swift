@@ -48,20 +48,22 @@ struct ComputationOptions: ParsableArguments {
     ///
     /// - Parameters:
     ///   - latent: the size at which the UNet will work.
-    ///   - pictures: how many are to be made; for a stream of them, many.
+    ///   - pictures: how many are to be made; nil for a stream of them.
+    ///   - jobsInFlight: how many at once, if that is given.
     /// - Throws: `Failure.usage` when the layout that is asked for can't be had.
     func setup(
-        _ model: JobModel, _ rank: RankComputation, ranks: Int, latent: (height: Int, width: Int), pictures: Int
+        _ model: JobModel, _ rank: RankComputation, ranks: Int, latent: (height: Int, width: Int), pictures: Int?,
+        jobsInFlight: Int? = nil
     ) throws -> RankSetup {
         let description = model.description
         let work = UNetStage(description.unetConfiguration, weights: RecordingWeights())
             .work(height: latent.height, width: latent.width, tokens: model.contextLength)
-        let choice = try LayoutChooser(costs: work.rungOperations, ranks: ranks, pictures: pictures)
+        let choice = try LayoutChooser(costs: work.rungOperations, ranks: ranks, pictures: pictures ?? .max)
             .choose(try LayoutRequest(layout))
         if let note = choice.note { Console.note(note) }
         return RankSetup(
             model: model.name, fingerprint: model.fingerprint, rank: rank, layout: choice.layout,
-            jobsInFlight: min(pictures, choice.layout.jobsToKeepBusy), keepsNetworks: pictures > 1,
+            jobsInFlight: choice.layout.jobsOfReplica(jobsInFlight, pictures: pictures), keepsNetworks: pictures != 1,
             weightBytes: 3 * work.total.parameters * MemoryLayout<Float>.size)
     }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import InpaintingJobs
 import PilotInpainting
 
 extension PilotParameters.Preset: ExpressibleByArgument {}
@@ -75,13 +76,7 @@ struct MethodOptions: ParsableArguments {
     var seed: UInt64?
 
     func apply(to parameters: inout PilotParameters) {
-        if let preset {
-            let named = PilotParameters(preset: preset)
-            parameters.steps = named.steps
-            parameters.coherence = named.coherence
-            parameters.optimizeEvery = named.optimizeEvery
-            parameters.gradientSteps = named.gradientSteps
-        }
+        if let preset { parameters.adopt(preset) }
         if let steps { parameters.steps = steps }
         if let guidanceScale { parameters.guidanceScale = guidanceScale }
         if let coherence { parameters.coherence = coherence }

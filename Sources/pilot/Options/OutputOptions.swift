@@ -1,7 +1,7 @@
 import ArgumentParser
 import InpaintingJobs
 
-/// Where results go, and how the picture is put together.
+/// Where the result of one job goes.
 struct OutputOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The result, a PNG file that carries the job's parameters.", valueName: "file.png"))
     var output: String?
@@ -12,6 +12,14 @@ struct OutputOptions: ParsableArguments {
             "Make N pictures, with seeds that follow each other: file-1.png, file-2.png, ...", valueName: "N"))
     var count = 1
 
+    func apply(to draft: inout JobDraft) {
+        draft.output = output
+        draft.extras.count = count
+    }
+}
+
+/// How the picture is put together.
+struct CompositionOptions: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: "Paste the kept pixels back, bit for bit (default: --paste).")
     var paste: Bool?
 
@@ -21,6 +29,14 @@ struct OutputOptions: ParsableArguments {
             "Blend over this many pixels inside the repainted part (default: 4; 0: a hard edge).", valueName: "N"))
     var feather: Int?
 
+    func apply(to settings: inout JobSettings) {
+        if let paste { settings.pastesKeptPixels = paste }
+        if let feather { settings.feather = feather }
+    }
+}
+
+/// What is written beside the result.
+struct ExtraOutputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Image, mask, result, and what blending alone (coherence 0) makes of the same seed, side by side.",
@@ -39,12 +55,8 @@ struct OutputOptions: ParsableArguments {
     var dump: String?
 
     func apply(to draft: inout JobDraft) {
-        draft.output = output
-        draft.extras.count = count
         draft.extras.comparison = compare
         draft.extras.dump = dump
         draft.extras.preview = preview
-        if let paste { draft.settings.pastesKeptPixels = paste }
-        if let feather { draft.settings.feather = feather }
     }
 }

@@ -1,7 +1,18 @@
 import Foundation
+import Glibc
 
 /// Lines for the person who started the job. Errors are not printed here: they are thrown, and printed once.
 enum Console {
+    /// Whether somebody looks at standard error while it is written.
+    static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+    /// How many characters a line has there.
+    static var terminalWidth: Int {
+        var size = winsize()
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 20 else { return 80 }
+        return Int(size.ws_col)
+    }
+
     /// Writes a line to standard output.
     static func print(_ text: String) {
         write(text + "\n", to: .standardOutput)

@@ -76,17 +76,7 @@ struct ModelReport {
             ? String(format: "%.1f MB", Double(bytes) / 1e6) : String(format: "%.2f GB", Double(bytes) / 1e9)
     }
 
-    /// Columns as wide as their widest entry; the first to the left, numbers to the right, a last one of words as is.
     private func table(_ header: [String], _ rows: [[String]]) -> String {
-        let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
-        return ([header] + rows).map { row in
-            let cells = row.enumerated().map { column, text in
-                let padding = String(repeating: " ", count: widths[column] - text.count)
-                return column == 0 || header[column] == "files" ? text + padding : padding + text
-            }
-            var line = "  " + cells.joined(separator: "  ")
-            while line.last == " " { line.removeLast() }
-            return line
-        }.joined(separator: "\n")
+        TextTable(header: header, rows: rows, words: [header[0], "files"]).text
     }
 }

@@ -1,5 +1,4 @@
 import Foundation
-import Glibc
 import InpaintingJobs
 import PilotInpainting
 import Synchronization
@@ -17,7 +16,7 @@ final class ProgressReport: Sendable {
     private let imageCount: Int
     private let first: Int
     private let start = ContinuousClock.now
-    private let isTerminal = isatty(STDERR_FILENO) == 1
+    private let isTerminal = Console.isTerminal
     private let state = Mutex(State())
 
     /// - Parameters:
@@ -71,7 +70,7 @@ final class ProgressReport: Sendable {
         if step.isOptimized { parts.append("gradient \(done)/\(step.gradientSteps)") }
         if let loss { parts.append("loss \(Self.short(loss.total))") }
         // The cursor rests before the bar, so that whatever is printed next, an error say, goes over it.
-        let line = parts.joined(separator: "  ").prefix(Self.terminalWidth() - 1)
+        let line = parts.joined(separator: "  ").prefix(Console.terminalWidth - 1)
         Console.write("\(line)\u{1b}[K\r", to: .standardError)
     }
 
@@ -117,10 +116,4 @@ final class ProgressReport: Sendable {
 
     /// Four significant digits.
     static func short(_ number: Double) -> String { String(format: "%.4g", number) }
-
-    private static func terminalWidth() -> Int {
-        var size = winsize()
-        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 20 else { return 80 }
-        return Int(size.ws_col)
-    }
 }

@@ -1,0 +1,226 @@
+import Failures
+import Foundation
+import Glibc
+import PilotInpainting
+
+/// Turns the lines of a batch into jobs, in their order, and finds what can be found wrong with each before anything is
+/// computed.
+struct BatchChecker {
+    /// More would be a mistake; what is known of each is kept.
+    private static let mostJobs = 1_000_000
+    /// Stands for the command line among the lines.
+    private static let lineOfBatch = 0
+
+    let setup: BatchSetup
+    let model: JobModel
+    let folder: OutputFolder
+    /// Whether the folders of a line's outputs are made with the line, and not when all lines are known to be right.
+    let makesFolders: Bool
+    /// What the lines are read from.
+    let source: String
+    private var lineNumber = 0
+    private var jobCount = 0
+    /// Files that lines so far write, and the folders these are in, by the line.
+    private var outputs: [String: Int] = [:]
+    private var folders: [String: Int] = [:]
+    /// Files that lines so far read, with links followed.
+    private var inputs: [String: Int] = [:]
+
+    init(_ setup: BatchSetup, model: JobModel, folder: OutputFolder, source: String) {
+        self.setup = setup
+        self.model = model
+        self.folder = folder
+        self.source = source
+        makesFolders = setup.isStream
+        for file in setup.reserved {
+            guard let parent = OutputFolder.resolve(OutputFolder.parent(of: file)),
+                let output = folder.output(at: "\(parent)/\(file.split(separator: "/").last ?? "")")
+            else { continue }
+            outputs[output] = Self.lineOfBatch
+        }
+    }
+
+    /// The jobs of the next line; none of an empty one.
+    mutating func jobs(of line: BatchLine) -> Result<[BatchJob], BatchLineError> {
+        lineNumber += 1
+        do {
+            guard case .text(let text) = line else {
+                throw Failure.badData("a job's line has \(LineReader.longestLine) bytes at most, and this has more")
+            }
+            // Spaces, tabs and the carriage return of other systems.
+            guard text.contains(where: { ![0x20, 0x09, 0x0D].contains($0) }) else { return .success([]) }
+            let jobs = try jobs(of: text)
+            if makesFolders { try folder.makeFolders(for: jobs.filter { !$0.isPresent }.flatMap(\.files)) }
+            return .success(jobs)
+        } catch {
+            let failure = error as? Failure ?? .internalFault("unexpected error: \(error)")
+            let place = Failure(failure.kind, "\(source) line \(lineNumber): \(failure.message)")
+            return .failure(BatchLineError(fault: BatchFault(line: lineNumber, failure: place)))
+        }
+    }
+
+    private mutating func jobs(of text: [UInt8]) throws -> [BatchJob] {
+        var (draft, recorded) = try JobDraft.read(text, defaults: setup.defaults)
+        guard draft.missing.isEmpty else {
+            throw Failure.badData(
+                "\(draft.missing.joined(separator: ", ")): missing; a job needs image, mask, prompt and output, or "
+                    + "from and output")
+        }
+        draft.output = try draft.output.map { try folder.place($0, key: "output") }
+        draft.extras.comparison = try draft.extras.comparison.map { try folder.place($0, key: "compare") }
+        draft.extras.dump = try draft.extras.dump.map { try folder.place($0, key: "dump") }
+        draft.extras.preview = try draft.extras.preview.map { try folder.place($0, key: "preview") }
+        let (settings, outputs) = draft.finished()
+        let job = InpaintingJob(settings: settings, outputs: outputs, repeating: recorded)
+        try job.checkSettings()
+        try checkIsOfBatch(settings)
+        try model.check(steps: settings.method.steps)
+        if let size = settings.size {
+            _ = try JobGeometry(photograph: size, asked: size, model: model.description.sizes)
+        }
+        if let recorded { try model.checkIsUnchanged(since: recorded) }
+        let sources = try Self.checkedInputs(settings)
+        guard jobCount + outputs.count <= Self.mostJobs else {
+            throw Failure.badData("a batch has \(Self.mostJobs) pictures at most; begin another with this line")
+        }
+
+        var jobs = (0..<outputs.count).map { index in
+            let picture = single(job, index)
+            let name = picture.outputs.picture.dropFirst(folder.path.count + 1)
+            return BatchJob(line: lineNumber, index: index, name: String(name), job: picture)
+        }
+        let files = jobs.flatMap(\.files)
+        try checkAreFree(files, sources)
+        for index in jobs.indices { jobs[index].isPresent = try isPresent(jobs[index].job) }
+        // Taken only now: a line that is left out takes nothing.
+        for file in files {
+            self.outputs[file] = lineNumber
+            for above in Self.foldersAbove(file, in: folder.path) { folders[above] = lineNumber }
+        }
+        for source in sources { inputs[source] = inputs[source] ?? lineNumber }
+        jobCount += jobs.count
+        return jobs
+    }
+
+    /// One of several pictures as a job of its own.
+    private func single(_ job: InpaintingJob, _ index: Int) -> InpaintingJob {
+        var settings = job.settings
+        settings.method.seed &+= UInt64(index)
+        return InpaintingJob(settings: settings, outputs: job.outputs.only(index), repeating: job.recorded)
+    }
+
+    /// One engine serves the whole batch.
+    private func checkIsOfBatch(_ settings: JobSettings) throws {
+        let (name, computation) = (setup.defaults.settings.model, setup.defaults.settings.computation)
+        if settings.model != name {
+            let folders = try [settings.model, name].map { OutputFolder.resolve(try ShippedModel.folder(of: $0)) }
+            guard folders[0] != nil, folders[0] == folders[1] else {
+                throw Failure.badData(
+                    "model: a batch has one model, here \(quoted(name)), and this line has \(quoted(settings.model)); "
+                        + "put its lines into a batch of their own")
+            }
+        }
+        guard settings.computation == computation else {
+            throw Failure.badData(
+                "dtype, backend: a batch computes in one way, here \(computation.summary), and this line wants "
+                    + "\(settings.computation.summary); put its lines into a batch of their own")
+        }
+    }
+
+    /// The files that a job reads, with links followed.
+    private static func checkedInputs(_ settings: JobSettings) throws -> [String] {
+        let files = [("image", settings.image), ("mask", settings.mask), ("initial_latent", settings.initialLatent)]
+        return try files.compactMap { key, path in
+            guard let path else { return nil }
+            guard !path.utf8.contains(0), let resolved = OutputFolder.resolve(path) else {
+                throw Failure.missingInput("\(key) \(quoted(path)): no such file")
+            }
+            var status = stat()
+            guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+                throw Failure.missingInput("\(key) \(quoted(path)): it is no file, but a folder or a device")
+            }
+            guard access(path, R_OK) == 0 else {
+                throw Failure.missingInput("\(key) \(quoted(path)): \(String(cString: strerror(errno)))")
+            }
+            return resolved
+        }
+    }
+}
+
+/// A fault as an error, for `Result`.
+struct BatchLineError: Error {
+    let fault: BatchFault
+}
+
+extension BatchChecker {
+    private static func foldersAbove(_ file: String, in folder: String) -> [String] {
+        var above: [String] = []
+        var path = OutputFolder.parent(of: file)
+        while path.count > folder.count {
+            above.append(path)
+            path = OutputFolder.parent(of: path)
+        }
+        return above
+    }
+
+    /// - Throws: `Failure.badData` when another line, or this one, writes or reads one of the files too.
+    private func checkAreFree(_ files: [String], _ sources: [String]) throws {
+        var own: Set<String> = []
+        for file in files {
+            let shown = quoted(String(file.dropFirst(folder.path.count + 1)))
+            if outputs[file] == Self.lineOfBatch {
+                throw Failure.badData("output: \(shown) is the name of the sheet or of the results; name another")
+            }
+            if let line = outputs[file] {
+                throw Failure.badData(
+                    "output: \(shown) is an output of line \(line), too; every output needs its own name")
+            }
+            guard own.insert(file).inserted else {
+                throw Failure.badData("output: the line's outputs have one name, \(shown), twice")
+            }
+            if let line = folders[file] {
+                throw Failure.badData("output: \(shown) is a file here and a folder in line \(line)")
+            }
+            for above in Self.foldersAbove(file, in: folder.path) {
+                guard let line = outputs[above] else { continue }
+                let name = quoted(String(above.dropFirst(folder.path.count + 1)))
+                throw Failure.badData("output: \(name) is a folder here and a file in line \(line)")
+            }
+            if let resolved = OutputFolder.resolve(file), let line = inputs[resolved] {
+                throw Failure.badData(
+                    "output: \(shown) is an input of line \(line), and would be written over; name another")
+            }
+        }
+        for source in sources {
+            guard let file = folder.output(at: source), let line = outputs[file] else { continue }
+            throw Failure.badData(
+                "\(quoted(source)) is an input here and an output of line \(line); give it another name")
+        }
+    }
+
+    /// Whether an earlier run has done this job.
+    ///
+    /// - Throws: `Failure.usage` when something else is in its place, unless that may be written over.
+    private func isPresent(_ job: InpaintingJob) throws -> Bool {
+        let file = job.outputs.picture
+        let beside = [job.outputs.comparison, job.outputs.dump].compactMap { $0 }
+        let existing = ([file] + beside).filter { access($0, F_OK) == 0 }
+        guard !existing.isEmpty else { return false }
+        if existing.first == file, try hasRecord(file, of: job) { return existing.count == beside.count + 1 }
+        guard setup.overwrites else {
+            throw Failure.usage(
+                "\(existing.joined(separator: ", ")): is there already, and is not this job's; name another output, "
+                    + "or have it written over with --overwrite")
+        }
+        return false
+    }
+
+    private func hasRecord(_ file: String, of job: InpaintingJob) throws -> Bool {
+        // A picture that can't be read, or has no record, is somebody else's.
+        guard let found = try? JobRecord(fromResult: file) else { return false }
+        let record = JobRecord(
+            settings: job.settings, fingerprints: try JobInputs.fingerprints(of: job.settings, repeating: nil),
+            modelFingerprint: model.fingerprint)
+        return found.isSameJob(as: record)
+    }
+}

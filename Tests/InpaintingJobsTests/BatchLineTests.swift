@@ -1,0 +1,190 @@
+import Failures
+import Foundation
+import InpaintingJobs
+import PilotInpainting
+import TensorKernels
+import Testing
+
+/// One thing that can be wrong with a job's line.
+struct BadLine: Sendable, CustomTestStringConvertible {
+    /// `DIR` stands for the test's folder.
+    let text: String
+    let mentions: [String]
+    var kind = Failure.Kind.badData
+
+    var testDescription: String { text }
+
+    init(_ text: String, _ mentions: String..., kind: Failure.Kind = .badData) {
+        self.text = text
+        self.mentions = mentions
+        self.kind = kind
+    }
+
+    static let all: [BadLine] = [
+        BadLine("fox", "not valid JSON"), BadLine(#"{"output": "a.png""#, "not valid JSON", "expected ',' or '}'"),
+        BadLine(#"{"output": "a.png"} {}"#, "not valid JSON"), BadLine(#"["a.png"]"#, "JSON object"),
+        BadLine("null", "JSON object"), BadLine(#"{"output": "a.png", "seed": +1}"#, "not valid JSON"),
+        BadLine(#"{"output": "a.png", "seed": 01}"#, "not valid JSON"),
+        BadLine(#"{"output": "a.png", "coherence": .5}"#, "not valid JSON"),
+        BadLine(String(repeating: "[", count: 100_000), "nested"),
+        BadLine(#"{"output": "a.png", "colour": "red"}"#, "unknown key \"colour\"", "negative_prompt"),
+        BadLine(#"{"output": "a.png", "negative-prompt": "x"}"#, "\"negative-prompt\"", "so negative_prompt"),
+        BadLine(#"{"output": "a.png", "threads": 2}"#, "\"threads\"", "give it as an option"),
+        BadLine(#"{"output": "a.png", "seed": 1, "seed": 2}"#, "\"seed\" is there twice"),
+        BadLine(#"{"prompt": "fox"}"#, "output: missing"),
+        BadLine(#"{"output": 7}"#, "output: expected a text, found 7"),
+        BadLine(#"{"output": "a.png", "prompt": null}"#, "prompt: expected a text, found null"),
+        BadLine(#"{"output": "a.png", "steps": "50"}"#, "steps: expected a whole number"),
+        BadLine(#"{"output": "a.png", "steps": 2.5}"#, "steps: expected a whole number, found 2.5"),
+        BadLine(#"{"output": "a.png", "steps": 99999999999999999999}"#, "steps: expected a whole number"),
+        BadLine(#"{"output": "a.png", "steps": 0}"#, "steps: expected 1 to", kind: .usage),
+        BadLine(#"{"output": "a.png", "steps": 1001}"#, "steps", kind: .usage),
+        BadLine(#"{"output": "a.png", "seed": -1}"#, "seed: expected a whole number from 0"),
+        BadLine(#"{"output": "a.png", "coherence": 1.5}"#, "coherence", kind: .usage),
+        BadLine(#"{"output": "a.png", "coherence": 1e999}"#, "coherence", kind: .usage),
+        BadLine(#"{"output": "a.png", "paste": 1}"#, "paste: expected true or false, found 1"),
+        BadLine(#"{"output": "a.png", "preset": "best"}"#, #"preset: expected "paper" or "balanced" or "fast""#),
+        BadLine(#"{"output": "a.png", "size": "63x64"}"#, "size", kind: .usage),
+        BadLine(#"{"output": "a.png", "size": "64"}"#, "size: expected a text such as"),
+        BadLine(#"{"output": "a.png", "size": "9999999999x9999999999"}"#, "size", kind: .usage),
+        BadLine(#"{"output": "a.png", "feather": -1}"#, "feather", kind: .usage),
+        BadLine(#"{"output": "a.png", "count": 0}"#, "count", kind: .usage),
+        BadLine(#"{"output": "a.png", "count": 10001}"#, "count", kind: .usage),
+        BadLine(#"{"output": "a.png", "model": "DIR"}"#, "model: a batch has one model"),
+        BadLine(#"{"output": "a.png", "dtype": "bfloat16"}"#, "a batch computes in one way", "bfloat16"),
+        BadLine(#"{"output": "a.png", "image": "DIR/nowhere.png"}"#, "image", "no such file", kind: .missingInput),
+        BadLine(#"{"output": "a.png", "mask": "DIR"}"#, "mask", "folder", kind: .missingInput),
+        BadLine(#"{"output": "a.png", "mask": ""}"#, "mask", "no such file", kind: .missingInput),
+        BadLine(#"{"output": "a.png", "image": "DIR/image.png\u0000"}"#, "image", "no such", kind: .missingInput),
+        BadLine(#"{"output": "a.png", "initial_latent": "/dev/null"}"#, "initial_latent", kind: .missingInput),
+        BadLine(#"{"output": "a.png", "from": "DIR/image.png"}"#, "holds no record"),
+        BadLine(#"{"output": "a.png", "from": "DIR/no.png"}"#, "no.png", kind: .missingInput),
+        BadLine(#"{"output": "../a.png"}"#, "../a.png", "leads outside"),
+        BadLine(#"{"output": "DIR/a.png"}"#, "leads outside"),
+        BadLine(#"{"output": "b/../../a.png"}"#, "leads outside"),
+        BadLine(#"{"output": "link/a.png"}"#, "is a link that leads outside"),
+        BadLine(#"{"output": "linked.png"}"#, "a folder, a link or a device"),
+        BadLine(#"{"output": "."}"#, "expected the name of a file"), BadLine(#"{"output": ""}"#, "expected the name"),
+        BadLine(#"{"output": "b/"}"#, "expected the name"), BadLine(#"{"output": "a\u0000.png"}"#, "expected the name"),
+        BadLine(#"{"output": "a.png", "dump": "/tmp/a.safetensors"}"#, "dump: expected the name", "leads outside"),
+        BadLine(#"{"output": "a.png", "preview": "../x"}"#, "preview", "leads outside"),
+        BadLine(#"{"output": "a.jpg"}"#, "a.jpg", "PNG", kind: .usage),
+        BadLine(#"{"output": "a.png", "compare": "a.png"}"#, "the same file", kind: .usage),
+        BadLine(#"{"output": "a.png", "compare": "./a.png"}"#, "the same file", kind: .usage),
+        BadLine(#"{"output": "good.png"}"#, "good.png", "of line 1"),
+        BadLine(#"{"output": "./b//good.png"}"#, "good.png", "of line 2"),
+        BadLine(#"{"output": "a.png", "dump": "good.png"}"#, "of line 1"),
+        BadLine(#"{"output": "good.png/a.png"}"#, "a folder here and a file in line 1"),
+        BadLine(#"{"output": "b"}"#, "a file here and a folder in line 2"),
+        BadLine(#"{"output": "sheet.png"}"#, "the name of the sheet"),
+        BadLine(#"{"output": "used.png"}"#, "used.png", "an input of line 3"),
+        BadLine(#"{"output": "a.png", "image": "DIR/out/there.png"}"#, "an input here and an output of line 4"),
+    ]
+}
+
+@Suite struct BatchLineTests {
+    /// Three good lines come first, and one after.
+    private static let good = [
+        #"{"output": "good.png"}"#, #"{"output": "b/good.png", "prompt": "é \ud83e\udd8a"}"#,
+        #"{"output": "c/good.png", "image": "DIR/out/used.png"}"#, #"{"output": "there.png"}"#,
+    ]
+
+    private func setup(_ folder: BatchFolder, _ lines: [String]) throws -> BatchSetup {
+        let out = folder.file("out")
+        try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
+        try FileManager.default.copyItem(atPath: folder.file("image.png"), toPath: out + "/used.png")
+        try FileManager.default.createSymbolicLink(atPath: out + "/link", withDestinationPath: folder.path)
+        try FileManager.default.createSymbolicLink(
+            atPath: out + "/linked.png", withDestinationPath: folder.file("outside.png"))
+        // An output that is there, and is line 4's: so that it can be an input, too.
+        var setup = try folder.setup([Self.good[3]])
+        setup.overwrites = true
+        setup.reserved = [out + "/sheet.png"]
+        try Data(lines.joined(separator: "\n").replacing("DIR", with: folder.path).utf8)
+            .write(to: URL(filePath: folder.file("jobs.jsonl")))
+        return setup
+    }
+
+    @Test(arguments: BadLine.all)
+    func isRefusedWithItsNumber(bad: BadLine) async throws {
+        let folder = try BatchFolder()
+        let first = try setup(folder, [Self.good[3]])
+        try await folder.run(first)
+        let before = folder.outputs
+        try Data(
+            (Self.good + [bad.text, "", #"{"output": "last.png"}"#]).joined(separator: "\n")
+                .replacing("DIR", with: folder.path).utf8
+        ).write(to: URL(filePath: folder.file("jobs.jsonl")))
+        var setup = first
+        let log = EventLog()
+        do {
+            try await folder.run(setup, log: log)
+            Issue.record("was run")
+        } catch let failure as Failure {
+            #expect(failure.kind == bad.kind)
+            for part in ["jobs.jsonl line 5: ", "nothing was begun"] + bad.mentions {
+                #expect(failure.message.contains(part), "\(part) in \(failure)")
+            }
+            #expect(!failure.message.contains("\n"))
+        }
+        #expect(log.starts == 0 && log.refusals.count == 1)
+        #expect(folder.outputs == before)
+
+        setup.keepsGoing = true
+        let outcome = try await folder.run(setup)
+        #expect(outcome.entries.map(\.result.line) == [1, 2, 3, 4, 5, 7])
+        #expect(
+            outcome.entries.map(\.result.status) == [.done, .done, .done, .present, .refused, .done],
+            "\(outcome.entries.map(\.result))")
+        #expect(outcome.firstFailure?.kind == bad.kind && outcome.failureCount == 1)
+    }
+
+    @Test func allAreToldAtOnce() async throws {
+        let folder = try BatchFolder()
+        let long = #"{"output": "a.png", "prompt": "\#(String(repeating: "x", count: LineReader.longestLine))"}"#
+        let log = EventLog()
+        let setup = try folder.setup(["x", Self.good[0], long, "{}", #"{"output": "/a.png"}"#])
+        do {
+            try await folder.run(setup, log: log)
+            Issue.record("was run")
+        } catch let failure as Failure {
+            #expect(failure.message.contains("4 lines can't be run, the first is line 1"))
+        }
+        #expect(log.refusals.map { $0.components(separatedBy: " line ").last?.prefix(2) } == ["1:", "3:", "4:", "5:"])
+        #expect(log.refusals[1].contains("1048576 bytes at most"))
+        #expect(!FileManager.default.fileExists(atPath: folder.file("out")))
+    }
+
+    @Test func everyOptionHasAKey() throws {
+        let line = """
+            {"model": "m", "image": "i", "mask": "k", "prompt": "p", "negative_prompt": "n", "invert_mask": true, \
+            "size": "64x48", "initial_latent": "l", "output": "o", "count": 2, "paste": false, "feather": 1, \
+            "compare": "c", "preview": "v", "dump": "d", "steps": 7, "preset": "paper", "guidance_scale": 1.5, \
+            "coherence": 0, "optimize_every": 3, "gradient_steps": 4, "learning_rate": 1e-2, \
+            "warmup_learning_rate": 0.5, "momentum": 0.25, "lambda": 8, "lambda_area": "linear", \
+            "cross_attention_mask": false, "self_attention_mask": false, "mask_downsample": "max", \
+            "seed": 18446744073709551615, "dtype": "bfloat16", "backend": "openblas"}
+            """
+        let (draft, recorded) = try JobDraft.read(Array(line.utf8), defaults: JobDraft(model: "x"))
+        #expect(recorded == nil && draft.missing.isEmpty)
+        var expected = JobSettings(model: "m", image: "i", mask: "k", prompt: "p")
+        (expected.negativePrompt, expected.invertsMask, expected.size) = ("n", true, PictureSize("64x48"))
+        (expected.initialLatent, expected.pastesKeptPixels, expected.feather) = ("l", false, 1)
+        expected.method.adopt(.paper)
+        // The preset counts first, wherever it stands.
+        (expected.method.steps, expected.method.guidanceScale, expected.method.coherence) = (7, 1.5, 0)
+        (expected.method.optimizeEvery, expected.method.gradientSteps) = (3, 4)
+        (expected.method.learningRate, expected.method.warmupLearningRate) = (0.01, 0.5)
+        (expected.method.momentum, expected.method.lambda, expected.method.lambdaArea) = (0.25, 8, .linear)
+        (expected.method.crossAttentionMask, expected.method.selfAttentionMask) = (false, false)
+        (expected.method.maskDownsample, expected.method.seed) = (.max, .max)
+        (expected.computation.elementType, expected.computation.backend) = (.bfloat16, .openBLAS)
+        let (settings, outputs) = draft.finished()
+        #expect(settings == expected)
+        #expect((outputs.picture, outputs.count) == ("o", 2))
+        #expect([outputs.comparison, outputs.preview, outputs.dump] == ["c", "v", "d"])
+        let keys = BatchKey.all.map(\.name)
+        #expect(Set(keys).count == keys.count)
+        for key in keys { #expect(line.contains("\"\(key)\"")) }
+    }
+}

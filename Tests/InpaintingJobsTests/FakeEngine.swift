@@ -1,0 +1,124 @@
+import DiffusionModels
+import Failures
+import Foundation
+import InpaintingJobs
+import PilotInpainting
+import Synchronization
+
+/// A machine that computes something small and different for every job, after delays that nobody can foresee, and
+/// counts what it is asked.
+final class FakeEngine: InpaintingEngine {
+    struct Counts {
+        var predictors = 0
+        var finished = 0
+        var inFlight = 0
+        var mostInFlight = 0
+    }
+
+    let jobsInFlight: Int
+    let layout = "a fake"
+    private let model: ModelDescription
+    private let slowest: Double
+    /// Called before a picture is decoded, with how many were before.
+    private let beforeDecoding: @Sendable (Int) throws -> Void
+    private let state = Mutex(Counts())
+    private let decoded = Atomic(0)
+
+    /// - Parameter slowest: the longest time that an evaluation takes, in seconds.
+    init(
+        _ model: ModelDescription, jobsInFlight: Int, slowest: Double = 0.002,
+        beforeDecoding: @escaping @Sendable (Int) throws -> Void = { _ in }
+    ) {
+        self.model = model
+        self.jobsInFlight = jobsInFlight
+        self.slowest = slowest
+        self.beforeDecoding = beforeDecoding
+    }
+
+    var counts: Counts { state.withLock { $0 } }
+
+    func embed(_ tokens: [[Int32]]) async throws -> [Embedding] {
+        let width = model.textConfiguration.hiddenSize
+        return tokens.map { ids in
+            Embedding(
+                values: ids.flatMap { id in (0..<width).map { Float((Int(id) + $0) % 97) / 97 } }, tokens: ids.count,
+                width: width)
+        }
+    }
+
+    func encode(_ planes: [Float], height: Int, width: Int) async throws -> Latent {
+        let (rows, columns, factor) = (height / model.factor, width / model.factor, model.factor)
+        let values = (0..<4).flatMap { channel in
+            (0..<rows * columns).map { cell in
+                planes[
+                    channel % 3 * height * width + cell / columns * factor * width + cell % columns * factor]
+            }
+        }
+        return Latent(channels: 4, height: rows, width: columns, values: values)
+    }
+
+    func decode(_ latents: [Latent]) async throws -> [[Float]] {
+        try beforeDecoding(decoded.add(1, ordering: .relaxed).oldValue)
+        return latents.map { latent in
+            let (height, width, factor) = (latent.height * model.factor, latent.width * model.factor, model.factor)
+            return (0..<3).flatMap { channel in
+                (0..<height * width).map { pixel in
+                    let cell = pixel / width / factor * latent.width + pixel % width / factor
+                    return max(-1, min(1, latent.values[channel * latent.planeCount + cell] / 4))
+                }
+            }
+        }
+    }
+
+    func predictor(for inputs: [BranchInputs]) async throws -> FakePredictor {
+        state.withLock { counts in
+            counts.predictors += 1
+            counts.inFlight += 1
+            counts.mostInFlight = max(counts.mostInFlight, counts.inFlight)
+        }
+        return FakePredictor(inputs: inputs, slowest: slowest)
+    }
+
+    func finish(_ predictor: FakePredictor) async {
+        state.withLock { counts in
+            counts.finished += 1
+            counts.inFlight -= 1
+        }
+    }
+}
+
+/// noise = sin(z + a) with an a of the branch's prompt.
+struct FakePredictor: NoisePredictor {
+    let inputs: [BranchInputs]
+    let slowest: Double
+
+    func noise(
+        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
+    ) async throws -> Latent {
+        try await Task.sleep(for: .seconds(Double.random(in: 0...slowest)))
+        return evaluate(sin, latent, branch)
+    }
+
+    func noiseWithPullback(
+        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
+    ) async throws -> (noise: Latent, pullback: @Sendable (Latent) async throws -> Latent) {
+        let noise = try await noise(of: branch, latent: latent, timestep: timestep, masking: masking)
+        let slope = evaluate(cos, latent, branch)
+        return (
+            noise,
+            { seed in
+                var gradient = seed
+                for index in gradient.values.indices { gradient.values[index] *= slope.values[index] }
+                return gradient
+            }
+        )
+    }
+
+    private func evaluate(_ function: (Float) -> Float, _ latent: Latent, _ branch: GuidanceBranch) -> Latent {
+        let embedding = inputs[branch.rawValue].embedding
+        let shift = embedding.reduce(0, +) / Float(max(1, embedding.count))
+        var result = latent
+        for index in result.values.indices { result.values[index] = function(latent.values[index] + shift) }
+        return result
+    }
+}
