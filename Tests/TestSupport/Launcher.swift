@@ -57,7 +57,8 @@ public enum Launcher {
     ///   - onErrorOutput: likewise for standard error.
     public static func mpirun(
         ranks: Int, _ program: String, _ arguments: [String], in folder: String? = nil,
-        onOutput: (@Sendable (Process) -> Void)? = nil, onErrorOutput: (@Sendable (Process) -> Void)? = nil
+        variables: [String: String] = [:], onOutput: (@Sendable (Process) -> Void)? = nil,
+        onErrorOutput: (@Sendable (Process) -> Void)? = nil
     ) async throws -> ProgramResult {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
         let candidates = folders.map { "\($0)/mpirun" }
@@ -65,7 +66,7 @@ public enum Launcher {
             throw LaunchError(
                 description: "mpirun is not installed: these tests need Open MPI (Debian: apt install openmpi-bin)")
         }
-        var environment = outerEnvironment()
+        var environment = outerEnvironment().merging(variables) { _, new in new }
         environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
         environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
         // Containers forbid the copy from process to process that Open MPI would use.
