@@ -9,10 +9,14 @@ enum ControlMessage: Equatable, Sendable {
     case finished
     /// To rank 0: this rank can't go on.
     case failed(Failure)
-    /// From rank 0: end the process.
-    case leave
+    /// From rank 0: end the process, as all ranks have done their part, or because the job can't go on.
+    case leave(isDone: Bool)
     /// To rank 0: nothing will come from this rank any more.
     case gone
+    /// To the spokesmen: a signal has told this rank to end; it may have found, and said, which rank died.
+    case stopping(isExplained: Bool)
+    /// To rank 0: a rank is gone, and this one has said so; the job can't go on, nor end in order.
+    case lost
 
     var encoded: [UInt8] {
         var writer = ByteWriter()
@@ -21,8 +25,10 @@ enum ControlMessage: Equatable, Sendable {
         case .failed(let failure):
             writer.write(UInt8(2))
             writer.write(failure)
-        case .leave: writer.write(UInt8(3))
+        case .leave(let isDone): writer.write(UInt8(isDone ? 8 : 3))
         case .gone: writer.write(UInt8(4))
+        case .stopping(let isExplained): writer.write(UInt8(isExplained ? 6 : 5))
+        case .lost: writer.write(UInt8(7))
         }
         return writer.bytes
     }
@@ -33,8 +39,10 @@ enum ControlMessage: Equatable, Sendable {
         switch code {
         case 1: self = .finished
         case 2: self = .failed(try reader.readFailure())
-        case 3: self = .leave
+        case 3, 8: self = .leave(isDone: code == 8)
         case 4: self = .gone
+        case 5, 6: self = .stopping(isExplained: code == 6)
+        case 7: self = .lost
         default: throw Failure.internalFault("rank \(source) sent the unknown control message \(code)")
         }
         try reader.finish()

@@ -1,7 +1,6 @@
 import COpenMPI
 import Failures
 import Glibc
-import Synchronization
 
 /// How an MPI job ends, on every rank: in order or by a fault, once, within seconds, and never hanging.
 ///
@@ -9,27 +8,39 @@ import Synchronization
 ///   0 and rank 0's with the failure's code, which mpirun then returns.
 /// - Another rank's failure: it reports to rank 0, which goes on as above.
 /// - Whoever can't be reached within `patience` is ended by MPI_Abort, with the failure's code.
+/// - A rank that is gone: see `Departure+Loss.swift`.
 final class Departure: Sendable {
-    private struct State {
+    struct State {
         /// The exit code of the end that has begun; nil while the job runs.
         var exitCode: Int32?
         var hasFinished = false
+        /// Whether all ranks have finished.
+        var isJobDone = false
         var finished: Set<Int> = []
         var gone: Set<Int> = []
+        /// Known once the ranks have told each other who they are.
+        var rollCall: RollCall?
+        var watch: LifeWatch?
+        /// The ranks that have said that they are stopping.
+        var heard: Set<Int> = []
+        /// Whether another rank has said why.
+        var isExplained = false
     }
 
-    private static let patience = Duration.seconds(5)
+    static let patience = Duration.seconds(5)
+    /// The same when all have done their part: a busy machine must not turn work that is done into a failure.
+    private static let patienceWhenDone = Duration.seconds(20)
 
-    private let endpoint: MPIEndpoint
-    private let cleanUps: CleanUps
-    private let state = Mutex(State())
+    let endpoint: MPIEndpoint
+    let cleanUps: CleanUps
+    let state = Monitor(State())
 
     init(endpoint: MPIEndpoint, cleanUps: CleanUps) {
         self.endpoint = endpoint
         self.cleanUps = cleanUps
     }
 
-    private var isFirst: Bool { endpoint.rank == 0 }
+    var isFirst: Bool { endpoint.rank == 0 }
     private var others: Range<Int> { 1..<max(endpoint.size, 1) }
 
     /// This rank has done its part. The process ends when all have.
@@ -52,15 +63,6 @@ final class Departure: Sendable {
         watch(failure.exitCode)
     }
 
-    /// A signal asks this process to end.
-    func interrupt(_ signal: TerminationHandler.Signal) {
-        if begin(signal.exitCode), isFirst {
-            StandardError.report(ParallelProgram.explanation(of: signal, underLauncher: true))
-        }
-        cleanUps.runAll()
-        _exit(signal.exitCode)
-    }
-
     func receive(_ message: ControlMessage, from source: Int) {
         switch message {
         case .finished:
@@ -74,19 +76,26 @@ final class Departure: Sendable {
                 return state.gone.count
             }
             if count == others.count { endpoint.leave() }
-        case .leave:
-            let hasFinished = state.withLock { $0.hasFinished }
+        case .leave(let isDone):
+            state.change { $0.isJobDone = isDone }
             _ = begin(0)
-            if !hasFinished { cleanUps.runAll() }
-            watch(0, by: .exit)
+            if !isDone { cleanUps.runAll() }
+            watch(0, for: isDone ? Self.patienceWhenDone : Self.patience, by: .exit)
             say(.gone, to: 0)
             endpoint.leave()
+        case .stopping(let isExplained):
+            state.change { state in
+                state.heard.insert(source)
+                if isExplained { state.isExplained = true }
+            }
+        case .lost:
+            hearOfLoss()
         }
     }
 
     /// MPI itself failed.
     func fault(_ failure: Failure) {
-        if begin(failure.exitCode) { StandardError.report(failure.message) }
+        if begin(failure.exitCode), let text = explanation(of: failure) { StandardError.report(text) }
         cleanUps.runAll()
         pilot_mpi_abort(failure.exitCode)
         _exit(failure.exitCode)
@@ -103,22 +112,23 @@ final class Departure: Sendable {
         let isDone = state.withLock { state in
             guard state.hasFinished, state.finished.count == others.count, state.exitCode == nil else { return false }
             state.exitCode = 0
+            state.isJobDone = true
             return true
         }
         guard isDone else { return }
-        dismissOthers()
-        watch(Failure.Kind.internalFault.rawValue) {
+        dismissOthers(isDone: true)
+        watch(Failure.Kind.internalFault.rawValue, for: Self.patienceWhenDone) {
             StandardError.report("the work is done, but the ranks could not end MPI together")
         }
     }
 
-    private func dismissOthers() {
-        for other in others { say(.leave, to: other) }
+    func dismissOthers(isDone: Bool = false) {
+        for other in others { say(.leave(isDone: isDone), to: other) }
         if others.isEmpty { endpoint.leave() }
     }
 
     /// Claims the job's end; false when it has begun already, so that only the first failure speaks.
-    private func begin(_ exitCode: Int32) -> Bool {
+    func begin(_ exitCode: Int32) -> Bool {
         state.withLock { state in
             guard state.exitCode == nil else { return false }
             state.exitCode = exitCode
@@ -126,7 +136,7 @@ final class Departure: Sendable {
         }
     }
 
-    private func say(_ message: ControlMessage, to destination: Int) {
+    func say(_ message: ControlMessage, to destination: Int) {
         endpoint.enqueue(SendOrder(head: message.encoded, destination: destination, tag: .control))
     }
 
@@ -134,7 +144,7 @@ final class Departure: Sendable {
         Failure(failure.kind, "rank \(endpoint.rank) on \(endpoint.hostName): \(failure.message)")
     }
 
-    private enum Force {
+    enum Force {
         /// All processes of the job.
         case abort
         /// This process alone: rank 0 sees to the job.
@@ -142,11 +152,13 @@ final class Departure: Sendable {
     }
 
     /// Ends the job by force should it still be there after `patience`.
-    private func watch(_ exitCode: Int32, by force: Force = .abort, after explain: @escaping @Sendable () -> Void = {})
-    {
+    func watch(
+        _ exitCode: Int32, for patience: Duration = Departure.patience, by force: Force = .abort,
+        after explain: @escaping @Sendable () -> Void = {}
+    ) {
         let cleanUps = cleanUps
         let end: @Sendable () -> Void = {
-            sleep(Self.patience)
+            sleep(patience)
             explain()
             cleanUps.runAll()
             guard force == .abort else { _exit(exitCode) }
@@ -163,7 +175,7 @@ final class Departure: Sendable {
     }
 }
 
-private func sleep(_ duration: Duration) {
+func sleep(_ duration: Duration) {
     // Nothing ever happens to this: it is a wait with a limit.
     _ = Monitor(false).wait(atMost: duration) { $0 ? true : nil }
 }

@@ -27,6 +27,8 @@ final class MPIEndpoint: Sendable {
     /// How long unfinished sending may hold up the end of the job.
     private static let flushLimit = Duration.seconds(1)
 
+    private static let jobHasEnded = Failure.internalFault("the job has ended: nothing is sent or received any more")
+
     let rank: Int
     let size: Int
     let hostName: String
@@ -57,18 +59,20 @@ final class MPIEndpoint: Sendable {
         thread.enqueue { [self] in serve(events) }
     }
 
+    /// Sends a message; once the job ends, only what is said about its end.
     func enqueue(_ order: SendOrder) {
         let isAccepted = orders.change { orders in
-            guard !orders.hasEnded else { return false }
+            guard !orders.hasEnded, !orders.isLeaving || order.tag == .control else { return false }
             orders.sends.append(order)
             return true
         }
         if !isAccepted {
-            order.completion(.failure(Failure.internalFault("a message was to be sent after the job's end")))
+            order.completion(.failure(Self.jobHasEnded))
         }
     }
 
-    /// Finalises MPI as soon as all sending ordered so far is done.
+    /// Finalises MPI as soon as what it was given is sent. What still waits its turn is not sent: no one is left to
+    /// use it when the ranks leave.
     func leave() {
         orders.change { $0.isLeaving = true }
     }
@@ -80,7 +84,7 @@ final class MPIEndpoint: Sendable {
             try exchangeUntilLeaving(exchange, events)
             var handle: MPI_Comm? = communicator
             try MPICall(rank: rank, hostName: hostName).check(pilot_mpi_finalize(&handle), "finalising MPI")
-            close(exchange, with: Failure.internalFault("the job has ended"))
+            close(exchange, with: Self.jobHasEnded)
             events.finalised()
         } catch {
             let failure = Failure(wrapping: error)
@@ -109,6 +113,7 @@ final class MPIEndpoint: Sendable {
             let hasMoved = try exchange.progress { try arrived($0, events) }
             rest.note(hasMoved: hasMoved || !sends.isEmpty)
             guard isLeaving else { continue }
+            if leavingSince == nil { exchange.abandonWaiting(with: Self.jobHasEnded) }
             let since = leavingSince ?? .now
             leavingSince = since
             if !exchange.hasSends || ContinuousClock.now - since > Self.flushLimit { return }

@@ -70,8 +70,9 @@ final class MPIExchange {
         let identity: MessageAssembler.PayloadIdentity
     }
 
-    /// The most bytes of messages to one rank that are given to MPI at a time.
-    private static let maximumBytesUnderWay = 64 << 20
+    /// The most bytes of messages to one rank that are given to MPI at a time: enough to keep a network busy, and few
+    /// enough that what is said about the job's end does not come late behind them.
+    private static let maximumBytesUnderWay = 16 << 20
 
     private let communicator: MPI_Comm
     private let call: MPICall
@@ -111,10 +112,15 @@ final class MPIExchange {
 
     /// Tells whoever waits for a send that it will not be done. What MPI has been given is kept: it may still read it.
     func fail(with error: any Error) {
+        abandonWaiting(with: error)
+        for send in sends { send.message.tell(.failure(error)) }
+    }
+
+    /// Drops what MPI was not given yet.
+    func abandonWaiting(with error: any Error) {
         for index in queues.indices {
             for order in queues[index].takeAll() { order.completion(.failure(error)) }
         }
-        for send in sends { send.message.tell(.failure(error)) }
     }
 
     private func startQueued(to destination: Int) throws {

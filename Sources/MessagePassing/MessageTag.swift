@@ -17,4 +17,5 @@ public struct MessageTag: Hashable, Sendable {
     static let barrier = MessageTag(channel: 1)
     static let broadcast = MessageTag(channel: 2)
     static let gather = MessageTag(channel: 3)
+    static let directory = MessageTag(channel: 4)
 }

@@ -8,9 +8,11 @@ public enum ParallelProgram {
     /// of the first failure, after one line `pilot: error: …` on rank 0's standard error.
     ///
     /// Without a launcher MPI is not touched. When one rank fails, or is told by a signal to end, all ranks end within
-    /// seconds, whatever their bodies are doing, and run their `cleanUps`.
+    /// seconds, whatever their bodies are doing, and run their `cleanUps`. So they do when a rank or the launcher dies.
+    ///
+    /// - Parameter version: the program's, which must be the same on all ranks.
     public static func run(
-        cleanUps: CleanUps = CleanUps(), _ body: @Sendable (any Communicator) async throws -> Void
+        version: String, cleanUps: CleanUps = CleanUps(), _ body: @Sendable (any Communicator) async throws -> Void
     ) async -> Never {
         let launch: LaunchEnvironment?
         do {
@@ -19,7 +21,7 @@ public enum ParallelProgram {
             end(with: Failure(wrapping: error))
         }
         if let launch, launch.size != 1 {
-            await runUnderMPI(launch, cleanUps, body)
+            await runUnderMPI(launch, version, cleanUps, body)
         } else {
             await runAlone(cleanUps, body)
         }
@@ -29,7 +31,7 @@ public enum ParallelProgram {
         _ cleanUps: CleanUps, _ body: @Sendable (any Communicator) async throws -> Void
     ) async -> Never {
         let handler = TerminationHandler.install { signal in
-            StandardError.report(explanation(of: signal, underLauncher: false))
+            StandardError.report(explanation(of: signal, underLauncher: false) + "; " + removed)
             cleanUps.runAll()
             _exit(signal.exitCode)
         }
@@ -45,11 +47,13 @@ public enum ParallelProgram {
     }
 
     private static func runUnderMPI(
-        _ launch: LaunchEnvironment, _ cleanUps: CleanUps,
+        _ launch: LaunchEnvironment, _ version: String, _ cleanUps: CleanUps,
         _ body: @Sendable (any Communicator) async throws -> Void
     ) async -> Never {
         let endpoint: MPIEndpoint
+        let launcherWatch: LifeWatch
         do {
+            launcherWatch = try LifeWatch.launcher { endWithoutLauncher(launch, cleanUps) }
             endpoint = try await MPIEndpoint.start()
         } catch {
             end(with: Failure(wrapping: error))
@@ -67,25 +71,34 @@ public enum ParallelProgram {
                     "the launcher started \(expected) ranks, but MPI knows of \(endpoint.size): "
                         + "start the program with the mpirun of the Open MPI that it was built with")
             }
-            try await body(MPICommunicator(endpoint: endpoint))
+            let communicator = MPICommunicator(endpoint: endpoint)
+            try departure.know(try await RankDirectory.exchange(over: communicator, version: version))
+            try await body(communicator)
             departure.finish()
         } catch {
             departure.fail(Failure(wrapping: error))
         }
         // The endpoint's thread ends the process when the ranks have agreed on it.
         while true { try? await Task.sleep(for: .seconds(3600)) }
-        withExtendedLifetime(handler) {}
+        withExtendedLifetime((handler, launcherWatch)) {}
     }
 
+    /// Whoever started the ranks is gone, and with it, as a rule, whoever would read what they write.
+    private static func endWithoutLauncher(_ launch: LaunchEnvironment, _ cleanUps: CleanUps) {
+        cleanUps.runAll()
+        signal(SIGPIPE, SIG_IGN)
+        if launch.rank == 0 { StandardError.report("the launcher (mpirun) died, so the job ends; \(removed)") }
+        _exit(Failure.Kind.internalFault.rawValue)
+    }
+
+    static let removed = "what was half-written is removed"
+
     static func explanation(of signal: TerminationHandler.Signal, underLauncher: Bool) -> String {
-        let removed = "; what was half-written is removed"
         switch signal {
-        case .interrupt: return "interrupted by Ctrl-C" + removed
-        case .hangUp: return "stopped: the terminal is gone (SIGHUP)" + removed
-        case .terminate where underLauncher:
-            return "stopped by the launcher (SIGTERM): Ctrl-C, a time limit, or another rank that died "
-                + "(killed for memory, perhaps)" + removed
-        case .terminate: return "stopped by a request to terminate (SIGTERM)" + removed
+        case .interrupt: return "interrupted by Ctrl-C"
+        case .hangUp: return "stopped: the terminal is gone (SIGHUP)"
+        case .terminate where underLauncher: return "stopped by the launcher (SIGTERM)"
+        case .terminate: return "stopped by a request to terminate (SIGTERM)"
         }
     }
 

@@ -7,8 +7,12 @@ import MessagePassing
 struct Probe {
     static func main() async {
         let arguments = Array(CommandLine.arguments.dropFirst())
+        let rank = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? "0"
+        // What must happen before the ranks know each other.
+        if arguments == ["dieEarly", rank] { kill(getpid(), SIGKILL) }
+        let version = arguments.first == "mixedVersions" && rank != "0" ? "1.\(rank)" : "1.0"
         let cleanUps = CleanUps()
-        await ParallelProgram.run(cleanUps: cleanUps) { communicator in
+        await ParallelProgram.run(version: version, cleanUps: cleanUps) { communicator in
             guard let name = arguments.first, let scenario = Scenario(rawValue: name) else {
                 throw Failure.usage("no such scenario: \(arguments)")
             }

@@ -18,6 +18,12 @@ enum Scenario: String {
     case failTogether
     /// The rank named by the argument kills itself.
     case die
+    /// As `die`, before it has begun with MPI.
+    case dieEarly
+    /// In the midst of the ranks' traffic, rank, launcher or both die; see `Loss`.
+    case lose
+    /// Every rank says that it is another version of the program.
+    case mixedVersions
     /// Rank 0 writes the file named by the argument and waits for the signal that ends it.
     case wait
     /// Rank 0 ends while a long message to it is under way.
@@ -45,6 +51,13 @@ enum Scenario: String {
         case .die:
             if communicator.rank == chosen { kill(getpid(), SIGKILL) }
             _ = try await communicator.receive(from: communicator.rank == 0 ? 1 : 0, tag: Self.channel)
+        case .dieEarly, .mixedVersions:
+            throw Failure.internalFault("the work began")
+        case .lose:
+            guard arguments.count == 3, let loss = Loss(rawValue: arguments[1]) else {
+                throw Failure.usage("the rank, the loss and a folder for the ranks' process numbers are missing")
+            }
+            try await suffer(loss, by: chosen, folder: arguments[2], communicator)
         case .wait:
             try await wait(communicator, file: arguments.first ?? "", cleanUps)
         case .infer:
@@ -108,6 +121,7 @@ enum Scenario: String {
     }
 
     private func swap(_ communicator: any Communicator) async throws {
+        let start = communicator.traffic
         let others = (1..<communicator.size).filter { $0 != communicator.rank }
         if communicator.rank > 0 {
             for round in 0..<20 {
@@ -124,21 +138,22 @@ enum Scenario: String {
                 }
             }
         }
+        let end = communicator.traffic
         let expected = communicator.rank > 0 ? 20 * others.count : 0
-        let traffic = communicator.traffic
-        guard traffic.sentBytes == expected * (5 << 20 + 1), traffic.receivedBytes == traffic.sentBytes else {
-            throw Failure.internalFault("the traffic counted is \(traffic)")
+        let bytes = expected * (5 << 20 + 1)
+        guard end.sentBytes == start.sentBytes + bytes, end.receivedBytes == start.receivedBytes + bytes else {
+            throw Failure.internalFault("the traffic counted is \(end)")
         }
         if let ranks = try await communicator.gather(communicator.rank) { say("swapped \(ranks)") }
     }
 
     private func postDuringDeparture(_ communicator: any Communicator, inOrder: Bool) async throws {
-        let payload = pattern(of: 1, count: 1 << 20)
+        let payload = pattern(of: 1, count: 200_000)
         for other in 0..<communicator.size where other != communicator.rank {
             Task.detached {
                 while true {
                     communicator.post(head: [1], payload: payload, to: other, tag: Self.channel)
-                    try? await Task.sleep(for: .milliseconds(1))
+                    try? await Task.sleep(for: .milliseconds(2))
                 }
             }
         }

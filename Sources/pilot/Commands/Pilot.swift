@@ -19,7 +19,7 @@ struct Pilot: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let cleanUps = CleanUps()
         _ = cleanUps.register { AtomicFile.removeUnfinished() }
-        await ParallelProgram.run(cleanUps: cleanUps) { communicator in
+        await ParallelProgram.run(version: Version.text, cleanUps: cleanUps) { communicator in
             if communicator.rank == 0 {
                 try await obey(Array(CommandLine.arguments.dropFirst()), communicator)
             } else {
