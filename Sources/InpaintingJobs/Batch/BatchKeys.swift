@@ -121,7 +121,7 @@ package struct BatchKey: Sendable {
 extension PilotParameters {
     /// Takes over what the preset is about: steps, coherence and gradient steps.
     public mutating func adopt(_ preset: Preset) {
-        package let named = PilotParameters(preset: preset)
+        let named = PilotParameters(preset: preset)
         (steps, coherence) = (named.steps, named.coherence)
         (optimizeEvery, gradientSteps) = (named.optimizeEvery, named.gradientSteps)
     }
