@@ -92,18 +92,16 @@ struct FakePredictor: NoisePredictor {
     let inputs: [BranchInputs]
     let slowest: Double
 
-    func noise(
-        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
-    ) async throws -> Latent {
+    func noise(_ evaluation: Evaluation) async throws -> Latent {
         try await Task.sleep(for: .seconds(Double.random(in: 0...slowest)))
-        return evaluate(sin, latent, branch)
+        return evaluate(sin, evaluation)
     }
 
     func noiseWithPullback(
-        of branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking
+        _ evaluation: Evaluation
     ) async throws -> (noise: Latent, pullback: @Sendable (Latent) async throws -> Latent) {
-        let noise = try await noise(of: branch, latent: latent, timestep: timestep, masking: masking)
-        let slope = evaluate(cos, latent, branch)
+        let noise = try await noise(evaluation)
+        let slope = evaluate(cos, evaluation)
         return (
             noise,
             { seed in
@@ -114,8 +112,9 @@ struct FakePredictor: NoisePredictor {
         )
     }
 
-    private func evaluate(_ function: (Float) -> Float, _ latent: Latent, _ branch: GuidanceBranch) -> Latent {
-        let embedding = inputs[branch.rawValue].embedding
+    private func evaluate(_ function: (Float) -> Float, _ evaluation: Evaluation) -> Latent {
+        let latent = evaluation.latent
+        let embedding = inputs[evaluation.branch.rawValue].embedding
         let shift = embedding.reduce(0, +) / Float(max(1, embedding.count))
         var result = latent
         for index in result.values.indices { result.values[index] = function(latent.values[index] + shift) }
