@@ -15,6 +15,38 @@ import Testing
         #expect(strips.reduce(0) { $0 + $1.shape[0] } == whole.shape[0], what)
     }
 
+    /// Rows shorter than a run, and rows of several.
+    @Test(arguments: cuts, [5, 128, 129, 300])
+    func groupNorm(cut: [Int], width: Int) throws {
+        let (x, dy) = (picture(width, 24, seed: 1), picture(width, 24, seed: 2))
+        let weight = DoubleTensor(normal: [24], seed: 3).floats
+        let bias = DoubleTensor(normal: [24], seed: 4).floats
+        let norm = GroupNormalization(groups: 4, epsilon: 1e-5, silu: true)
+        for type in ElementType.allCases {
+            let whole = try ComputeContext(threads: 2, elementType: type, backend: .openBLAS)
+            let input = x.tensor(in: whole)
+            let (y, statistics) = try norm.forward(input, weight: weight, bias: bias, in: whole)
+            let dx = try norm.gradient(
+                input, dy.tensor(in: whole), weight: weight, statistics: statistics, in: whole)
+            let make = { @Sendable in try ComputeContext(threads: 1, elementType: type, backend: .openBLAS) }
+            let strips = StripsOnThreads(cut)
+            expectSame(
+                try strips(context: make) { rows, context in
+                    try norm.forward(
+                        x.tensor(in: context).rows(rows, in: context), weight: weight, bias: bias, in: context
+                    ).y
+                }, y, "value, \(type)")
+            expectSame(
+                try strips(context: make) { rows, context in
+                    let part = x.tensor(in: context).rows(rows, in: context)
+                    let (_, statistics) = try norm.forward(part, weight: weight, bias: bias, in: context)
+                    return try norm.gradient(
+                        part, dy.tensor(in: context).rows(rows, in: context), weight: weight, statistics: statistics,
+                        in: context)
+                }, dx, "gradient, \(type)")
+        }
+    }
+
     /// A convolution of kernel 3 with a row or column of zeros around the picture: each strip takes its neighbours' rows
     /// in place of the zeros.
     @Test(arguments: cuts, [(1, ElementType.float32), (2, .float32), (1, .bfloat16), (2, .bfloat16)])
