@@ -62,7 +62,7 @@ public struct Convolution2D: Layer {
 
     /// For an input of `height` x `width`.
     public func work(height: Int, width: Int) -> Work {
-        let positions = Double(geometry.output(of: height)) * Double(geometry.output(of: width))
+        let positions = Double(geometry.outputHeight(of: height)) * Double(geometry.outputWidth(of: width))
         return Work(convolutions: 2 * positions * Double(weight.count), parameters: weight.count + bias.count)
     }
 

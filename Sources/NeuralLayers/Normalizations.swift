@@ -13,14 +13,14 @@ public struct GroupNorm: Layer {
     }
 
     public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        normalization.forward(x, weight: weight.vector(), bias: bias.vector(), in: context).y
+        try normalization.forward(x, weight: weight.vector(), bias: bias.vector(), in: context).y
     }
 
     public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
         let weight = weight.vector()
-        let (y, statistics) = normalization.forward(x, weight: weight, bias: bias.vector(), in: context)
+        let (y, statistics) = try normalization.forward(x, weight: weight, bias: bias.vector(), in: context)
         return (
-            y, { dy in normalization.gradient(x, dy, weight: weight, statistics: statistics, in: context) }
+            y, { dy in try normalization.gradient(x, dy, weight: weight, statistics: statistics, in: context) }
         )
     }
 

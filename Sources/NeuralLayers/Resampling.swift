@@ -58,6 +58,6 @@ public struct Downsampler: Layer {
     /// For an input of `height` x `width`.
     public func work(height: Int, width: Int) -> Work { convolution.work(height: height, width: width) }
 
-    /// The output's side for an input's side.
-    public func output(of side: Int) -> Int { convolution.geometry.output(of: side) }
+    /// The output's side for an input's side, height or width.
+    public func output(of side: Int) -> Int { convolution.geometry.outputHeight(of: side) }
 }

@@ -22,7 +22,7 @@ struct ReferenceScope {
     func convolution(_ x: DoubleTensor, _ geometry: ConvolutionGeometry) -> DoubleTensor {
         let shape = [geometry.outputs, geometry.inputs, geometry.kernel, geometry.kernel]
         let convolution = ReferenceConvolution(
-            numbers("weight", shape), stride: geometry.stride, before: geometry.before, after: geometry.after)
+            numbers("weight", shape), stride: geometry.stride, padding: geometry.padding)
         return convolution(x, numbers("bias", [geometry.outputs]))
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import TensorKernels
 
 /// The operations of the networks as their definitions read, one element at a time in float64.
 extension DoubleTensor {
@@ -98,25 +99,23 @@ public struct ReferenceConvolution: Sendable {
     /// `[outputs, inputs, k, k]`
     public let weight: DoubleTensor
     public let stride: Int
-    public let before: Int
-    public let after: Int
+    public let padding: ConvolutionGeometry.Padding
 
-    public init(_ weight: DoubleTensor, stride: Int = 1, before: Int, after: Int) {
+    public init(_ weight: DoubleTensor, stride: Int = 1, padding: ConvolutionGeometry.Padding) {
         self.weight = weight
         self.stride = stride
-        self.before = before
-        self.after = after
+        self.padding = padding
     }
 
     /// Calls `body` with output place, input place and weight place of every product in the sums.
     private func forEachProduct(height: Int, width: Int, _ body: (Int, Int, Int) -> Void) {
         let (outputs, inputs, kernel) = (weight.shape[0], weight.shape[1], weight.shape[2])
-        let (outputHeight, outputWidth) = (side(height), side(width))
+        let (outputHeight, outputWidth) = size(height: height, width: width)
         for y in 0..<outputHeight {
             for x in 0..<outputWidth {
                 for ky in 0..<kernel {
                     for kx in 0..<kernel {
-                        let (sourceY, sourceX) = (y * stride + ky - before, x * stride + kx - before)
+                        let (sourceY, sourceX) = (y * stride + ky - padding.top, x * stride + kx - padding.left)
                         guard (0..<height).contains(sourceY), (0..<width).contains(sourceX) else { continue }
                         for output in 0..<outputs {
                             for input in 0..<inputs {
@@ -132,11 +131,18 @@ public struct ReferenceConvolution: Sendable {
         }
     }
 
-    private func side(_ side: Int) -> Int { (side + before + after - weight.shape[2]) / stride + 1 }
+    private func size(height: Int, width: Int) -> (height: Int, width: Int) {
+        let kernel = weight.shape[2]
+        return (
+            (height + padding.top + padding.bottom - kernel) / stride + 1,
+            (width + padding.left + padding.right - kernel) / stride + 1
+        )
+    }
 
     public func callAsFunction(_ x: DoubleTensor, _ bias: DoubleTensor?) -> DoubleTensor {
         let outputs = weight.shape[0]
-        var y = DoubleTensor(zeros: [side(x.shape[0]), side(x.shape[1]), outputs])
+        let (height, width) = size(height: x.shape[0], width: x.shape[1])
+        var y = DoubleTensor(zeros: [height, width, outputs])
         if let bias { for place in y.values.indices { y.values[place] = bias.values[place % outputs] } }
         forEachProduct(height: x.shape[0], width: x.shape[1]) { to, from, tap in
             y.values[to] += x.values[from] * weight.values[tap]

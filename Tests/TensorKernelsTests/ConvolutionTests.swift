@@ -13,8 +13,14 @@ import Testing
             _ inputs: Int, _ outputs: Int, k kernel: Int, stride: Int = 1, before: Int, after: Int, _ height: Int,
             _ width: Int
         ) {
-            geometry = ConvolutionGeometry(
-                inputs: inputs, outputs: outputs, kernel: kernel, stride: stride, before: before, after: after)
+            self.init(
+                ConvolutionGeometry(
+                    inputs: inputs, outputs: outputs, kernel: kernel, stride: stride, before: before, after: after),
+                height, width)
+        }
+
+        init(_ geometry: ConvolutionGeometry, _ height: Int, _ width: Int) {
+            self.geometry = geometry
             self.height = height
             self.width = width
         }
@@ -35,15 +41,27 @@ import Testing
         Case(5, 3, k: 3, stride: 2, before: 1, after: 1, 1, 2), Case(12, 5, k: 1, stride: 2, before: 0, after: 0, 6, 5),
     ]
 
-    @Test(arguments: cases, BackendName.allCases)
+    /// Zeros or none on each of the four sides, as a strip of a picture has them.
+    static let paddings = (0..<16).flatMap { sides in
+        let padding = ConvolutionGeometry.Padding(
+            top: sides & 1, bottom: sides >> 1 & 1, left: sides >> 2 & 1, right: sides >> 3)
+        return [1, 2].flatMap { stride in
+            [
+                Case(ConvolutionGeometry(inputs: 9, outputs: 5, kernel: 3, stride: stride, padding: padding), 5, 6),
+                Case(ConvolutionGeometry(inputs: 16, outputs: 32, kernel: 3, stride: stride, padding: padding), 8, 7),
+                Case(ConvolutionGeometry(inputs: 32, outputs: 16, kernel: 3, stride: stride, padding: padding), 3, 9),
+            ]
+        }
+    }
+
+    @Test(arguments: cases + paddings, BackendName.allCases)
     func valuesAndGradients(test: Case, backend: BackendName) throws {
         let geometry = test.geometry
         let shape = [geometry.outputs, geometry.inputs, geometry.kernel, geometry.kernel]
         let weight = DoubleTensor(normal: shape, seed: 1)
         let bias = DoubleTensor(normal: [geometry.outputs], seed: 2)
         let x = DoubleTensor(normal: [test.height, test.width, geometry.inputs], seed: 3)
-        let reference = ReferenceConvolution(
-            weight, stride: geometry.stride, before: geometry.before, after: geometry.after)
+        let reference = ReferenceConvolution(weight, stride: geometry.stride, padding: geometry.padding)
         let expected = reference(x, bias)
         let dy = DoubleTensor(normal: expected.shape, seed: 4)
         let dx = reference.gradient(dy, height: test.height, width: test.width)
@@ -71,10 +89,11 @@ import Testing
     @Test(arguments: BackendName.allCases)
     func oneKernelManySizes(backend: BackendName) throws {
         let weight = DoubleTensor(normal: [24, 12, 3, 3], seed: 1)
-        let reference = ReferenceConvolution(weight, before: 1, after: 1)
+        let geometry = ConvolutionGeometry(inputs: 12, outputs: 24, kernel: 3, before: 1, after: 1)
+        let reference = ReferenceConvolution(weight, padding: geometry.padding)
         let context = try ComputeContext(threads: 2, backend: backend)
         let kernel = context.backend.convolution(
-            ConvolutionGeometry(inputs: 12, outputs: 24, kernel: 3, before: 1, after: 1),
+            geometry,
             weight: Weight(StoredTensor(name: "w", shape: weight.shape, values: weight.floats)))
         for side in [5, 12, 5, 8] {
             let x = DoubleTensor(normal: [side, side + 1, 12], seed: UInt64(side))

@@ -23,7 +23,7 @@ import Testing
     ]
 
     @Test(arguments: groupCases, [false, true])
-    func groupNorm(test: GroupCase, silu: Bool) {
+    func groupNorm(test: GroupCase, silu: Bool) throws {
         let shape = [test.height, test.width, test.channels]
         let x = DoubleTensor(normal: shape, seed: 1, mean: 0.7, deviation: 2)
         let weight = DoubleTensor(normal: [test.channels], seed: 2, mean: 1, deviation: 0.3)
@@ -40,10 +40,10 @@ import Testing
         let norm = GroupNormalization(groups: test.groups, epsilon: Float(epsilon), silu: silu)
         for context in ComputeContext.ofAllInstructionSets() {
             let input = x.tensor(in: context)
-            let (y, statistics) = norm.forward(input, weight: weight.floats, bias: bias.floats, in: context)
+            let (y, statistics) = try norm.forward(input, weight: weight.floats, bias: bias.floats, in: context)
             #expect(y.relativeError(to: expected) < 2e-6)
             let dx = DoubleTensor(
-                norm.gradient(
+                try norm.gradient(
                     input, dy.tensor(in: context), weight: weight.floats, statistics: statistics, in: context
                 ).floats, shape: shape)
             for (direction, slope) in zip(directions, slopes) {
@@ -81,7 +81,7 @@ import Testing
     }
 
     /// A mean of 1000 deviations: x itself is known to 3e-5 of a deviation, and the result to some of those.
-    @Test func largeMeanSmallVariance() {
+    @Test func largeMeanSmallVariance() throws {
         let shape = [19, 17, 16]
         let x = DoubleTensor(normal: shape, seed: 1, mean: 1000, deviation: 1)
         let weight = DoubleTensor([Double](repeating: 1, count: 16), shape: [16])
@@ -96,11 +96,11 @@ import Testing
             of: { $0.groupNorm(groups: 4, weight, bias, epsilon: 1e-6) }, at: x, along: direction, against: dy)
         let norm = GroupNormalization(groups: 4, epsilon: 1e-6, silu: false)
         for context in ComputeContext.ofAllInstructionSets() {
-            let (y, statistics) = norm.forward(
+            let (y, statistics) = try norm.forward(
                 x.tensor(in: context), weight: weight.floats, bias: bias.floats, in: context)
             #expect(y.relativeError(to: expected) < 1e-4)
             let dx = DoubleTensor(
-                norm.gradient(
+                try norm.gradient(
                     x.tensor(in: context), dy.tensor(in: context), weight: weight.floats, statistics: statistics,
                     in: context
                 ).floats, shape: shape)
@@ -112,7 +112,7 @@ import Testing
     }
 
     /// Without variance the result is the bias.
-    @Test func constantInput() {
+    @Test func constantInput() throws {
         let bias = DoubleTensor(normal: [24], seed: 1)
         let weight = [Float](repeating: 1, count: 24)
         for context in ComputeContext.ofAllInstructionSets() {
@@ -121,7 +121,7 @@ import Testing
                 let expected = DoubleTensor((0..<35).flatMap { _ in bias.values }, shape: [5, 7, 24])
                 let group = GroupNormalization(groups: 3, epsilon: 1e-5, silu: false)
                 #expect(
-                    group.forward(x, weight: weight, bias: bias.floats, in: context).y.relativeError(to: expected)
+                    try group.forward(x, weight: weight, bias: bias.floats, in: context).y.relativeError(to: expected)
                         < 1e-4, "group norm of \(value)")
                 let layer = LayerNormalization.forward(
                     x, weight: weight, bias: bias.floats, epsilon: 1e-5, in: context)
@@ -130,18 +130,18 @@ import Testing
         }
     }
 
-    @Test func sameBitsOnAnyThreads() {
+    @Test func sameBitsOnAnyThreads() throws {
         let x = DoubleTensor(normal: [23, 19, 24], seed: 1)
         let dy = DoubleTensor(normal: [23, 19, 24], seed: 2)
         let weight = DoubleTensor(normal: [24], seed: 3).floats
         let bias = DoubleTensor(normal: [24], seed: 4).floats
         #expect(
-            ComputeContext.givesSameBitsOnAnyThreads { context in
+            try ComputeContext.givesSameBitsOnAnyThreads { context in
                 let (x, dy) = (x.tensor(in: context), dy.tensor(in: context))
                 let group = GroupNormalization(groups: 4, epsilon: 1e-5, silu: true)
-                let (y, statistics) = group.forward(x, weight: weight, bias: bias, in: context)
+                let (y, statistics) = try group.forward(x, weight: weight, bias: bias, in: context)
                 return [
-                    y, group.gradient(x, dy, weight: weight, statistics: statistics, in: context),
+                    y, try group.gradient(x, dy, weight: weight, statistics: statistics, in: context),
                     LayerNormalization.forward(x, weight: weight, bias: bias, epsilon: 1e-5, in: context),
                     LayerNormalization.gradient(x, dy, weight: weight, epsilon: 1e-5, in: context),
                 ]

@@ -52,9 +52,9 @@ import Testing
         try expectClose { context in
             let (x, dy) = (x.tensor(in: context), dy.tensor(in: context))
             let group = GroupNormalization(groups: 6, epsilon: 1e-5, silu: true)
-            let (y, statistics) = group.forward(x, weight: weight, bias: bias, in: context)
+            let (y, statistics) = try group.forward(x, weight: weight, bias: bias, in: context)
             return [
-                y, group.gradient(x, dy, weight: weight, statistics: statistics, in: context),
+                y, try group.gradient(x, dy, weight: weight, statistics: statistics, in: context),
                 LayerNormalization.forward(x, weight: weight, bias: bias, epsilon: 1e-5, in: context),
                 LayerNormalization.gradient(x, dy, weight: weight, epsilon: 1e-5, in: context),
             ]

@@ -1,16 +1,25 @@
 // Group and layer normalisation: statistics, application with an optional SiLU, gradients.
 
+/// The end of a group's channels in a segment of n channels that starts at `done`: the group may go on in the next.
+INLINE size_t group_end(size_t group, size_t group_width, size_t done, size_t n) {
+    size_t end = (group + 1) * group_width - done;
+    return end < n ? end : n;
+}
+
 static void group_moments(pilot_element type, const void *x, size_t rows, size_t channels, size_t groups,
                           double *moments) {
     float in[SEGMENT], sums[SEGMENT], means[SEGMENT];
     size_t group_width = channels / groups;
     for (size_t group = 0; group < groups; group++) moments[2 * group] = moments[2 * group + 1] = 0;
-    for (int pass = 0; pass < 2; pass++)
+    for (int pass = 0; pass < 2; pass++) {
+        double weight = pass == 0 ? 1.0 / (double)(rows * group_width) : 1.0;
         for (size_t done = 0, n; n = segment(done, channels), n > 0; done += n) {
-            for (size_t c = 0; c < n; c++) {
-                sums[c] = 0;
-                means[c] = pass == 0 ? 0 : (float)moments[2 * ((done + c) / group_width)];
-            }
+            for (size_t c = 0; c < n; c++) sums[c] = 0;
+            if (pass == 1)
+                for (size_t c = 0, group = done / group_width; c < n; group++) {
+                    float mean = (float)moments[2 * group];
+                    for (size_t end = group_end(group, group_width, done, n); c < end; c++) means[c] = mean;
+                }
             for (size_t row = 0; row < rows; row++) {
                 const float *p = row_in(type, x, row * channels + done, n, in);
                 if (pass == 0)
@@ -18,9 +27,13 @@ static void group_moments(pilot_element type, const void *x, size_t rows, size_t
                 else
                     for (size_t c = 0; c < n; c++) sums[c] += (p[c] - means[c]) * (p[c] - means[c]);
             }
-            double weight = pass == 0 ? 1.0 / (double)(rows * group_width) : 1.0;
-            for (size_t c = 0; c < n; c++) moments[2 * ((done + c) / group_width) + pass] += weight * sums[c];
+            for (size_t c = 0, group = done / group_width; c < n; group++) {
+                double sum = moments[2 * group + pass];
+                for (size_t end = group_end(group, group_width, done, n); c < end; c++) sum += weight * sums[c];
+                moments[2 * group + pass] = sum;
+            }
         }
+    }
 }
 
 INLINE void scale_shift_as(pilot_element type, const void *x, pilot_element y_type, void *y, size_t rows,

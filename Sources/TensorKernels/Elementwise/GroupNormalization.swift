@@ -3,17 +3,14 @@ import CVectorKernels
 /// Group normalisation over `[height, width, channels]`, with an optional SiLU in the same pass over memory.
 ///
 /// y = f(weight (x - mean_g) / sqrt(var_g + epsilon) + bias), statistics over all positions of a group of channels
-/// (Wu and He 2018; `torch.nn.GroupNorm`). Sums are formed over runs of rows of fixed length and combined in order, so
-/// the result does not depend on the number of threads.
+/// (Wu and He 2018; `torch.nn.GroupNorm`). Sums are formed over runs of positions of one row and combined from the top
+/// down, so the result depends neither on the number of threads nor on how the picture is cut into strips.
 ///
 /// y has the context's element type whatever that of x, and the gradient has that of x.
 public struct GroupNormalization: Sendable {
     let groups: Int
     let epsilon: Float
     let silu: Bool
-
-    /// Rows whose sums are formed at a time: a few hundred kilobytes, so that the second pass reads from cache.
-    private static let runLength = 128
 
     public init(groups: Int, epsilon: Float, silu: Bool) {
         self.groups = groups
@@ -29,10 +26,11 @@ public struct GroupNormalization: Sendable {
         let inverses: [Double]
     }
 
+    /// - Throws: what the context's neighbours throw.
     public func forward(
         _ x: Tensor, weight: [Float], bias: [Float], in context: ComputeContext
-    ) -> (y: Tensor, statistics: Statistics) {
-        let statistics = statistics(of: x, weight: weight, bias: bias, in: context)
+    ) throws -> (y: Tensor, statistics: Statistics) {
+        let statistics = try statistics(of: x, weight: weight, bias: bias, in: context)
         var y = TensorDraft(uninitialized: x.shape, in: context)
         let target = y.elements
         let channels = x.columns
@@ -40,34 +38,34 @@ public struct GroupNormalization: Sendable {
             let first = part.lowerBound * channels
             context.kernels.scale_shift(
                 x.kernelType, x.pointer(at: first), target.kernelType, target.pointer(at: first), part.count, channels,
-                statistics.scale,
-                statistics.shift, silu ? 1 : 0)
+                statistics.scale, statistics.shift, silu ? 1 : 0)
         }
         return (y.finished(), statistics)
     }
 
     private func statistics(
         of x: Tensor, weight: [Float], bias: [Float], in context: ComputeContext
-    ) -> Statistics {
+    ) throws -> Statistics {
         let channels = x.columns
         let perGroup = channels / groups
-        let moments = perRun(of: x, width: 2 * groups, initial: 0.0, in: context) { rows, part in
+        let runs = PictureRuns(of: x)
+        let moments = try pairs(of: runs, in: context) { positions, pairs in
             context.kernels.group_moments(
-                x.kernelType, x.pointer(at: rows.lowerBound * channels), rows.count, channels, groups, part)
+                x.kernelType, x.pointer(at: positions.lowerBound * channels), positions.count, channels, groups, pairs)
         }
-        let total = Double(x.rows * perGroup)
+        let total = Double(positions(of: x, in: context) * perGroup)
+        let counts = (0..<moments.count / (2 * groups)).map { Double(runs.length(of: $0) * perGroup) }
         var means = [Double](repeating: 0, count: groups)
         var inverses = means
         for group in 0..<groups {
             var mean = 0.0
-            for (run, part) in moments.enumerated() {
-                mean += part[2 * group] * Double(rowCount(ofRun: run, of: x) * perGroup) / total
-            }
+            for run in counts.indices { mean += moments[2 * (run * groups + group)] * counts[run] / total }
             // Chan, Golub and LeVeque 1979: squares about the whole mean from those about each part's mean.
             var squares = 0.0
-            for (run, part) in moments.enumerated() {
-                let offset = part[2 * group] - mean
-                squares += part[2 * group + 1] + offset * offset * Double(rowCount(ofRun: run, of: x) * perGroup)
+            for run in counts.indices {
+                let place = 2 * (run * groups + group)
+                let offset = moments[place] - mean
+                squares += moments[place + 1] + offset * offset * counts[run]
             }
             means[group] = mean
             inverses[group] = 1 / (squares / total + Double(epsilon)).squareRoot()
@@ -81,36 +79,26 @@ public struct GroupNormalization: Sendable {
 
     /// dx, given x and dy: with du = dy f'(u) and g = weight du,
     /// dx = (g - mean(g) - xhat mean(g xhat)) / sqrt(var + epsilon), means over the group.
+    ///
+    /// - Throws: what the context's neighbours throw.
     public func gradient(
         _ x: Tensor, _ dy: Tensor, weight: [Float], statistics: Statistics, in context: ComputeContext
-    ) -> Tensor {
+    ) throws -> Tensor {
         let channels = x.columns
         let perGroup = channels / groups
-        let sums = perRun(of: x, width: 2 * channels, initial: Float(0), in: context) { rows, part in
-            let first = rows.lowerBound * channels
-            context.kernels.scale_shift_sums(
-                x.kernelType, x.pointer(at: first), dy.kernelType, dy.pointer(at: first), rows.count, channels,
-                statistics.scale,
-                statistics.shift, silu ? 1 : 0, part)
-        }
-        var first = [Double](repeating: 0, count: groups)
-        var second = first
-        for part in sums {
-            for channel in 0..<channels {
-                first[channel / perGroup] += Double(weight[channel] * part[channel])
-                second[channel / perGroup] += Double(weight[channel] * part[channels + channel])
-            }
-        }
-        let total = Double(x.rows * perGroup)
+        let sums = try groupSums(x, dy, weight: weight, statistics: statistics, in: context)
+        let total = Double(positions(of: x, in: context) * perGroup)
         var slope = [Float](repeating: 0, count: channels)
         var offset = slope
-        for channel in 0..<channels {
-            let group = channel / perGroup
+        for group in 0..<groups {
             let (mean, inverse) = (statistics.means[group], statistics.inverses[group])
             // Sum of g xhat, from the sums of g x and of g.
-            let projection = (second[group] - mean * first[group]) * inverse
-            slope[channel] = Float(-inverse * inverse * projection / total)
-            offset[channel] = Float(-inverse * first[group] / total + mean * inverse * inverse * projection / total)
+            let projection = (sums[group].gx - mean * sums[group].g) * inverse
+            for channel in group * perGroup..<(group + 1) * perGroup {
+                slope[channel] = Float(-inverse * inverse * projection / total)
+                offset[channel] = Float(
+                    -inverse * sums[group].g / total + mean * inverse * inverse * projection / total)
+            }
         }
         var dx = TensorDraft(uninitialized: x.shape, as: x.elementType, in: context)
         let target = dx.elements
@@ -118,34 +106,88 @@ public struct GroupNormalization: Sendable {
             let first = part.lowerBound * channels
             context.kernels.scale_shift_gradient(
                 x.kernelType, x.pointer(at: first), dy.kernelType, dy.pointer(at: first), target.pointer(at: first),
-                part.count, channels,
-                statistics.scale, statistics.shift, silu ? 1 : 0, statistics.scale, slope, offset)
+                part.count, channels, statistics.scale, statistics.shift, silu ? 1 : 0, statistics.scale, slope, offset)
         }
         return dx.finished()
     }
 
-    private func rowCount(ofRun run: Int, of x: Tensor) -> Int {
-        min(Self.runLength, x.rows - run * Self.runLength)
-    }
-
-    /// `width` numbers for each run of rows, computed in parallel.
-    private func perRun<Number: Sendable>(
-        of x: Tensor, width: Int, initial: Number, in context: ComputeContext,
-        _ body: (Range<Int>, UnsafeMutablePointer<Number>) -> Void
-    ) -> [[Number]] {
-        let runs = (x.rows + Self.runLength - 1) / Self.runLength
-        var numbers = [Number](repeating: initial, count: runs * width)
-        numbers.withUnsafeMutableBufferPointer { numbers in
-            guard let base = numbers.baseAddress else { return }
-            context.parallel(runs) { part in
-                for run in part {
-                    let first = run * Self.runLength
-                    body(first..<first + rowCount(ofRun: run, of: x), base + run * width)
+    /// The sums of g and of g x over each group.
+    private func groupSums(
+        _ x: Tensor, _ dy: Tensor, weight: [Float], statistics: Statistics, in context: ComputeContext
+    ) throws -> [(g: Double, gx: Double)] {
+        let channels = x.columns
+        let perGroup = channels / groups
+        let parts = try pairs(of: PictureRuns(of: x), in: context) { positions, pairs in
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * channels) { sums in
+                sums.initialize(repeating: 0)
+                let first = positions.lowerBound * channels
+                context.kernels.scale_shift_sums(
+                    x.kernelType, x.pointer(at: first), dy.kernelType, dy.pointer(at: first), positions.count, channels,
+                    statistics.scale, statistics.shift, silu ? 1 : 0, sums.baseAddress)
+                for group in 0..<groups {
+                    for channel in group * perGroup..<(group + 1) * perGroup {
+                        pairs[2 * group] += Double(weight[channel] * sums[channel])
+                        pairs[2 * group + 1] += Double(weight[channel] * sums[channels + channel])
+                    }
                 }
             }
         }
-        return (0..<runs).map { Array(numbers[$0 * width..<($0 + 1) * width]) }
+        var sums = [(g: Double, gx: Double)](repeating: (0, 0), count: groups)
+        for run in stride(from: 0, to: parts.count, by: 2 * groups) {
+            for group in 0..<groups {
+                sums[group].g += parts[run + 2 * group]
+                sums[group].gx += parts[run + 2 * group + 1]
+            }
+        }
+        return sums
     }
+
+    /// The positions of the whole picture.
+    private func positions(of x: Tensor, in context: ComputeContext) -> Int {
+        context.neighbours.strip(of: x).height * x.shape[1]
+    }
+
+    /// Two numbers for each group and run, computed in parallel: those of the whole picture, from the top down.
+    ///
+    /// - Parameter body: is given a run's positions, and where its numbers are, all of them 0.
+    private func pairs(
+        of runs: PictureRuns, in context: ComputeContext, _ body: (Range<Int>, UnsafeMutablePointer<Double>) -> Void
+    ) throws -> [Double] {
+        var pairs = [Double](repeating: 0, count: runs.count * 2 * groups)
+        pairs.withUnsafeMutableBufferPointer { pairs in
+            guard let base = pairs.baseAddress else { return }
+            context.parallel(runs.count) { part in
+                for run in part { body(runs.positions(of: run), base + run * 2 * groups) }
+            }
+        }
+        return try context.neighbours.inRowOrder(pairs)
+    }
+}
+
+/// How the positions of a picture are cut into runs: a row each, or equal parts of a long row.
+private struct PictureRuns {
+    /// Positions of the longest run: a few hundred kilobytes, so that a second pass reads from cache.
+    private static let longest = 128
+
+    private let width: Int
+    private let perRow: Int
+    /// The runs of the rows that are here.
+    let count: Int
+
+    init(of x: Tensor) {
+        precondition(x.shape.count == 3, "group normalisation of \(x.shape), which is no picture")
+        width = x.shape[1]
+        perRow = (width + Self.longest - 1) / Self.longest
+        count = x.shape[0] * perRow
+    }
+
+    func positions(of run: Int) -> Range<Int> {
+        let (row, part) = run.quotientAndRemainder(dividingBy: perRow)
+        return row * width + width * part / perRow..<row * width + width * (part + 1) / perRow
+    }
+
+    /// Of a run of any strip.
+    func length(of run: Int) -> Int { positions(of: run).count }
 }
 
 /// Layer normalisation of each row (Ba et al. 2016; `torch.nn.LayerNorm`); element types as in group normalisation.

@@ -1,7 +1,7 @@
 import CVectorKernels
 import Failures
 
-/// The surroundings of a computation on one rank: threads, memory, number format, product library.
+/// The surroundings of a computation on one rank: threads, memory, number format, product library, neighbours.
 ///
 /// Passed to every layer, so that nothing about a computation is global. One thread at a time computes with it; the
 /// team of OpenMP threads behind it belongs to that thread.
@@ -13,6 +13,8 @@ public final class ComputeContext: Sendable {
     /// whatever this is.
     public let elementType: ElementType
     public let backend: any ProductBackend
+    /// Who holds the rows of a picture that this rank does not.
+    public let neighbours: any StripNeighbours
     let pool: BufferPool
     let kernels: VectorKernels
 
@@ -33,21 +35,29 @@ public final class ComputeContext: Sendable {
                 "\(backend.rawValue) computes no \(elementType.rawValue) on this processor, for want of AVX-512; take "
                     + "--dtype float32 or --backend openblas")
         }
+        neighbours = WholePicture()
         pool = BufferPool()
         kernels = try VectorKernels(instructionSet: instructionSet)
     }
 
-    private init(_ other: ComputeContext, elementType: ElementType) {
+    private init(_ other: ComputeContext, elementType: ElementType, neighbours: any StripNeighbours) {
         threads = other.threads
         self.elementType = elementType
         backend = other.backend
+        self.neighbours = neighbours
         pool = other.pool
         kernels = other.kernels
     }
 
     /// The same threads, memory and library computing in another number format.
     public func with(elementType: ElementType) -> ComputeContext {
-        elementType == self.elementType ? self : ComputeContext(self, elementType: elementType)
+        elementType == self.elementType
+            ? self : ComputeContext(self, elementType: elementType, neighbours: neighbours)
+    }
+
+    /// The same for a picture of which other ranks hold the rest.
+    public func with(neighbours: any StripNeighbours) -> ComputeContext {
+        ComputeContext(self, elementType: elementType, neighbours: neighbours)
     }
 
     /// Gives memory that no tensor holds back to the system.

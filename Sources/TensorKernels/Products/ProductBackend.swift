@@ -32,36 +32,6 @@ public protocol ProductBackend: Sendable {
     func convolution(_ geometry: ConvolutionGeometry, weight: Weight) -> any ConvolutionKernel
 }
 
-/// What a convolution does, without its numbers. Square kernels and strides; padding per side.
-public struct ConvolutionGeometry: Sendable, Hashable {
-    public let inputs: Int
-    public let outputs: Int
-    public let kernel: Int
-    public let stride: Int
-    /// Rows and columns of zeros before the first and after the last.
-    public let before: Int
-    public let after: Int
-
-    public init(inputs: Int, outputs: Int, kernel: Int, stride: Int = 1, before: Int, after: Int) {
-        self.inputs = inputs
-        self.outputs = outputs
-        self.kernel = kernel
-        self.stride = stride
-        self.before = before
-        self.after = after
-    }
-
-    /// The output's side for an input's side.
-    public func output(of side: Int) -> Int { (side + before + after - kernel) / stride + 1 }
-
-    /// The convolution whose forward pass is the input gradient of this one, when the stride is 1: kernel rotated by
-    /// 180 degrees, channels swapped.
-    var adjoint: ConvolutionGeometry {
-        ConvolutionGeometry(
-            inputs: outputs, outputs: inputs, kernel: kernel, before: kernel - 1 - before, after: kernel - 1 - after)
-    }
-}
-
 /// One convolution with its weights in the backend's own layout.
 public protocol ConvolutionKernel: Sendable {
     /// x `[h, w, inputs]`, of the context's element type, to `[h', w', outputs]` of `type`.

@@ -34,7 +34,7 @@ final class OneDNNConvolution: ConvolutionKernel {
     }
 
     func forward(_ x: Tensor, bias: [Float]?, as type: ElementType, in context: ComputeContext) throws -> Tensor {
-        let shape = [geometry.output(of: x.shape[0]), geometry.output(of: x.shape[1]), geometry.outputs]
+        let shape = [geometry.outputHeight(of: x.shape[0]), geometry.outputWidth(of: x.shape[1]), geometry.outputs]
         var y = TensorDraft(uninitialized: shape, as: type, in: context)
         try run(x, bias: bias, into: &y, accumulating: false, in: context)
         return y.finished()
@@ -149,7 +149,7 @@ extension OneDNNConvolution {
     ) throws -> (source: OneDNNLayout, weights: OneDNNLayout, destination: OneDNNLayout) {
         let type = problem.type.oneDNN
         let outputType = problem.outputType.oneDNN
-        let (height, width) = (geometry.output(of: problem.height), geometry.output(of: problem.width))
+        let (height, width) = (geometry.outputHeight(of: problem.height), geometry.outputWidth(of: problem.width))
         return (
             try OneDNNLayout([1, geometry.inputs, problem.height, problem.width], type, dnnl_acdb),
             try OneDNNLayout(
@@ -160,12 +160,15 @@ extension OneDNNConvolution {
 
     private func window(_ problem: Problem) -> pilot_dnnl_window {
         // The library wants the padding that the outputs really use; a stride may leave the last row unused.
-        func after(_ side: Int) -> Int64 {
-            Int64((geometry.output(of: side) - 1) * geometry.stride + geometry.kernel - side - geometry.before)
+        func after(_ side: Int, _ output: Int, _ before: Int) -> Int64 {
+            Int64((output - 1) * geometry.stride + geometry.kernel - side - before)
         }
-        let (stride, before) = (Int64(geometry.stride), Int64(geometry.before))
+        let (stride, padding) = (Int64(geometry.stride), geometry.padding)
         return pilot_dnnl_window(
-            strides: (stride, stride), before: (before, before),
-            after: (after(problem.height), after(problem.width)))
+            strides: (stride, stride), before: (Int64(padding.top), Int64(padding.left)),
+            after: (
+                after(problem.height, geometry.outputHeight(of: problem.height), padding.top),
+                after(problem.width, geometry.outputWidth(of: problem.width), padding.left)
+            ))
     }
 }

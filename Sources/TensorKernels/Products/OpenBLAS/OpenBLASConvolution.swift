@@ -23,7 +23,7 @@ final class OpenBLASConvolution: ConvolutionKernel {
     private var patchRows: Int { max(1, (1 << 22) / patchLength) }
 
     func forward(_ x: Tensor, bias: [Float]?, as type: ElementType, in context: ComputeContext) throws -> Tensor {
-        let shape = [geometry.output(of: x.shape[0]), geometry.output(of: x.shape[1]), geometry.outputs]
+        let shape = [geometry.outputHeight(of: x.shape[0]), geometry.outputWidth(of: x.shape[1]), geometry.outputs]
         var y = TensorDraft(uninitialized: shape, as: .float32, in: context)
         let weights = try channelsLastWeights(in: context)
         run(x, weights, bias: bias, into: &y, accumulating: false, in: context)
@@ -111,8 +111,8 @@ final class OpenBLASConvolution: ConvolutionKernel {
         of positions: Range<Int>, outputWidth: Int, height: Int, width: Int, _ body: (Int, Int?) -> Void
     ) {
         for position in positions {
-            let top = position / outputWidth * geometry.stride - geometry.before
-            let left = position % outputWidth * geometry.stride - geometry.before
+            let top = position / outputWidth * geometry.stride - geometry.padding.top
+            let left = position % outputWidth * geometry.stride - geometry.padding.left
             for tap in 0..<geometry.kernel * geometry.kernel {
                 let (y, x) = (top + tap / geometry.kernel, left + tap % geometry.kernel)
                 let inside = y >= 0 && y < height && x >= 0 && x < width
