@@ -21,10 +21,19 @@ struct HostsTests {
 
     static let cases = [
         Case(
-            hosts: 2, command: { _ in scenesJob(preset: "fast", options: ["--steps", "6"]) },
-            output: { "\($0)/out.png" },
-            testDescription: "a job, two hosts, a branch on each")
+            hosts: 2, command: { _ in quickJob() }, output: { "\($0)/out.png" },
+            testDescription: "a job, two hosts, a branch on each"),
+        Case(
+            hosts: 3, command: { _ in quickJob() }, output: { "\($0)/out.png" },
+            options: ["--layout", "replicas=1,branches=1,stages=3"],
+            testDescription: "a job, three hosts, a stage on each"),
+        Case(
+            hosts: 3, ranksPerHost: 2, command: { _ in quickJob() + ["--count", "2"] }, output: { "\($0)/out.png" },
+            options: ["--layout", "replicas=1,branches=2,stages=3"],
+            testDescription: "two pictures, three hosts of two ranks, branches and stages"),
     ]
+
+    private static func quickJob() -> [String] { scenesJob(preset: "fast", options: ["--steps", "6"]) }
 
     /// The drawn scene of the README, repainted by the shipped model.
     private static func scenesJob(preset: String, options: [String] = []) -> [String] {
