@@ -29,16 +29,14 @@ public enum Hosts {
     /// - Parameters:
     ///   - hosts: how many; host after host is filled with `ranksPerHost` ranks.
     ///   - program: the name of a product, or the path of any other program.
-    ///   - onErrorOutput: called once, when the first output on standard error comes, with the script's process.
     public static func mpirun(
-        hosts: Int, ranksPerHost: Int = 1, _ program: String, _ arguments: [String],
-        onErrorOutput: (@Sendable (Process) -> Void)? = nil
+        hosts: Int, ranksPerHost: Int = 1, _ program: String, _ arguments: [String]
     ) async throws -> ProgramResult {
         let launch = ["mpirun", "-q", "--bind-to", "none", "-np", String(hosts * ranksPerHost)]
         return try await Launcher.run(
             "/bin/bash",
             [script, "run", "--slots", String(ranksPerHost), String(hosts)] + launch
-                + [try Launcher.path(of: program)] + arguments, onErrorOutput: onErrorOutput)
+                + [try Launcher.path(of: program)] + arguments)
     }
 }
 
@@ -59,6 +57,16 @@ public struct RankProcess: Sendable {
             return RankProcess(identifier: process, host: host)
         }
         return nil
+    }
+
+    /// The processes of ranks 0 to `ranks` - 1, as soon as all are there, but for those that are not within 30 seconds.
+    public static func awaitAll(ranks: Int, argument: String) async throws -> [RankProcess] {
+        let limit = ContinuousClock.now + .seconds(30)
+        while true {
+            let found = (0..<ranks).compactMap { find(rank: $0, argument: argument) }
+            if found.count == ranks || .now > limit { return found }
+            try await Task.sleep(for: .milliseconds(50))
+        }
     }
 
     /// The strings of a file of /proc, each of which ends with a zero byte.

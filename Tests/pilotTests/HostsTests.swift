@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 
@@ -31,7 +30,17 @@ struct HostsTests {
             hosts: 3, ranksPerHost: 2, command: { _ in quickJob() + ["--count", "2"] }, output: { "\($0)/out.png" },
             options: ["--layout", "replicas=1,branches=2,stages=3"],
             testDescription: "two pictures, three hosts of two ranks, branches and stages"),
+        Case(
+            hosts: 3, command: batch, output: { $0 }, options: ["--layout", "replicas=1,branches=1,stages=3"],
+            testDescription: "a batch, three hosts, a stage on each"),
     ]
+
+    /// Four jobs with the drawn scene, so that every stage has one to work at.
+    private static let batch: @Sendable (PilotRunner) throws -> [String] = { runner in
+        let jobs = (0..<4).map { #"{"prompt": "a blue ball", "seed": \#($0), "output": "\#($0).png"}"# }
+        try runner.write(jobs.joined(separator: "\n"), to: "jobs.jsonl")
+        return ["batch", runner.path("jobs.jsonl")] + quickJob().dropFirst()
+    }
 
     private static func quickJob() -> [String] { scenesJob(preset: "fast", options: ["--steps", "6"]) }
 
@@ -49,62 +58,63 @@ struct HostsTests {
     func sameBytesAsOnOneRank(example: Case) async throws {
         let runner = try PilotRunner()
         let command = try example.command(runner)
-        var pictures: [[String: Data]] = []
         for name in ["alone", "hosts"] {
-            let folder = runner.path(name)
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
-            let arguments = command + ["--output", example.output(folder)]
-            let result =
-                name == "alone"
-                ? try await Launcher.run("pilot", arguments)
-                : try await Hosts.mpirun(
-                    hosts: example.hosts, ranksPerHost: example.ranksPerHost, "pilot", arguments + example.options)
-            #expect(result.exitCode == 0, "\(result.errors)")
-            #expect(!result.hasHung)
-            if name == "hosts" { expectRanks(on: example.hosts, in: result) }
-            let files = runner.files().filter { $0.hasPrefix("\(name)/") && $0.hasSuffix(".png") }
-            pictures.append(
-                try Dictionary(
-                    uniqueKeysWithValues: files.map { (String($0.dropFirst(name.count + 1)), try runner.contents($0)) })
-            )
+            try FileManager.default.createDirectory(
+                atPath: runner.path(name), withIntermediateDirectories: false)
         }
-        #expect(!pictures[0].isEmpty)
-        #expect(pictures[0].keys.sorted() == pictures[1].keys.sorted())
-        for (name, picture) in pictures[0] { #expect(pictures[1][name] == picture, "\(name)") }
+        let alone = try await Launcher.run("pilot", command + ["--output", example.output(runner.path("alone"))])
+        #expect(alone.exitCode == 0, "\(alone.errors)")
+
+        let output = example.output(runner.path("hosts"))
+        async let running = Hosts.mpirun(
+            hosts: example.hosts, ranksPerHost: example.ranksPerHost, "pilot",
+            command + ["--output", output] + example.options)
+        let ranks = try await RankProcess.awaitAll(ranks: example.hosts * example.ranksPerHost, argument: output)
+        #expect(ranks.count == example.hosts * example.ranksPerHost)
+        #expect(Set(ranks.map(\.host)).count == example.hosts)
+        let result = try await running
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 0, "\(result.errors)")
+
+        let expected = try pictures(runner, in: "alone")
+        #expect(!expected.isEmpty)
+        let found = try pictures(runner, in: "hosts")
+        #expect(found.keys.sorted() == expected.keys.sorted())
+        for (name, picture) in expected { #expect(found[name] == picture, "\(name)") }
     }
 
-    /// The summary names the host of each rank; had Open MPI taken the hosts for one, their names would be the same.
-    private func expectRanks(on hosts: Int, in result: ProgramResult) {
-        let names = (result.output + result.errors).matches(of: /rank \d+ on (\S+):/).map { String($0.output.1) }
-        #expect(Set(names).count == hosts, "\(result.output)\(result.errors)")
+    /// The pictures in a folder of the runner's, by their names.
+    private func pictures(_ runner: PilotRunner, in folder: String) throws -> [String: Data] {
+        let files = runner.files().filter { $0.hasPrefix("\(folder)/") && $0.hasSuffix(".png") }
+        return try Dictionary(
+            uniqueKeysWithValues: files.map { (String($0.dropFirst(folder.count + 1)), try runner.contents($0)) })
     }
 
     @Test func killedRankOnAnotherHostEndsTheJob() async throws {
         let runner = try PilotRunner()
         let output = runner.path("out.png")
-        let before = runner.files()
-        let killed = Mutex<ContinuousClock.Instant?>(nil)
-        let areApart = Mutex(false)
         // Long enough that it does not end by itself.
-        let result = try await Hosts.mpirun(
+        async let running = Hosts.mpirun(
             hosts: 2, "pilot",
-            Self.scenesJob(preset: "paper", options: ["--count", "20", "--output", output])
-        ) { _ in
-            // The first output is progress, so both ranks are there.
-            guard let first = RankProcess.find(rank: 0, argument: output),
-                let second = RankProcess.find(rank: 1, argument: output)
-            else { return }
-            areApart.withLock { $0 = first.host != second.host }
-            killed.withLock { $0 = .now }
-            kill(second.identifier, SIGKILL)
+            Self.scenesJob(
+                preset: "paper", options: ["--count", "20", "--output", output, "--preview", runner.path("preview")]))
+        let ranks = try await RankProcess.awaitAll(ranks: 2, argument: output)
+        try #require(ranks.count == 2)
+        #expect(ranks[0].host != ranks[1].host)
+        // A preview shows that the job is in the middle.
+        let limit = ContinuousClock.now + .seconds(30)
+        while !runner.files().contains(where: { $0.hasPrefix("preview/") && $0.hasSuffix(".png") }), .now < limit {
+            try await Task.sleep(for: .milliseconds(50))
         }
-        let start = try #require(killed.withLock { $0 }, "no rank to kill: \(result.errors)")
+        let start = ContinuousClock.now
+        kill(ranks[1].identifier, SIGKILL)
+        let result = try await running
         #expect(start.duration(to: .now) < .seconds(10))
-        #expect(areApart.withLock { $0 })
         #expect(!result.hasHung)
         #expect(result.exitCode == 128 + SIGKILL)
         #expect(result.failureLines.count == 1, "\(result.errors)")
         for rank in 0...1 { #expect(RankProcess.find(rank: rank, argument: output) == nil) }
-        #expect(runner.files() == before)
+        let left = runner.files().filter { $0.contains("out") || $0.contains("partial") }
+        #expect(left.isEmpty)
     }
 }
