@@ -87,6 +87,8 @@ public struct Batch: Sendable {
                     try await group.next()
                     running -= 1
                 }
+                // Told before it runs, so that whoever counts knows of every job when the lines end.
+                observer(.started(job))
                 group.addTask { try await make(job, on: machine, ledger) }
                 running += 1
             }
@@ -98,7 +100,6 @@ public struct Batch: Sendable {
     /// - Throws: `CancellationError` alone.
     private func make(_ job: BatchJob, on engine: some InpaintingEngine, _ ledger: BatchLedger) async throws {
         try Task.checkCancellation()
-        observer(.started(job))
         let times = PhaseLedger()
         var result = BatchResult(line: job.line, output: job.name, status: .done)
         var failure: Failure?
