@@ -150,7 +150,10 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         } catch let failure as Failure {
             #expect(failure.message.contains("4 lines can't be run, the first is line 1"))
         }
-        #expect(log.refusals.map { $0.components(separatedBy: "jobs.jsonl line ").last?.prefix(2) } == ["1:", "3:", "4:", "5:"])
+        #expect(
+            log.refusals.map { $0.components(separatedBy: "jobs.jsonl line ").last?.prefix(2) } == [
+                "1:", "3:", "4:", "5:",
+            ])
         #expect(log.refusals[1].contains("1048576 bytes at most"))
         #expect(!FileManager.default.fileExists(atPath: folder.file("out")))
     }

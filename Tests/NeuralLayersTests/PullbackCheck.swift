@@ -3,9 +3,9 @@ import ReferenceKernels
 import TensorKernels
 import Testing
 
-/// Holds a layer against its definition in float64, on both backends: its value, its value again when a pullback is
-/// wanted (the same bits), and the pullback dotted with random directions against central differences of the
-/// definition. Then the backends against each other.
+/// Holds a layer against its definition in float64, on both backends and every instruction set that the processor has
+/// (three on one with AVX-512): its value, its value again when a pullback is wanted (the same bits), and the pullback
+/// dotted with random directions against central differences of the definition. Then all of them against each other.
 ///
 /// - Parameters:
 ///   - valueTolerance: of the largest value.
@@ -23,33 +23,38 @@ func check(
     let directions = (102..<105).map { DoubleTensor(normal: shape, seed: $0) }
     let slopes = directions.map { directionalDerivative(of: reference, at: x, along: $0, against: dy) }
     var results: [(value: Tensor, gradient: Tensor)] = []
-    for backend in BackendName.allCases {
-        let context = try ComputeContext(threads: 2, backend: backend)
+    let contexts = BackendName.allCases.flatMap { ComputeContext.ofAllInstructionSets(threads: 2, backend: $0) }
+    try #require(contexts.count >= BackendName.allCases.count, sourceLocation: sourceLocation)
+    for context in contexts {
+        let place: Comment = "\(context.backend.name), \(context.instructionSetName)"
         let input = x.tensor(in: context)
         let cotangent = dy.tensor(in: context)
         let plain = try value(input, context)
-        #expect(
-            plain.relativeError(to: expected) < valueTolerance, "value, \(backend)", sourceLocation: sourceLocation)
+        #expect(plain.relativeError(to: expected) < valueTolerance, place, sourceLocation: sourceLocation)
         let (y, pullback) = try recorded(input, context)
-        #expect(y.floats == plain.floats, "recording changes the value, \(backend)", sourceLocation: sourceLocation)
+        #expect(y.floats == plain.floats, place, sourceLocation: sourceLocation)
         let dx = try pullback(cotangent)
         #expect(dx.shape == shape, sourceLocation: sourceLocation)
         let gradient = DoubleTensor(dx.floats, shape: shape)
         for (direction, slope) in zip(directions, slopes) {
             let error = abs(gradient.dot(direction) - slope) / gradient.norm
-            #expect(error < slopeTolerance, "pullback, \(backend)", sourceLocation: sourceLocation)
+            #expect(error < slopeTolerance, place, sourceLocation: sourceLocation)
         }
         #expect(
             input.floats == x.floats && cotangent.floats == dy.floats && y.floats == plain.floats,
-            "something was overwritten", sourceLocation: sourceLocation)
+            "something was overwritten: \(place)", sourceLocation: sourceLocation)
         results.append((plain, dx))
     }
-    #expect(
-        relativeError(results[0].value.floats, results[1].value.floats.map { Double($0) }) < valueTolerance,
-        "backends differ", sourceLocation: sourceLocation)
-    #expect(
-        relativeError(results[0].gradient.floats, results[1].gradient.floats.map { Double($0) }) < slopeTolerance,
-        "backends differ in the gradient", sourceLocation: sourceLocation)
+    let first = (value: results[0].value.floats, gradient: results[0].gradient.floats)
+    for (result, context) in zip(results, contexts).dropFirst() {
+        let place: Comment = "\(contexts[0].backend.name) and \(context.backend.name), \(context.instructionSetName)"
+        #expect(
+            relativeError(result.value.floats, first.value.map { Double($0) }) < valueTolerance, place,
+            sourceLocation: sourceLocation)
+        #expect(
+            relativeError(result.gradient.floats, first.gradient.map { Double($0) }) < slopeTolerance, place,
+            sourceLocation: sourceLocation)
+    }
 }
 
 /// The same for a layer of one argument.

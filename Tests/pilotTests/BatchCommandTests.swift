@@ -24,6 +24,11 @@ import Testing
         ]
     }
 
+    private static let layouts = [
+        (1, "auto"), (2, "auto"), (2, "replicas=2,branches=1,stages=1"), (4, "replicas=1,branches=2,stages=2"),
+        (4, "replicas=2,branches=1,stages=2"),
+    ]
+
     private static let results = ["a.png", "b/b.png", "b/b.safetensors", "c.png", "c-strip.png"]
 
     @Test func filesAreThoseOfInpaint() async throws {
@@ -46,21 +51,22 @@ import Testing
                 Self.shared(runner) + job.map { $0.hasPrefix("1/") ? runner.path($0) : $0 })
             #expect(result.exitCode == 0, "\(result.errors)")
         }
-        for ranks in [1, 2] {
-            let result = try await runner.run(["batch"] + arguments, ranks: ranks)
+        for (number, (ranks, layout)) in Self.layouts.enumerated() {
+            let command = ["batch"] + arguments + ["--layout", layout]
+            let result = try await runner.run(command, ranks: ranks)
             #expect(result.exitCode == 0, "\(result.errors)")
             #expect(result.output.contains("3 done"), "\(result.output)")
             for name in Self.results {
-                #expect(try runner.contents("out/\(name)") == runner.contents("1/\(name)"), "\(name)")
+                #expect(try runner.contents("out/\(name)") == runner.contents("1/\(name)"), "\(name) on \(layout)")
             }
-            let again = try await runner.run(["batch"] + arguments, ranks: ranks)
+            let again = try await runner.run(command, ranks: ranks)
             #expect(again.exitCode == 0, "\(again.errors)")
             #expect(again.output.contains("3 present"), "\(again.output)")
-            try FileManager.default.moveItem(atPath: runner.path("out"), toPath: runner.path("out-\(ranks)"))
+            try FileManager.default.moveItem(atPath: runner.path("out"), toPath: runner.path("out-\(number)"))
         }
         // A picture of a batch is repeated like any other.
         let repeated = try await runner.inpaint(
-            ["--from", runner.path("out-1/b/b.png"), "--threads", "2", "--output", runner.path("again.png")])
+            ["--from", runner.path("out-0/b/b.png"), "--threads", "2", "--output", runner.path("again.png")])
         #expect(repeated.exitCode == 0, "\(repeated.errors)")
         #expect(try runner.contents("again.png") == runner.contents("1/b/b.png"))
     }
@@ -144,6 +150,7 @@ import Testing
         let arguments = try Self.write(runner)
         for (options, exitCode, mention) in [
             (["--jobs-in-flight", "0"], 64, "--jobs-in-flight"), (["--steps", "0"], 64, "--steps"),
+            (["--layout", "replicas=2,branches=1,stages=1"], 64, "layout"),
             (["--model", runner.path("nowhere")], 66, "nowhere"), (["--threads", "0"], 64, "--threads"),
             (["--output", runner.path("image.png")], 74, "image.png"),
             (["--output", runner.path("no/where")], 74, "no/where"),

@@ -76,6 +76,27 @@ import Testing
         #expect(try runner.contents("changed.png") == runner.contents("a-1.png"))
     }
 
+    /// Results of the versions that recorded threads are repeated, on any number of threads; no picture depends on it.
+    @Test func oldRecordsAreRepeated() async throws {
+        let runner = try PilotRunner()
+        let first = try await runner.inpaint(runner.job + ["--output", runner.path("a.png")])
+        #expect(first.exitCode == 0, "\(first.errors)")
+        let picture = try DecodedImage.read(runner.path("a.png"))
+        let chunks = picture.textChunks.map { chunk in
+            let text = chunk.text.replacing(
+                "\"elementType\":\"float32\"", with: "\"elementType\":\"float32\",\"threads\":900")
+            return TextChunk(keyword: chunk.keyword, text: text)
+        }
+        #expect(chunks != picture.textChunks)
+        try picture.rgb.writePNG(to: runner.path("old.png"), textChunks: chunks)
+        for options in [["--threads", "2"], []] {
+            let again = try await runner.inpaint(
+                ["--from", runner.path("old.png"), "--output", runner.path("again.png")] + options)
+            #expect(again.exitCode == 0, "\(again.errors)")
+            #expect(try runner.contents("again.png") == runner.contents("a.png"))
+        }
+    }
+
     @Test func recordedFilesMustBeWhatTheyWere() async throws {
         let runner = try PilotRunner()
         let first = try await runner.inpaint(runner.job + ["--output", runner.path("a.png")])

@@ -32,6 +32,11 @@ struct BatchCommand: RankedCommand {
         let report = BatchReport(printsJSON: batch.json)
         defer { report.clear() }
         let model = try JobModel(setup.defaults.settings.model, warn: Console.warn)
+        // The UNet is cut for the size of the command line, or the model's own: lines may have others.
+        let sizes = try model.description.geometry(setup.defaults.settings.size)
+        let ranks = try computation.setup(
+            model, rank, ranks: communicator.size, latent: (sizes.latentHeight, sizes.latentWidth), pictures: nil,
+            jobsInFlight: batch.jobsInFlight)
         let stream = try Batch(setup, model: model) { report.observe($0) }
         let machine = StartedEngine()
         let outcome = try await stream.run {
@@ -40,20 +45,26 @@ struct BatchCommand: RankedCommand {
             if let sheet = batch.sheet { try AtomicFile.checkWritable(sheet) }
         } start: {
             if let warning = ComputationOptions.bindingWarning(threads: rank.threads) { Console.warn(warning) }
-            let sizes = try model.description.geometry(setup.defaults.settings.size)
-            let ranks = try computation.setup(
-                model, rank, ranks: communicator.size, latent: (sizes.latentHeight, sizes.latentWidth), pictures: nil,
-                jobsInFlight: batch.jobsInFlight)
             let engine = try await ShardedEngine(ranks, communicator: communicator)
             report.begin(on: engine.layout)
             machine.keep(engine)
             return engine
         }
         report.clear()
-        if let engine = machine.engine { engine.stop() } else { try await RankOrder.nothing.give(to: communicator) }
         if !batch.json { Console.print(BatchTable(entries: outcome.entries).text) }
+        try await dismiss(machine.engine, communicator)
         if let sheet = batch.sheet { try ContactSheet.write(outcome.entries, to: sheet) }
         try throwFailure(of: outcome, report.resultsFailure)
+    }
+
+    /// Lets the other ranks go, whether or not there was anything for them to do.
+    private func dismiss(_ engine: ShardedEngine?, _ communicator: any Communicator) async throws {
+        guard let engine else {
+            try await RankOrder.nothing.give(to: communicator)
+            return
+        }
+        if !batch.json { Console.print(JobSummary.ranks(try await engine.reports())) }
+        engine.stop()
     }
 
     private func setup() throws -> BatchSetup {

@@ -18,7 +18,7 @@ struct JobSummary {
         lines.append(Self.row("other", other, of: total))
         lines.append(Self.row("total", total, of: total))
         lines += rates
-        lines += reports.map(line)
+        lines.append(Self.ranks(reports))
         return lines.joined(separator: "\n")
     }
 
@@ -33,7 +33,10 @@ struct JobSummary {
         return [parts.joined(separator: ", ")]
     }
 
-    private func line(_ report: RankReport) -> String {
+    /// What every rank did, a line each.
+    static func ranks(_ reports: [RankReport]) -> String { reports.map(line).joined(separator: "\n") }
+
+    private static func line(_ report: RankReport) -> String {
         let times = report.times
         return String(
             format: "rank %d on %@: %d forward %.1f s, %d backward %.1f s, idle %.1f s, peak memory %.2f GiB",
