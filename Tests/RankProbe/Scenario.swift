@@ -32,6 +32,8 @@ enum Scenario: String {
     case postDuringDeparture
     /// The toy job on one rank or two.
     case infer
+    /// Jobs on three stages, of which one stops, hangs or is slow.
+    case stall
 
     static let channel = MessageTag(channel: MessageTag.firstFreeChannel)
 
@@ -62,6 +64,8 @@ enum Scenario: String {
             try await wait(communicator, file: arguments.first ?? "", cleanUps)
         case .infer:
             try await infer(communicator, arguments)
+        case .stall:
+            try await stall(communicator, arguments)
         case .leaveDuringSend:
             if communicator.rank == 0 { throw Failure.inputOutput("out.png: no space left on device") }
             let payload = [UInt8](repeating: 7, count: 200 << 20)

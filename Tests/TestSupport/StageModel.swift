@@ -4,6 +4,7 @@ import Foundation
 import MessagePassing
 import NeuralLayers
 import ShardedRuntime
+import Synchronization
 import TensorKernels
 
 /// One of the tiny models of the fixtures, cut as a layout says, for tests of the runtime.
@@ -29,10 +30,12 @@ public struct StageModel: Sendable {
 
     /// What computes on a rank of the layout.
     ///
-    /// - Parameter failing: a branch whose last stage throws bad data on its way.
+    /// - Parameters:
+    ///   - failing: a branch whose last stage throws bad data on its way.
+    ///   - beforePass: called on the compute thread before each pass of this rank, with its number from 1.
     public func workers(
         of rank: Int, in layout: Layout, threads: Int = 1, elementType: ElementType = .float32,
-        failing: GuidanceBranch? = nil
+        failing: GuidanceBranch? = nil, beforePass: (@Sendable (Int) -> Void)? = nil
     ) async throws -> StageWorkers {
         let thread = try DedicatedThread(name: "rank \(rank)")
         let rungs = layout.place(of: rank).map { layout.stages[$0.stage] }
@@ -50,7 +53,10 @@ public struct StageModel: Sendable {
                     Autoencoder(
                         try folder.vaeConfiguration(), weights: CheckpointWeights(try folder.weights(of: .vae)))
                 })
-            let evaluator = UNetStageEvaluator(stage, context: context)
+            let evaluator: any StageEvaluator =
+                beforePass.map {
+                    HookedEvaluator(UNetStageEvaluator(stage, context: context), beforePass: $0)
+                } ?? UNetStageEvaluator(stage, context: context)
             return StageWorkers(
                 stage: failing.map { FailingEvaluator(evaluator, failing: $0) } ?? evaluator,
                 pictures: PictureNetworks(loader, keepsNetworks: true, context: context), thread: thread)
@@ -75,6 +81,28 @@ private struct FailingEvaluator: StageEvaluator {
     func close(_ job: JobIdentity) { evaluator.close(job) }
     func begin(_ pass: PassIdentity, _ settings: PassSettings) throws -> any StageComputation {
         if isLast && pass.branch == failing { throw Failure.badData("unet.safetensors: broken") }
+        return try evaluator.begin(pass, settings)
+    }
+}
+
+/// A stage that does something before each pass.
+private final class HookedEvaluator: StageEvaluator {
+    private let evaluator: any StageEvaluator
+    private let beforePass: @Sendable (Int) -> Void
+    private let count = Atomic(0)
+
+    init(_ evaluator: any StageEvaluator, beforePass: @escaping @Sendable (Int) -> Void) {
+        self.evaluator = evaluator
+        self.beforePass = beforePass
+    }
+
+    var isLast: Bool { evaluator.isLast }
+    func open(_ job: JobIdentity, _ branch: GuidanceBranch, _ inputs: BranchInputs) throws {
+        try evaluator.open(job, branch, inputs)
+    }
+    func close(_ job: JobIdentity) { evaluator.close(job) }
+    func begin(_ pass: PassIdentity, _ settings: PassSettings) throws -> any StageComputation {
+        beforePass(count.wrappingAdd(1, ordering: .relaxed).newValue)
         return try evaluator.begin(pass, settings)
     }
 }

@@ -1,33 +1,49 @@
 /// Measures tasks as they happen, one after the other.
 struct PhaseClock {
-    private(set) var times = PhaseTimes()
-    private var lastEnd: ContinuousClock.Instant?
+    private let recorder: TraceRecorder?
+    private let start = MonotonicTime.now()
+    private var counted = PhaseTimes()
+    private var lastEnd: Int64
+
+    /// - Parameter recorder: takes down each task.
+    init(_ recorder: TraceRecorder? = nil) {
+        self.recorder = recorder
+        lastEnd = start
+    }
+
+    /// What was counted up to now.
+    var times: PhaseTimes {
+        var times = counted
+        times.elapsedSeconds = MonotonicTime.seconds(MonotonicTime.now() - start)
+        return times
+    }
 
     /// Runs `body` and counts its time, whether it succeeds or throws.
-    mutating func measure<Value>(_ task: StageTask, _ body: () throws -> Value) rethrows -> Value {
-        let start = ContinuousClock.now
-        if let lastEnd { times.idleSeconds += seconds(start - lastEnd) }
-        defer { count(task, from: start, to: .now) }
+    ///
+    /// - Parameter sent: when another rank sent what the task starts from; nil if none did, or it is not known.
+    mutating func measure<Value>(_ task: StageTask, sent: Int64?, _ body: () throws -> Value) rethrows -> Value {
+        let begin = MonotonicTime.now()
+        if let sent {
+            counted.communicatingSeconds += MonotonicTime.seconds(max(0, begin - max(sent, lastEnd)))
+        }
+        defer {
+            let end = MonotonicTime.now()
+            lastEnd = end
+            count(task, MonotonicTime.seconds(end - begin))
+            recorder?.record(task, from: begin, to: end)
+        }
         return try body()
     }
 
-    private mutating func count(
-        _ task: StageTask, from start: ContinuousClock.Instant, to end: ContinuousClock.Instant
-    ) {
-        lastEnd = end
-        let passed = seconds(end - start)
+    private mutating func count(_ task: StageTask, _ seconds: Double) {
         switch task {
         case .leg(_, let leg) where leg.isGradient:
-            times.backwardCount += leg == .upGradient ? 1 : 0
-            times.backwardSeconds += passed
+            counted.backwardCount += leg == .upGradient ? 1 : 0
+            counted.backwardSeconds += seconds
         case .leg(_, let leg):
-            times.forwardCount += leg == .down ? 1 : 0
-            times.forwardSeconds += passed
-        case .picture: times.pictureSeconds += passed
+            counted.forwardCount += leg == .down ? 1 : 0
+            counted.forwardSeconds += seconds
+        case .picture: counted.pictureSeconds += seconds
         }
-    }
-
-    private func seconds(_ duration: Duration) -> Double {
-        Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
     }
 }

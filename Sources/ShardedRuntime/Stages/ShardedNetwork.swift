@@ -13,22 +13,27 @@ public final class ShardedNetwork: Sendable {
     /// - Parameters:
     ///   - jobsInFlight: the most jobs that a replica works on at once; further ones wait.
     ///   - workers: what computes on this rank.
+    ///   - observation: how the ranks are watched; the same on all.
     /// - Precondition: this is rank 0, and there are as many ranks as the layout has, or more.
     public init(
-        layout: Layout, jobsInFlight: Int, communicator: any Communicator, workers: StageWorkers
+        layout: Layout, jobsInFlight: Int, communicator: any Communicator, workers: StageWorkers,
+        observation: Observation = Observation()
     ) {
         precondition(communicator.rank == 0, "rank 0 drives the jobs")
         precondition(communicator.size >= layout.ranks, "the layout must be for ranks that there are")
         guard let place = layout.place(of: 0) else { preconditionFailure("every layout has a rank 0") }
-        let post = StagePost(communicator)
+        let clock = RankClock(communicator)
+        let post = StagePost(communicator, clock: clock, recorder: observation.recorder)
         let driver = StageDriver(
             layout: layout, jobsInFlight: jobsInFlight, pictureRanks: layout.pictureRanks, post: post)
         server = StageServer(
             position: ChainPosition(place, in: layout), capacity: jobsInFlight * layout.passesOfJob, post: post,
             workers: workers, fault: { driver.fail($0) }, stopped: {})
         self.driver = driver
+        clock.open { driver.fail($0) }
         driver.open()
         server.open()
+        driver.startWatch(timeout: observation.stallTimeout)
     }
 
     /// What every rank but 0 does: it serves its stage until rank 0 says stop. An idle rank returns at once.
@@ -36,15 +41,23 @@ public final class ShardedNetwork: Sendable {
     /// What a task throws goes to rank 0, with this rank and its machine in the message, and is thrown there. Throws
     /// only when the conversation itself fails.
     public static func serve(
-        layout: Layout, jobsInFlight: Int, communicator: any Communicator, workers: StageWorkers
+        layout: Layout, jobsInFlight: Int, communicator: any Communicator, workers: StageWorkers,
+        observation: Observation = Observation()
     ) async throws {
         guard let place = layout.place(of: communicator.rank) else { return }
         let end = End()
+        let fault: @Sendable (Failure) -> Void = { end.resume(with: .failure($0)) }
+        let clock = RankClock(communicator)
         let server = StageServer(
             position: ChainPosition(place, in: layout), capacity: jobsInFlight * layout.passesOfJob,
-            post: StagePost(communicator), workers: workers, fault: { end.resume(with: .failure($0)) },
+            post: StagePost(communicator, clock: clock, recorder: observation.recorder), workers: workers, fault: fault,
             stopped: { end.resume(with: .success(())) })
         server.open()
+        clock.open(fault: fault)
+        clock.compare(tries: RankClock.tries)
+        let watch = ReferenceWatch(
+            rank: communicator.rank, clock: clock, timeout: observation.stallTimeout, fault: fault)
+        defer { watch.stop() }
         try await end.wait()
     }
 
@@ -76,6 +89,9 @@ public final class ShardedNetwork: Sendable {
 
     /// What every rank in use did so far, in the order of the ranks.
     public func reports() async throws -> [RankReport] { try await driver.reports() }
+
+    /// What every rank in use took down, on one clock; needs an `observation` that is traced.
+    public func trace() async throws -> JobTrace { JobTrace(layout: layout, ranks: try await driver.traces()) }
 
     /// Lets the other ranks' servers return. Nothing may be asked afterwards.
     public func stop() { driver.stop() }

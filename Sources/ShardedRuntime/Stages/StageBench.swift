@@ -30,9 +30,11 @@ final class StageBench: @unchecked Sendable {
     private let thread: DedicatedThread
     private var passes: [PassIdentity: (computation: any StageComputation, settings: PassSettings)] = [:]
     private var pictures: [StageTask: any PictureComputation] = [:]
-    private var clock = PhaseClock()
+    private var clock: PhaseClock
 
-    init(_ workers: StageWorkers) {
+    /// - Parameter recorder: takes down the tasks.
+    init(_ workers: StageWorkers, recorder: TraceRecorder? = nil) {
+        clock = PhaseClock(recorder)
         evaluator = workers.stage
         pictureEvaluator = workers.pictures
         thread = workers.thread
@@ -52,7 +54,7 @@ final class StageBench: @unchecked Sendable {
 
     func run(_ task: StageTask, _ input: TaskInput?) throws -> TaskOutcome {
         precondition(thread.isCurrent, "tasks belong on the compute thread")
-        return try clock.measure(task) {
+        return try clock.measure(task, sent: input?.sent) {
             switch task {
             case .leg(let pass, let leg): try run(pass, leg, input)
             case .picture(_, let work, _): .picture(try advance(task, work, input))

@@ -13,8 +13,9 @@ final class StageDriver: Sendable {
         var nextJob: UInt32 = 0
         var openJobs: [Int]
         var queue: [(job: JobIdentity, continuation: CheckedContinuation<Int, any Error>)] = []
-        var passes: [PassIdentity: CheckedContinuation<Latent, any Error>] = [:]
-        var pictures: [PictureRequest: CheckedContinuation<PictureValue, any Error>] = [:]
+        var passes: [PassIdentity: Waiter<Latent>] = [:]
+        var pictures: [PictureRequest: Waiter<PictureValue>] = [:]
+        var traces: [Int: CheckedContinuation<RankTrace, any Error>] = [:]
         var reports: [CheckedContinuation<String, any Error>] = []
         /// Jobs that could not begin, and why.
         var failedJobs: [JobIdentity: Failure] = [:]
@@ -26,6 +27,7 @@ final class StageDriver: Sendable {
     let jobsInFlight: Int
     private let pictureRanks: [Int]
     private let post: StagePost
+    private let watch = Mutex<StallWatch?>(nil)
     private let state: Mutex<State>
 
     /// - Parameter pictureRanks: which rank of each replica works on pictures.
@@ -40,7 +42,7 @@ final class StageDriver: Sendable {
 
     /// Begins to take answers.
     func open() {
-        post.openDriver({ [self] message, source in receive(message, from: source) }, fault: { [self] in fail($0) })
+        post.openDriver({ [self] message, source, _ in receive(message, from: source) }, fault: { [self] in fail($0) })
     }
 
     /// Ends all that waits, now and later: the conversation itself has failed.
@@ -52,11 +54,13 @@ final class StageDriver: Sendable {
                 state.passes = [:]
                 state.pictures = [:]
                 state.reports = []
+                state.traces = [:]
             }
             return state.queue.map { entry in { entry.continuation.resume(throwing: failure) } }
                 + state.passes.values.map { waiter in { waiter.resume(throwing: failure) } }
                 + state.pictures.values.map { waiter in { waiter.resume(throwing: failure) } }
                 + state.reports.map { waiter in { waiter.resume(throwing: failure) } }
+                + state.traces.values.map { waiter in { waiter.resume(throwing: failure) } }
         }
         for resume in waiting { resume() }
     }
@@ -132,7 +136,7 @@ final class StageDriver: Sendable {
         -> Latent
     {
         do {
-            let result = try await answer(to: pass) { [self] in
+            let result = try await answer(to: pass, replica, leg) { [self] in
                 post.send(.leg(pass, leg, settings, .latent(latent)), to: first(of: pass, replica))
             }
             guard result.height == latent.height, result.width == latent.width else {
@@ -155,13 +159,14 @@ final class StageDriver: Sendable {
         layout.chain(of: pass.branch, replica: replica)[0]
     }
 
-    private func answer(to pass: PassIdentity, _ send: () -> Void) async throws -> Latent {
+    private func answer(to pass: PassIdentity, _ replica: Int, _ leg: Leg, _ send: () -> Void) async throws -> Latent {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 let refusal = state.withLock { state -> (any Error)? in
                     if let failure = state.fault ?? state.failedJobs[pass.job] { return failure }
                     if Task.isCancelled { return CancellationError() }
-                    state.passes[pass] = continuation
+                    let chain = layout.chain(of: pass.branch, replica: replica)
+                    state.passes[pass] = Waiter(continuation, for: .leg(pass, leg), of: chain)
                     return nil
                 }
                 if let refusal { continuation.resume(throwing: refusal) } else { send() }
@@ -184,7 +189,7 @@ final class StageDriver: Sendable {
                 let refusal = state.withLock { state -> (any Error)? in
                     if let fault = state.fault { return fault }
                     if Task.isCancelled { return CancellationError() }
-                    state.pictures[request] = continuation
+                    state.pictures[request] = Waiter(continuation, for: request.task, of: [rank])
                     return nil
                 }
                 if let refusal {
@@ -218,8 +223,41 @@ final class StageDriver: Sendable {
         return reports
     }
 
+    /// What every rank in use took down, in the order of the ranks.
+    func traces() async throws -> [RankTrace] {
+        var traces: [RankTrace] = []
+        for rank in 0..<layout.ranks {
+            let trace = try await withCheckedThrowingContinuation { continuation in
+                let refusal = state.withLock { state -> Failure? in
+                    if let fault = state.fault { return fault }
+                    state.traces[rank] = continuation
+                    return nil
+                }
+                if let refusal { continuation.resume(throwing: refusal) } else { post.send(.askTrace, to: rank) }
+            }
+            traces.append(trace)
+        }
+        return traces
+    }
+
+    /// Begins to watch for ranks that make no progress within `timeout` seconds.
+    func startWatch(timeout: Double) {
+        let subject = StallWatch.Subject(
+            layout: layout, underWay: { [weak self] in self?.underWay ?? [] },
+            host: { [post] in post.clock.host(of: $0) }, ask: { [post] in post.send(.askState, to: $0) },
+            fail: { [weak self] in self?.fail($0) })
+        let watch = StallWatch(subject, timeout: timeout)
+        self.watch.withLock { $0 = watch }
+        watch.start()
+    }
+
+    private var underWay: [(task: StageTask, ranks: [Int], since: Int64)] {
+        state.withLock { state in state.passes.values.map(\.wait) + state.pictures.values.map(\.wait) }
+    }
+
     /// Lets the other ranks' servers return. Nothing may be asked afterwards.
     func stop() {
+        watch.withLock { $0 }?.stop()
         for rank in 0..<layout.ranks where rank != post.rank { post.send(.stop, to: rank) }
     }
 
@@ -243,6 +281,10 @@ final class StageDriver: Sendable {
             state.withLock { $0.pictures.removeValue(forKey: request) }?.resume(throwing: failure)
         case .report(let text):
             state.withLock { $0.reports.isEmpty ? nil : $0.reports.removeFirst() }?.resume(returning: text)
+        case .state(let answer):
+            watch.withLock { $0 }?.answered(answer, from: source)
+        case .trace(let trace):
+            state.withLock { $0.traces.removeValue(forKey: source) }?.resume(returning: trace)
         default:
             fail(.internalFault("rank \(source) sent a stage's message to the driver"))
         }

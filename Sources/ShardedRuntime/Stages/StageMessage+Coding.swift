@@ -10,6 +10,7 @@ extension StageMessage {
         case open = 1
         case leg, discard, discardReturned, close, picture, askReport, stop
         case result, pictureDone, passFailed, jobFailed, pictureFailed, report
+        case askState, askTrace, state, trace
     }
 
     /// The message as it travels: what is small in the head, the numbers of hidden states as they lie in memory.
@@ -43,6 +44,8 @@ extension StageMessage {
             writer.write(request)
             writer.write(value)
         case .askReport: begin(.askReport)
+        case .askState: begin(.askState)
+        case .askTrace: begin(.askTrace)
         case .stop: begin(.stop)
         case .result(let pass, let isGradient, let latent):
             begin(.result)
@@ -68,6 +71,12 @@ extension StageMessage {
         case .report(let text):
             begin(.report)
             writer.write(text)
+        case .state(let state):
+            begin(.state)
+            writer.write(state)
+        case .trace(let trace):
+            begin(.trace)
+            writer.write(trace)
         }
         return (writer.bytes, payload)
     }
@@ -91,6 +100,10 @@ extension StageMessage {
         case .close: self = .close(try reader.readJob())
         case .picture: self = .picture(try reader.readRequest(), try reader.readPictureValue())
         case .askReport: self = .askReport
+        case .askState: self = .askState
+        case .askTrace: self = .askTrace
+        case .state: self = .state(try reader.readState())
+        case .trace: self = .trace(try reader.readTrace())
         case .stop: self = .stop
         case .result:
             let pass = try reader.readPass()

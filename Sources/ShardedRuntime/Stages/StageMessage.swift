@@ -21,6 +21,10 @@ enum StageMessage: Sendable {
     case picture(PictureRequest, PictureValue)
     /// From the driver: tell what you did.
     case askReport
+    /// From the driver: tell what you are at.
+    case askState
+    /// From the driver: give what you took down.
+    case askTrace
     /// From the driver: end the service.
     case stop
 
@@ -36,11 +40,15 @@ enum StageMessage: Sendable {
     case pictureFailed(PictureRequest, Failure)
     /// To the driver: what the rank did, a `RankReport` as text.
     case report(String)
+    /// To the driver: what the rank is at.
+    case state(StageState)
+    /// To the driver: what the rank took down.
+    case trace(RankTrace)
 
     /// Whether it is for a rank's driver, and not for its stage.
     var isForDriver: Bool {
         switch self {
-        case .result, .pictureDone, .passFailed, .jobFailed, .pictureFailed, .report: true
+        case .result, .pictureDone, .passFailed, .jobFailed, .pictureFailed, .report, .state, .trace: true
         default: false
         }
     }

@@ -5,14 +5,14 @@ import Synchronization
 /// Brings messages to the stage or the driver of any rank, this one included: what is for this rank is handed over as
 /// it is.
 final class StagePost: Sendable {
-    typealias Receiver = @Sendable (StageMessage, _ source: Int) -> Void
+    /// Hears a message, of which rank, and when that one sent it, by this rank's clock and as far as it is known.
+    typealias Receiver = @Sendable (StageMessage, _ source: Int, _ sent: Int64?) -> Void
 
     private enum Channel: UInt32 {
         case stage = 0
         case driver
 
         var number: UInt32 { MessageTag.firstFreeChannel + rawValue }
-        var tag: MessageTag { MessageTag(channel: number) }
     }
 
     private struct Receivers {
@@ -21,21 +21,34 @@ final class StagePost: Sendable {
     }
 
     let communicator: any Communicator
+    let clock: RankClock
+    let recorder: TraceRecorder?
     private let receivers = Mutex(Receivers())
 
-    init(_ communicator: any Communicator) { self.communicator = communicator }
+    init(_ communicator: any Communicator, clock: RankClock, recorder: TraceRecorder?) {
+        self.communicator = communicator
+        self.clock = clock
+        self.recorder = recorder
+    }
 
     var rank: Int { communicator.rank }
 
     func send(_ message: StageMessage, to rank: Int) {
         guard rank == communicator.rank else {
+            let start = MonotonicTime.now()
             let (head, payload) = message.encoded()
             let channel = message.isForDriver ? Channel.driver : .stage
-            communicator.post(head: head, payload: payload, to: rank, tag: channel.tag)
+            let tag = MessageTag(channel: channel.number, number: clock.stamp(at: start))
+            communicator.post(head: head, payload: payload, to: rank, tag: tag)
+            recorder?.record(.sent, message, bytes: bytes(head, payload), peer: rank, from: start)
             return
         }
         let receiver = receivers.withLock { message.isForDriver ? $0.driver : $0.stage }
-        receiver?(message, rank)
+        receiver?(message, rank, MonotonicTime.now())
+    }
+
+    private func bytes(_ head: [UInt8], _ payload: (any ByteRegion)?) -> Int {
+        head.count + (payload?.withUnsafeBytes { $0.count } ?? 0)
     }
 
     /// From now on gives this rank's stage its messages, those that came before first.
@@ -55,11 +68,13 @@ final class StagePost: Sendable {
     private func open(
         _ channel: Channel, _ receiver: @escaping Receiver, _ fault: @escaping @Sendable (Failure) -> Void
     ) {
-        communicator.subscribe(to: channel.number) { message in
+        communicator.subscribe(to: channel.number) { [clock, recorder] message in
+            let start = MonotonicTime.now()
             do {
                 let decoded = try StageMessage(
                     decoding: message.head, payload: message.payload, from: message.source)
-                receiver(decoded, message.source)
+                recorder?.record(.received, decoded, bytes: message.byteCount, peer: message.source, from: start)
+                receiver(decoded, message.source, clock.time(ofStamp: message.tag.number))
             } catch {
                 fault(error as? Failure ?? .internalFault("unexpected error: \(error)"))
             }

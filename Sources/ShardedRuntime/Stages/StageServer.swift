@@ -2,6 +2,7 @@ import DiffusionModels
 import Failures
 import MessagePassing
 import Synchronization
+import TensorKernels
 
 /// Where a rank stands in its chain of stages.
 struct ChainPosition: Sendable {
@@ -27,6 +28,7 @@ final class StageServer: Sendable {
     private struct State {
         var scheduler: StageScheduler
         var inputs: [StageTask: TaskInput] = [:]
+        var activity = StageActivity()
     }
 
     private let position: ChainPosition
@@ -48,7 +50,7 @@ final class StageServer: Sendable {
         self.position = position
         self.post = post
         thread = workers.thread
-        bench = StageBench(workers)
+        bench = StageBench(workers, recorder: post.recorder)
         state = Mutex(State(scheduler: StageScheduler(isLast: position.below == nil, capacity: capacity)))
         self.fault = fault
         self.stopped = stopped
@@ -56,10 +58,10 @@ final class StageServer: Sendable {
 
     /// Begins to serve.
     func open() {
-        post.openStage({ [self] message, source in receive(message, from: source) }, fault: fault)
+        post.openStage({ [self] in receive($0, from: $1, sent: $2) }, fault: fault)
     }
 
-    private func receive(_ message: StageMessage, from source: Int) {
+    private func receive(_ message: StageMessage, from source: Int, sent: Int64?) {
         switch message {
         case .open(let job, let branch, let inputs):
             passOn(message, to: position.below)
@@ -68,7 +70,8 @@ final class StageServer: Sendable {
             }
         case .leg(let pass, let leg, let settings, let value):
             let task = StageTask.leg(pass, leg)
-            handle(.arrived(task, isRecorded: settings.isRecorded), input: TaskInput(.stage(value), settings))
+            handle(
+                .arrived(task, isRecorded: settings.isRecorded), input: TaskInput(.stage(value), settings, sent: sent))
         case .discard(let pass):
             handle(.discarded(pass))
             if position.below == nil { discardReturned(pass) } else { passOn(message, to: position.below) }
@@ -78,9 +81,13 @@ final class StageServer: Sendable {
             passOn(message, to: position.below)
             onBench { bench in bench.close(job) }
         case .picture(let request, let value):
-            handle(.arrived(request.task, isRecorded: false), input: TaskInput(.picture(value), nil))
+            handle(.arrived(request.task, isRecorded: false), input: TaskInput(.picture(value), nil, sent: sent))
         case .askReport:
             onBench { [self] bench in report(bench) }
+        case .askState:
+            tell(.state(state.withLock { $0.activity.state($0.scheduler, at: position) }))
+        case .askTrace:
+            post.clock.compare(tries: RankClock.tries) { [self] in tell(.trace(RankTrace(post))) }
         case .stop:
             stopped()
         default:
@@ -107,7 +114,9 @@ final class StageServer: Sendable {
         do {
             return try state.withLock { state in
                 if case .arrived(let task, _) = event { state.inputs[task] = input }
-                return carryOut(try state.scheduler.handle(event), &state)
+                let commands = try state.scheduler.handle(event)
+                state.activity.note(event, running: state.scheduler.running)
+                return carryOut(commands, &state)
             }
         } catch {
             fault(located(error))
@@ -183,7 +192,7 @@ final class StageServer: Sendable {
         let communicator = post.communicator
         let report = RankReport(
             rank: communicator.rank, hostName: communicator.hostName, times: bench.times,
-            traffic: communicator.traffic, keptPullbacks: bench.passCount, peakMemoryBytes: PeakMemory.bytes())
+            traffic: communicator.traffic, keptPullbacks: bench.passCount, memory: .current())
         do {
             tell(.report(try report.encodedText()))
         } catch {
@@ -209,9 +218,12 @@ struct TaskInput: Sendable {
 
     let value: Value
     let settings: PassSettings?
+    /// When it was sent here, by this rank's clock, as far as it is known.
+    let sent: Int64?
 
-    init(_ value: Value, _ settings: PassSettings?) {
+    init(_ value: Value, _ settings: PassSettings?, sent: Int64?) {
         self.value = value
         self.settings = settings
+        self.sent = sent
     }
 }

@@ -1,0 +1,14 @@
+/// How the ranks of a job are watched.
+public struct Observation: Sendable, Codable, Equatable {
+    /// After so many seconds without progress the rank that holds it up is named, and the job ends.
+    public var stallTimeout: Double
+    /// Whether every rank takes down what it does.
+    public var isTraced: Bool
+
+    public init(stallTimeout: Double = 300, isTraced: Bool = false) {
+        self.stallTimeout = stallTimeout
+        self.isTraced = isTraced
+    }
+
+    var recorder: TraceRecorder? { isTraced ? TraceRecorder() : nil }
+}
