@@ -12,7 +12,7 @@ struct Pilot: ParsableCommand {
         commandName: "pilot",
         abstract: "Coherent image inpainting by latent space optimisation, on one rank or two.",
         version: Version.text,
-        subcommands: [Inpaint.self, Model.self])
+        subcommands: [Inpaint.self, Plan.self, Model.self])
 
     static func main() async {
         // Whoever stops reading the progress does not mean to lose the picture.
