@@ -51,7 +51,7 @@ public struct SelfAttention: Sendable {
     public func work(positions: Int) -> Work {
         let channels = query.outputs
         let projections = [query, key, value, output].reduce(Work()) { $0 + $1.work(rows: positions) }
-        return projections + .attention(queries: positions, keys: positions, channels: channels)
+        return projections + .attention(queries: positions, keys: positions, channels: channels, areKeysConstant: false)
             + .kept(positions: positions, channels: 4 * channels)
     }
 }
@@ -113,7 +113,9 @@ public struct CrossAttention: Sendable {
     public func work(positions: Int, tokens: Int) -> Work {
         let channels = query.outputs
         return query.work(rows: positions) + output.work(rows: positions) + key.work(rows: tokens)
-            + value.work(rows: tokens) + .attention(queries: positions, keys: tokens, channels: channels)
+            + value.work(rows: tokens)
+            + .attention(queries: positions, keys: tokens, channels: channels, areKeysConstant: true)
             + .kept(positions: positions, channels: 2 * channels)
+            + Work(promptElements: 2 * Double(tokens) * Double(channels))
     }
 }

@@ -63,7 +63,10 @@ public struct Convolution2D: Layer {
     /// For an input of `height` x `width`.
     public func work(height: Int, width: Int) -> Work {
         let positions = Double(geometry.outputHeight(of: height)) * Double(geometry.outputWidth(of: width))
-        return Work(convolutions: 2 * positions * Double(weight.count), parameters: weight.count + bias.count)
+        let inputs = Double(height) * Double(width) * Double(geometry.inputs)
+        return Work(
+            convolutions: 2 * positions * Double(weight.count), parameters: weight.count + bias.count,
+            kernelParameters: weight.count, widestLayer: inputs + positions * Double(geometry.outputs))
     }
 
     private func kernel(in context: ComputeContext) -> any ConvolutionKernel {

@@ -76,6 +76,8 @@ public struct Linear: Layer {
     }
 
     public func work(rows: Int) -> Work {
-        Work(linear: 2 * Double(rows) * Double(weight.count), parameters: weight.count + (bias?.count ?? 0))
+        Work(
+            linear: 2 * Double(rows) * Double(weight.count), parameters: weight.count + (bias?.count ?? 0),
+            widestLayer: Double(rows) * Double(inputs + outputs))
     }
 }

@@ -25,8 +25,11 @@ public struct GroupNorm: Layer {
     }
 
     /// For an input of `positions` rows.
-    public func work(positions: Int) -> Work {
-        .kept(positions: positions, channels: weight.count) + Work(parameters: weight.count + bias.count)
+    ///
+    /// - Parameter isOfSum: whether the input is one of the sums that are float32 in any format.
+    public func work(positions: Int, isOfSum: Bool = true) -> Work {
+        .kept(positions: positions, channels: weight.count, isSum: isOfSum)
+            + Work(parameters: weight.count + bias.count)
     }
 }
 
@@ -57,6 +60,7 @@ public struct LayerNorm: Layer {
 
     /// For an input of `positions` rows.
     public func work(positions: Int) -> Work {
-        .kept(positions: positions, channels: weight.count) + Work(parameters: weight.count + bias.count)
+        .kept(positions: positions, channels: weight.count, isSum: true)
+            + Work(parameters: weight.count + bias.count)
     }
 }

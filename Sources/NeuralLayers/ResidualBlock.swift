@@ -59,7 +59,7 @@ public struct ResidualBlock: Sendable {
         var work = conv1.work(height: height, width: width) + conv2.work(height: height, width: width)
         work += shortcut?.work(rows: positions).asConvolutions ?? Work()
         work += time?.work(rows: 1) ?? Work()
-        return work + norm1.work(positions: positions) + norm2.work(positions: positions)
+        return work + norm1.work(positions: positions) + norm2.work(positions: positions, isOfSum: false)
     }
 
     private func throughShortcut(_ x: consuming Tensor, in context: ComputeContext) throws -> Tensor {

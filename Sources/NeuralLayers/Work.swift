@@ -1,8 +1,8 @@
 /// What one pass through a layer costs and what the layer holds, counted from shapes alone.
 ///
 /// Operations are floating-point ones, a multiplication and the addition after it being two; norms, activations and
-/// sums are left out, as they are wherever networks are compared. A pullback costs about what the pass costs, and what
-/// attention computes again.
+/// sums are left out, as they are wherever networks are compared. A pullback costs what the pass costs, but for
+/// attention, which computes its scores again.
 public struct Work: Sendable, Equatable {
     /// Operations of convolutions, those with kernel 1 among them.
     public var convolutions: Double
@@ -10,20 +10,36 @@ public struct Work: Sendable, Equatable {
     public var linear: Double
     /// Operations of the two products of attention.
     public var attention: Double
-    /// The elements that the layers' pullbacks hold until they are called.
+    /// Operations of the products of attention's pullbacks.
+    public var attentionGradient: Double
+    /// The elements that the layers' pullbacks hold until they are called, in the format of the products.
     public var keptElements: Double
+    /// The same, of sums, which are float32 in any format.
+    public var keptSums: Double
+    /// Elements that are computed once for a prompt and kept as long as it is used.
+    public var promptElements: Double
     /// The numbers that were trained.
     public var parameters: Int
+    /// Those of them that are kernels of convolutions, which a library lays out anew.
+    public var kernelParameters: Int
+    /// The most elements that go into a layer and come out of it: of layers one after the other, the largest.
+    public var widestLayer: Double
 
     public init(
-        convolutions: Double = 0, linear: Double = 0, attention: Double = 0, keptElements: Double = 0,
-        parameters: Int = 0
+        convolutions: Double = 0, linear: Double = 0, attention: Double = 0, attentionGradient: Double = 0,
+        keptElements: Double = 0, keptSums: Double = 0, promptElements: Double = 0, parameters: Int = 0,
+        kernelParameters: Int = 0, widestLayer: Double = 0
     ) {
         self.convolutions = convolutions
         self.linear = linear
         self.attention = attention
+        self.attentionGradient = attentionGradient
         self.keptElements = keptElements
+        self.keptSums = keptSums
+        self.promptElements = promptElements
         self.parameters = parameters
+        self.kernelParameters = kernelParameters
+        self.widestLayer = widestLayer
     }
 
     /// All operations.
@@ -32,20 +48,28 @@ public struct Work: Sendable, Equatable {
     public static func + (first: Work, second: Work) -> Work {
         Work(
             convolutions: first.convolutions + second.convolutions, linear: first.linear + second.linear,
-            attention: first.attention + second.attention, keptElements: first.keptElements + second.keptElements,
-            parameters: first.parameters + second.parameters)
+            attention: first.attention + second.attention,
+            attentionGradient: first.attentionGradient + second.attentionGradient,
+            keptElements: first.keptElements + second.keptElements, keptSums: first.keptSums + second.keptSums,
+            promptElements: first.promptElements + second.promptElements,
+            parameters: first.parameters + second.parameters,
+            kernelParameters: first.kernelParameters + second.kernelParameters,
+            widestLayer: max(first.widestLayer, second.widestLayer))
     }
 
     public static func += (sum: inout Work, other: Work) { sum = sum + other }
 
-    /// The products of queries with keys, and of scores with values.
-    static func attention(queries: Int, keys: Int, channels: Int) -> Work {
-        Work(attention: 4 * Double(queries) * Double(keys) * Double(channels))
+    /// The products of queries with keys, and of scores with values; in the pullback the scores again, their gradient,
+    /// and the gradients of the queries and, where keys and values are no constants, of these.
+    static func attention(queries: Int, keys: Int, channels: Int, areKeysConstant: Bool) -> Work {
+        let product = 2 * Double(queries) * Double(keys) * Double(channels)
+        return Work(attention: 2 * product, attentionGradient: (areKeysConstant ? 3 : 5) * product)
     }
 
     /// A value of `positions` x `channels` that a pullback holds.
-    static func kept(positions: Int, channels: Int) -> Work {
-        Work(keptElements: Double(positions) * Double(channels))
+    static func kept(positions: Int, channels: Int, isSum: Bool = false) -> Work {
+        let elements = Double(positions) * Double(channels)
+        return isSum ? Work(keptSums: elements) : Work(keptElements: elements)
     }
 
     /// The same with linear layers counted as convolutions, which they are in a network that says kernel 1 for them.

@@ -6,6 +6,10 @@ public struct LadderWork: Sendable, Equatable {
     public struct Rung: Sendable, Equatable {
         public let down: Work
         public let up: Work
+        /// The shape `[h, w, channels]` of the skip, which is what goes on down the ladder too.
+        public let skip: [Int]
+        /// The shape of what goes on up the ladder.
+        public let output: [Int]
     }
 
     /// From the top; the last layers count to the up side of the first.
@@ -35,13 +39,33 @@ extension UNetStage {
             }
             sizes.append(size)
         }
+        let levels = configuration.levelsOfRungs
         let pairs = units.indices.map { index in
             var up = counter.work(of: units[index].up, sizes[index], next: index > 0 ? sizes[index - 1] : nil)
             if index == 0 { up += counter.work(of: head, sizes[index]) }
-            return LadderWork.Rung(down: downs[index], up: up)
+            let size = sizes[index]
+            let above = sizes[max(0, index - 1)]
+            let level = levels[index]
+            return LadderWork.Rung(
+                down: downs[index], up: up,
+                skip: [size.height, size.width, configuration.blockChannels[level.down]],
+                output: [
+                    above.height, above.width,
+                    index == 0 ? configuration.outputChannels : configuration.blockChannels[level.up],
+                ])
         }
         return LadderWork(
             rungs: pairs, middle: counter.work(of: middle, size), timeEmbedding: timeEmbedding.work)
+    }
+}
+
+extension UNetConfiguration {
+    /// Which block's channels each rung gives down the ladder and up: those of its own block, but that a downsampler,
+    /// the first rung of the next block, still has the channels of the block above.
+    fileprivate var levelsOfRungs: [(down: Int, up: Int)] {
+        layersPerBlock.enumerated().flatMap { block, layers in
+            (0...layers).map { (down: $0 == 0 ? max(0, block - 1) : block, up: block) }
+        }
     }
 }
 

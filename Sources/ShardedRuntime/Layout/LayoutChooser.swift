@@ -1,94 +1,249 @@
 import DiffusionModels
 import Failures
-import NeuralLayers
+import TensorKernels
 
-/// Finds the layout for the ranks that there are: the one that is asked for, or the best.
+/// Finds the layout for the ranks that there are: the one that is asked for, or the best that memory allows.
+///
+/// One picture: its branches, and stages only where memory asks for them. Many pictures: replicas as long as ranks hold
+/// the model, else stages with enough jobs in flight. Both come of one estimate of the time that all pictures take, in
+/// which the simpler layout wins where another is not clearly quicker.
 public struct LayoutChooser: Sendable {
     /// A layout, and what to tell who asked for it.
     public struct Choice: Sendable, Equatable {
         public let layout: Layout
-        /// Why ranks stay idle, and how many would be used well; nil when all are.
+        /// How many jobs a replica works on at once: as many as keep it busy, or as memory allows.
+        public let jobsInFlight: Int
+        public let memory: LayoutMemory
+        /// About how long all pictures take; `Simulation` knows better.
+        public let estimatedSeconds: Double
+        /// What the user should know: why ranks stay idle or wait, and what would be better; nil when all is well.
         public let note: String?
     }
 
     /// The most stages that a layout may have.
     public static let mostStages = 12
+    /// A layout is worth more ranks, or more complication, when it is quicker by this share.
+    private static let clearlyQuicker = 0.02
 
-    private let costs: [Double]
-    private let ranks: Int
-    private let pictures: Int
+    let costs: LadderCosts
+    let cluster: Cluster
+    let pictures: Int
+    let passes: PicturePasses
+    let times: TaskTimes
+    private let overhead: Double
+    private let memory: MemoryModel
+    private let cutter: StageCutter
 
     /// - Parameters:
-    ///   - costs: of each rung, in any unit; the middle's count to the last.
-    ///   - ranks: how many there are.
     ///   - pictures: how many are to be made, as far as that is known.
-    public init(costs: [Double], ranks: Int, pictures: Int) {
-        precondition(ranks > 0 && !costs.isEmpty && pictures > 0, "there is at least a rank, a rung and a picture")
+    ///   - passes: what each asks of the UNet.
+    public init(
+        _ costs: LadderCosts, cluster: Cluster, pictures: Int, passes: PicturePasses = .balanced,
+        times: TaskTimes, overhead: Double = Calibration.builtIn.taskOverhead
+    ) {
+        precondition(pictures > 0 && !passes.rounds.isEmpty, "there is at least a picture, and it asks for something")
         self.costs = costs
-        self.ranks = ranks
+        self.cluster = cluster
         self.pictures = pictures
+        self.passes = passes
+        self.times = times
+        self.overhead = overhead
+        memory = MemoryModel(costs, isRecorded: passes.hasGradients, keepsNetworks: pictures > 1)
+        cutter = StageCutter(costs, times: times, passes: passes, memory: memory)
     }
 
-    /// - Throws: `Failure.usage` with the numbers when what is asked for can't be had.
+    /// - Throws: `Failure.usage` with the numbers when what is asked for can't be had, and with what would fit.
     public func choose(_ request: LayoutRequest) throws -> Choice {
         switch request {
-        case .auto: return best()
+        case .auto:
+            guard let best = best() else { throw nothingFits() }
+            return best
         case .numbers(let replicas, let branches, let stages):
-            guard stages <= min(costs.count, Self.mostStages) else {
-                throw Failure.usage(
-                    "--layout stages: this model's ladder has \(costs.count) rungs, which make "
-                        + "\(min(costs.count, Self.mostStages)) stages at most, found \(stages)")
+            try check(replicas: replicas, branches: branches, stages: stages)
+            guard let choice = candidate(replicas: replicas, branches: branches, stages: stages) else {
+                throw doesNotFit(replicas: replicas, branches: branches, stages: stages)
             }
-            let (ofReplica, overflows) = (branches * stages).multipliedReportingOverflow(by: replicas)
-            guard !overflows, ofReplica == ranks else {
-                let product = overflows ? "more" : "\(ofReplica)"
-                throw Failure.usage(
-                    "--layout: \(replicas) replicas x \(branches) branches x \(stages) stages are \(product) ranks, and "
-                        + "\(ranks) were started; \(ranks) are \(factorisations)")
-            }
-            return Choice(layout: layout(replicas: replicas, branches: branches, stages: stages), note: nil)
+            return choice
         }
     }
 
-    /// One picture: its branches. Many: replicas, and branches where ranks are left.
-    private func best() -> Choice {
-        let replicas = min(ranks, pictures)
-        let branches = min(GuidanceBranch.allCases.count, ranks / replicas)
-        let layout = layout(replicas: replicas, branches: branches, stages: 1)
-        guard layout.ranks < ranks else { return Choice(layout: layout, note: nil) }
-        let work = pictures == 1 ? "one picture uses" : "\(pictures) pictures use"
-        let idle = ranks - layout.ranks
-        return Choice(
-            layout: layout,
-            note: "\(ranks) ranks were started, and \(work) \(layout.ranks) at best (\(layout)): "
-                + "\(idle) \(idle == 1 ? "stays" : "stay") idle; start \(layout.ranks), and give each more --threads")
+    /// All layouts that fit, the quickest first.
+    public func candidates() -> [Choice] {
+        all().enumerated()
+            .sorted { ($0.element.estimatedSeconds, $0.offset) < ($1.element.estimatedSeconds, $1.offset) }
+            .map(\.element)
     }
 
-    private func layout(replicas: Int, branches: Int, stages: Int) -> Layout {
-        let cuts = StageCuts.balanced(costs: costs, stages: stages) ?? [0..<costs.count]
-        let loads = cuts.map { costs[$0].reduce(0, +) }
-        let lightest = loads.indices.min { loads[$0] < loads[$1] } ?? 0
-        return Layout(replicas: replicas, branches: branches, stages: cuts, pictureStage: lightest)
+    // MARK: Candidates
+
+    private var mostStages: Int { min(costs.rungCount, Self.mostStages) }
+
+    /// The simplest first.
+    private func all() -> [Choice] {
+        (1...mostStages).flatMap { stages in
+            (1...GuidanceBranch.allCases.count).compactMap { branches -> Choice? in
+                let replicas = min(cluster.ranks / (branches * stages), pictures)
+                return replicas > 0 ? candidate(replicas: replicas, branches: branches, stages: stages) : nil
+            }
+        }
+    }
+
+    private func best() -> Choice? {
+        var best: Choice?
+        for choice in all() {
+            guard let known = best else {
+                best = choice
+                continue
+            }
+            if choice.estimatedSeconds < known.estimatedSeconds * (1 - Self.clearlyQuicker) { best = choice }
+        }
+        return best
+    }
+
+    /// The layout with the cut and the jobs in flight that memory allows; nil if it allows none.
+    private func candidate(replicas: Int, branches: Int, stages: Int) -> Choice? {
+        let cuts = cutter.cuts(into: stages)
+        guard let preferred = cuts.first else { return nil }
+        let wanted = wantedJobs(of: layout(replicas, branches, preferred))
+        for jobs in (1...wanted).reversed() {
+            for cut in cuts {
+                let layout = layout(replicas, branches, cut)
+                let memory = memory(of: layout, jobs: jobs)
+                guard fits(memory) else { continue }
+                return Choice(
+                    layout: layout, jobsInFlight: jobs, memory: memory,
+                    estimatedSeconds: estimate(layout, jobs: jobs), note: note(layout, jobs: jobs, wanted: wanted))
+            }
+        }
+        return nil
+    }
+
+    private func wantedJobs(of layout: Layout) -> Int {
+        min((pictures + layout.replicas - 1) / layout.replicas, layout.jobsToKeepBusy)
+    }
+
+    private func layout(_ replicas: Int, _ branches: Int, _ cut: [Range<Int>]) -> Layout {
+        Layout(replicas: replicas, branches: branches, stages: cut, pictureStage: cutter.stageWithMostSlack(of: cut))
+    }
+
+    private func memory(of layout: Layout, jobs: Int) -> LayoutMemory {
+        LayoutMemory(layout, jobs: jobs, ranksPerNode: cluster.ranksPerNode, model: memory)
+    }
+
+    private func fits(_ memory: LayoutMemory) -> Bool {
+        guard let limit = cluster.memoryPerNode else { return true }
+        return (memory.largestNode?.bytes ?? 0) <= limit
+    }
+
+    /// Seconds that all pictures take: those of the first until it is there, then as many as the slowest rank, or the
+    /// jobs in flight, let through.
+    private func estimate(_ layout: Layout, jobs: Int) -> Double {
+        let loads = layout.stages.map { cutter.seconds(of: $0) }
+        let aside = PictureWork.allCases.reduce(0) { $0 + times.seconds(of: $1) }
+        let pairs = Double(layout.passesOfJob)
+        let slowest =
+            layout.stages.indices.map { stage in
+                pairs * loads[stage] + (stage == layout.pictureStage ? aside : 0)
+            }.max() ?? 0
+        // Alone, both branches of one chain follow each other through the stages.
+        let through = loads.reduce(0, +) + (pairs - 1) * (loads.max() ?? 0)
+        let isAlone = layout.ranksOfReplica == 1
+        let legs = passes.rounds.reduce(0) { $0 + ($1 ? 4 : 2) }
+        let handing = isAlone ? 0 : overhead * Double(legs * layout.stages.count)
+        let latency = through + aside + handing
+        let waves = Double((pictures + layout.replicas - 1) / layout.replicas)
+        return latency + (waves - 1) * max(slowest, latency / Double(jobs))
+    }
+
+    // MARK: Words
+
+    private func check(replicas: Int, branches: Int, stages: Int) throws {
+        guard stages <= mostStages else {
+            throw Failure.usage(
+                "--layout stages: this model's ladder has \(costs.rungCount) rungs, which make \(mostStages) stages at "
+                    + "most, found \(stages)")
+        }
+        let (product, overflows) = (branches * stages).multipliedReportingOverflow(by: replicas)
+        guard !overflows, product == cluster.ranks else {
+            throw Failure.usage(
+                "--layout: \(replicas) replicas x \(branches) branches x \(stages) stages are "
+                    + "\(overflows ? "more" : "\(product)") ranks, and \(cluster.ranks) were started; \(cluster.ranks) "
+                    + "are \(factorisations)")
+        }
     }
 
     /// All ways to use just the ranks that there are.
     private var factorisations: String {
         var ways: [String] = []
-        for branches in 1...GuidanceBranch.allCases.count where ranks % branches == 0 {
-            for stages in 1...min(costs.count, Self.mostStages) where ranks / branches % stages == 0 {
-                ways.append("replicas=\(ranks / branches / stages),branches=\(branches),stages=\(stages)")
+        for branches in 1...GuidanceBranch.allCases.count where cluster.ranks % branches == 0 {
+            for stages in 1...mostStages where cluster.ranks / branches % stages == 0 {
+                ways.append("replicas=\(cluster.ranks / branches / stages),branches=\(branches),stages=\(stages)")
             }
         }
         return ways.joined(separator: " or ")
     }
-}
 
-extension LadderWork {
-    /// Operations of each rung, both sides, the middle's with the last.
-    public var rungOperations: [Double] {
-        var costs = rungs.map { $0.down.operations + $0.up.operations }
-        costs[costs.count - 1] += middle.operations
-        return costs
+    private func note(_ layout: Layout, jobs: Int, wanted: Int) -> String? {
+        var notes: [String] = []
+        let idle = cluster.ranks - layout.ranks
+        if idle > 0 {
+            let work = pictures == 1 ? "one picture uses" : "\(pictures) pictures use"
+            notes.append(
+                "\(cluster.ranks) ranks were started, and \(work) \(layout.ranks) at best (\(layout)): \(idle) "
+                    + "\(idle == 1 ? "stays" : "stay") idle; start \(layout.ranks), and give each more --threads")
+        }
+        if jobs < wanted {
+            notes.append(
+                "memory holds the passes of \(jobs) \(jobs == 1 ? "job" : "jobs") at a time in a replica, and "
+                    + "\(wanted) would keep all of \(layout) busy")
+        }
+        return notes.isEmpty ? nil : notes.joined(separator: "; ")
+    }
+
+    private func doesNotFit(replicas: Int, branches: Int, stages: Int) -> Failure {
+        let cut = cutter.cuts(into: stages).last ?? [0..<costs.rungCount]
+        let layout = layout(replicas, branches, cut)
+        let instead = best().map { "\($0.layout) would fit" } ?? whatWouldFit
+        return .usage("--layout \(layout): \(needs(layout)); \(instead)")
+    }
+
+    private func nothingFits() -> Failure {
+        let smallest = (1...mostStages).flatMap { stages in
+            cutter.cuts(into: stages).filter { _ in stages <= cluster.ranks }.map { layout(1, 1, $0) }
+        }.min { need(of: $0) < need(of: $1) }
+        let least = smallest ?? Layout.alone(rungs: costs.rungCount)
+        return .usage("no layout of \(cluster.ranks) ranks fits: \(least) \(needs(least)); \(whatWouldFit)")
+    }
+
+    private func need(of layout: Layout) -> Double { memory(of: layout, jobs: 1).largestNode?.bytes ?? 0 }
+
+    private func needs(_ layout: Layout) -> String {
+        let onNode = layout.ranks > cluster.ranksPerNode ? "a machine's \(cluster.ranksPerNode) ranks need" : "needs"
+        let limit = cluster.memoryPerNode ?? .infinity
+        return "\(onNode) \(gigabytes(need(of: layout))) for a job at a time, and a machine has \(gigabytes(limit))"
+    }
+
+    /// The fewest machines on which the model fits, a rank on each.
+    private var whatWouldFit: String {
+        let smaller = "a smaller --size takes less"
+        let format = costs.elementType == .float32 ? ", --dtype bfloat16 about half" : ""
+        for stages in 1...mostStages {
+            for cut in cutter.cuts(into: stages) {
+                let layout = layout(1, 1, cut)
+                let alone = LayoutMemory(layout, jobs: 1, ranksPerNode: 1, model: memory)
+                guard fits(alone) else { continue }
+                let machines =
+                    stages == 1 ? "one rank alone" : "\(stages) such machines with a rank on each (\(layout))"
+                return "\(machines) would fit; \(smaller)\(format)"
+            }
+        }
+        return "\(mostStages) such machines with a rank on each do not suffice; \(smaller)\(format)"
+    }
+
+    private func gigabytes(_ bytes: Double) -> String {
+        let hundredths = Int((min(bytes, 1e17) / 1e7).rounded(.up))
+        let fraction = hundredths % 100
+        return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) GB"
     }
 }
 
@@ -99,10 +254,6 @@ extension Layout {
         stages.count > 1 ? 2 * stages.count : branches
     }
 
-    /// How many jobs a replica works on at once: its share of those that are asked for, or as many as keep it busy and
-    /// there are.
-    public func jobsOfReplica(_ asked: Int?, pictures: Int?) -> Int {
-        let wanted = asked.map { ($0 + replicas - 1) / replicas } ?? jobsToKeepBusy
-        return max(1, min(wanted, pictures ?? wanted))
-    }
+    /// A replica's share of `jobs` that somebody wants in flight.
+    public func share(of jobs: Int) -> Int { max(1, (jobs + replicas - 1) / replicas) }
 }

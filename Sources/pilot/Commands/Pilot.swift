@@ -10,9 +10,9 @@ import MessagePassing
 struct Pilot: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pilot",
-        abstract: "Coherent image inpainting by latent space optimisation, on one rank or two.",
+        abstract: "Coherent image inpainting by latent space optimisation, on any number of MPI ranks.",
         version: Version.text,
-        subcommands: [Inpaint.self, BatchCommand.self, Model.self])
+        subcommands: [Inpaint.self, BatchCommand.self, Plan.self, Model.self])
 
     static func main() async {
         // Whoever stops reading the progress does not mean to lose the picture.

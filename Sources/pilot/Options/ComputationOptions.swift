@@ -49,22 +49,30 @@ struct ComputationOptions: ParsableArguments {
     /// - Parameters:
     ///   - latent: the size at which the UNet will work.
     ///   - pictures: how many are to be made; nil for a stream of them.
-    ///   - jobsInFlight: how many at once, if that is given.
+    ///   - passes: what a picture asks of the UNet.
+    ///   - jobsInFlight: how many pictures at once, if that is given.
     /// - Throws: `Failure.usage` when the layout that is asked for can't be had.
     func setup(
         _ model: JobModel, _ rank: RankComputation, ranks: Int, latent: (height: Int, width: Int), pictures: Int?,
-        jobsInFlight: Int? = nil
+        passes: PicturePasses = .balanced, jobsInFlight: Int? = nil
     ) throws -> RankSetup {
         let description = model.description
-        let work = UNetStage(description.unetConfiguration, weights: RecordingWeights())
-            .work(height: latent.height, width: latent.width, tokens: model.contextLength)
-        let choice = try LayoutChooser(costs: work.rungOperations, ranks: ranks, pictures: pictures ?? .max)
-            .choose(try LayoutRequest(layout))
+        let costs = LadderCosts(
+            unet: description.unetConfiguration, autoencoder: description.vaeConfiguration,
+            textEncoder: description.textConfiguration, latent: latent, tokens: model.contextLength,
+            elementType: rank.computation.elementType)
+        let (speed, _) = Calibration.builtIn.speed(costs.elementType, threads: rank.threads)
+        let cluster = Cluster(
+            ranks: ranks, ranksPerNode: Self.ranksOnThisMachine(of: ranks),
+            memoryPerNode: MachineMemory.availableBytes().map(Double.init))
+        let choice = try LayoutChooser(
+            costs, cluster: cluster, pictures: pictures ?? .max, passes: passes, times: TaskTimes(costs, speed)
+        ).choose(try LayoutRequest(layout))
         if let note = choice.note { Console.note(note) }
         return RankSetup(
             model: model.name, fingerprint: model.fingerprint, rank: rank, layout: choice.layout,
-            jobsInFlight: choice.layout.jobsOfReplica(jobsInFlight, pictures: pictures), keepsNetworks: pictures != 1,
-            weightBytes: 3 * work.total.parameters * MemoryLayout<Float>.size)
+            jobsInFlight: jobsInFlight.map(choice.layout.share) ?? choice.jobsInFlight, keepsNetworks: pictures != 1,
+            weightBytes: 3 * costs.total.parameters * MemoryLayout<Float>.size)
     }
 
     /// What to tell the user when the launcher keeps this process on fewer cores than it has threads; else nil.
@@ -81,8 +89,18 @@ struct ComputationOptions: ParsableArguments {
 
     private static func defaultThreads() -> Int {
         let cores = onlineCores()
-        let local = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_LOCAL_SIZE"].flatMap { Int($0) } ?? 1
-        return max(1, cores / max(1, local))
+        return max(1, cores / localRanks())
+    }
+
+    /// How many ranks the launcher started on this machine, as far as it says; all of them where it does not.
+    private static func ranksOnThisMachine(of ranks: Int) -> Int {
+        let names = ["OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"]
+        let said = names.lazy.compactMap { ProcessInfo.processInfo.environment[$0].flatMap { Int($0) } }.first
+        return min(ranks, max(1, said ?? ranks))
+    }
+
+    private static func localRanks() -> Int {
+        max(1, ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_LOCAL_SIZE"].flatMap { Int($0) } ?? 1)
     }
 }
 

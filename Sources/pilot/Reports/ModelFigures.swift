@@ -103,7 +103,7 @@ extension ModelFigures {
         decodingPass = Pass(autoencoder.decodingWork(height: height, width: width))
         rungs = ladder.rungs.map { Rung(down: $0.down, up: $0.up) }
         middle = Rung(down: ladder.middle, up: Work())
-        memory = Memory(ladder.total, of: model.unetConfiguration, elementType)
+        memory = Memory(ladder.total, elementType)
     }
 
     /// The family whose sizes these are.
@@ -130,14 +130,11 @@ extension ModelFigures.Component {
 }
 
 extension ModelFigures.Memory {
-    init(_ work: Work, of configuration: UNetConfiguration, _ elementType: ElementType) {
-        let recording = RecordingWeights()
-        _ = UNetStage(configuration, weights: recording)
-        let kernels = recording.requests.filter { $0.shape.count == 4 && $0.shape[2] > 1 }
+    init(_ work: Work, _ elementType: ElementType) {
         self.elementType = elementType.rawValue
         weightBytes = work.parameters * elementType.byteCount
-        gradientWeightBytes = kernels.reduce(0) { $0 + $1.count } * elementType.byteCount
-        keptBytes = Int(work.keptElements) * elementType.byteCount
+        gradientWeightBytes = work.kernelParameters * elementType.byteCount
+        keptBytes = Int(work.keptElements) * elementType.byteCount + Int(work.keptSums) * MemoryLayout<Float>.size
     }
 }
 

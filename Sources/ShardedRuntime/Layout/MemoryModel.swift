@@ -1,0 +1,156 @@
+import DiffusionModels
+import NeuralLayers
+import TensorKernels
+
+/// What ranks need of a node's memory, counted from shapes.
+///
+/// Its constants were fitted to the peaks (`VmHWM`) of `pilot model benchmark` on random models; docs/sharding.md says
+/// how far it is off.
+public struct MemoryModel: Sendable {
+    /// The program and its libraries, a thread's stack and MPI's buffers: a rank that holds next to nothing.
+    public static let processBytes = 48 << 20
+    /// How many times a layer's inputs and outputs the buffers take that are in use while a stage computes, and those of
+    /// other sizes that wait in the pool.
+    static let workingFactor = 2.5
+    /// The same for the autoencoder, whose layers grow from one to the next.
+    static let pictureWorkingFactor = 2.0
+
+    private let costs: LadderCosts
+    private let isRecorded: Bool
+    private let keepsNetworks: Bool
+
+    /// - Parameters:
+    ///   - isRecorded: whether gradients are asked for.
+    ///   - keepsNetworks: whether text encoder and autoencoder stay in memory, for many pictures.
+    public init(_ costs: LadderCosts, isRecorded: Bool, keepsNetworks: Bool) {
+        self.costs = costs
+        self.isRecorded = isRecorded
+        self.keepsNetworks = keepsNetworks
+    }
+
+    /// What one rank needs, in bytes.
+    public struct Share: Sendable, Equatable {
+        /// The stage's weights, in the product library's layouts and in mapped files: once for all ranks of a node that
+        /// hold the stage.
+        public var weights = 0.0
+        /// What passes under way hold for their pullbacks, or their skips.
+        public var passes = 0.0
+        /// What a task computes with.
+        public var working = 0.0
+        /// Keys and values of prompts.
+        public var prompts = 0.0
+        /// Text encoder and autoencoder with what they compute with, as far as they come on top of the rest.
+        public var pictures = 0.0
+        public var process = Double(MemoryModel.processBytes)
+
+        /// All but the weights.
+        public var ownBytes: Double { passes + working + prompts + pictures + process }
+        public var bytes: Double { weights + ownBytes }
+    }
+
+    /// Bytes of a stage's weights: kernels once more for the gradient, turned round.
+    public func weights(of stage: Range<Int>) -> Double {
+        let work = costs.work(of: stage) + costs.timeEmbedding
+        let numbers = work.parameters + (isRecorded ? work.kernelParameters : 0)
+        return Double(numbers * costs.elementType.byteCount)
+    }
+
+    /// Bytes that a stage keeps of one pass: what its pullbacks hold, or its skips.
+    public func pass(on stage: Range<Int>) -> Double {
+        let float = Double(MemoryLayout<Float>.size)
+        guard isRecorded else {
+            return costs.rungs[stage].reduce(0) { $0 + Double($1.skip.reduce(1, *)) } * float
+        }
+        let work = costs.work(of: stage)
+        return work.keptElements * Double(costs.elementType.byteCount) + work.keptSums * float
+    }
+
+    /// - Parameters:
+    ///   - jobs: how many are in flight.
+    ///   - passesOfJob: how many passes of a job the rank has at once, each of another branch.
+    ///   - hasPictures: whether the rank encodes and decodes.
+    public func share(of stage: Range<Int>, jobs: Int, passesOfJob: Int, hasPictures: Bool) -> Share {
+        let float = Double(MemoryLayout<Float>.size)
+        let work = costs.work(of: stage)
+        let passCount = Double(jobs * passesOfJob)
+        var share = Share()
+        share.weights = weights(of: stage)
+        share.passes = passCount * pass(on: stage)
+        share.working = Self.workingFactor * work.widestLayer * float
+        if stage != 0..<costs.rungCount { share.working += 2 * passCount * largestMessage(of: stage) }
+        share.prompts =
+            passCount
+            * (work.promptElements * Double(costs.elementType.byteCount) + Double(costs.promptElements) * float)
+        if hasPictures {
+            // What waits for the UNet's next pass goes back before a picture is worked on, unless more are expected.
+            let others = share.passes + share.working
+            share.pictures = keepsNetworks ? picturesBytes : max(0, picturesBytes - others)
+        }
+        return share
+    }
+
+    /// Weights of text encoder and autoencoder, and what a decode computes with.
+    private var picturesBytes: Double {
+        let float = Double(MemoryLayout<Float>.size)
+        let pictures = costs.pictures
+        let working = max(pictures.decode.widestLayer, pictures.encode.widestLayer)
+        let numbers = Double(pictures.textParameters + pictures.autoencoderParameters)
+        return float * (numbers + Self.pictureWorkingFactor * working + 2 * Double(costs.pictureElements))
+    }
+
+    private func largestMessage(of stage: Range<Int>) -> Double {
+        Double(Leg.allCases.map { costs.messageBytes(of: $0, from: stage) }.max() ?? 0)
+    }
+}
+
+/// What a layout needs on every rank and node.
+public struct LayoutMemory: Sendable, Equatable {
+    /// Consecutive ranks on one machine, and what they need together: weights that several hold counted once.
+    public struct Node: Sendable, Equatable {
+        public let ranks: Range<Int>
+        public let bytes: Double
+    }
+
+    /// Of each rank in use, in their order.
+    public let ranks: [MemoryModel.Share]
+    public let nodes: [Node]
+
+    /// The node that needs the most.
+    public var largestNode: Node? { nodes.max { $0.bytes < $1.bytes } }
+
+    /// - Parameters:
+    ///   - jobs: in flight, of each replica.
+    ///   - ranksPerNode: launchers fill a machine before they go to the next.
+    public init(_ layout: Layout, jobs: Int, ranksPerNode: Int, model: MemoryModel) {
+        let pictureRanks = Set(layout.pictureRanks)
+        var known: [ShareKey: MemoryModel.Share] = [:]
+        var ranks: [MemoryModel.Share] = []
+        var stages: [Int] = []
+        for rank in 0..<layout.ranks {
+            guard let place = layout.place(of: rank) else { continue }
+            let key = ShareKey(stage: place.stage, hasPictures: pictureRanks.contains(rank))
+            let share =
+                known[key]
+                ?? model.share(
+                    of: layout.stages[place.stage], jobs: jobs, passesOfJob: layout.passesOfJob,
+                    hasPictures: key.hasPictures)
+            known[key] = share
+            ranks.append(share)
+            stages.append(place.stage)
+        }
+        self.ranks = ranks
+        nodes = stride(from: 0, to: ranks.count, by: max(1, ranksPerNode)).map { first in
+            let onNode = first..<min(ranks.count, first + max(1, ranksPerNode))
+            var seen: Set<Int> = []
+            let bytes = onNode.reduce(0) { sum, rank in
+                sum + ranks[rank].ownBytes + (seen.insert(stages[rank]).inserted ? ranks[rank].weights : 0)
+            }
+            return Node(ranks: onNode, bytes: bytes)
+        }
+    }
+
+    private struct ShareKey: Hashable {
+        let stage: Int
+        let hasPictures: Bool
+    }
+}

@@ -1,0 +1,182 @@
+import ArgumentParser
+import DiffusionModels
+import Failures
+import Foundation
+import InpaintingJobs
+import PilotInpainting
+import ShardedRuntime
+import TensorKernels
+
+/// `pilot plan`
+struct Plan: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan",
+        abstract: "Lays a model out on ranks, on paper: who holds what, what memory it takes, how fast it will be.",
+        discussion: """
+            Needs no MPI and computes no picture. Memory and operations are counted from the model's shapes; seconds \
+            come of a simulation of the ranks' own scheduler, with the speeds that --calibrate measured on this machine, \
+            or, before that, with those of one core with AVX-512.
+
+              pilot plan --calibrate --model sd15 --size 512x512
+              pilot plan --model sd15 --ranks 8 --nodes 4 --memory-per-node 16 \\
+                  --jobs 1000 --network 20us,1.2GB
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "A Stable Diffusion 1.x or 2.x model in the diffusers layout; without it, as for pilot inpaint.",
+            valueName: "dir"))
+    var model: String?
+
+    @Option(help: "The picture's size; without it, the size that the model was trained at.")
+    var size: PictureSize?
+
+    @Option(help: ArgumentHelp("How many ranks there are.", valueName: "n"))
+    var ranks = 1
+
+    @Option(help: ArgumentHelp("On how many equal machines.", valueName: "m"))
+    var nodes = 1
+
+    @Option(
+        help: ArgumentHelp(
+            "What each machine's memory holds, in GB (default: what this machine has available).", valueName: "gb"))
+    var memoryPerNode: Double?
+
+    @Option(help: ArgumentHelp("How many pictures are to be made.", valueName: "j"))
+    var jobs = 1
+
+    @Option(
+        help: ArgumentHelp(
+            "Between machines, the time of an empty message and the bytes of a second (default: 50us,1GB).",
+            valueName: "latency,bandwidth"))
+    var network = NetworkLink(text: "50us,1GB", link: .init(latency: 50e-6, bandwidth: 1e9))
+
+    @Option(name: .customLong("dtype"), help: "Number format of the UNet.")
+    var elementType: ElementType = .float32
+
+    @Option(help: ArgumentHelp("Threads of each rank (default: as calibrated, else 1).", valueName: "n"))
+    var threads: Int?
+
+    @Option(help: "How often a picture asks the UNet, and for how many gradients.")
+    var preset: PilotParameters.Preset = .balanced
+
+    @Option(
+        help: ArgumentHelp(
+            "auto, or replicas=R,branches=B,stages=S, whose product is the number of ranks.", valueName: "layout"))
+    var layout = "auto"
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    @Flag(help: "Measure how fast this machine computes the model, and keep that for later plans.")
+    var calibrate = false
+
+    @Option(
+        help: ArgumentHelp(
+            "The calibration's file (default: calibration.json in $XDG_CACHE_HOME/pilot-mpi or ~/.cache/pilot-mpi).",
+            valueName: "file"))
+    var calibration: String?
+
+    @Option(help: ArgumentHelp("With --calibrate, where to write it (default: as --calibration).", valueName: "file"))
+    var output: String?
+
+    func validate() throws {
+        func check(_ name: String, _ value: Int, _ most: Int) throws {
+            guard (1...most).contains(value) else {
+                throw ValidationError("--\(name): expected 1 to \(most), found \(value)")
+            }
+        }
+        try check("ranks", ranks, Self.mostRanks)
+        try check("nodes", nodes, ranks)
+        try check("jobs", jobs, Self.mostJobs)
+        if let threads { try check("threads", threads, 1024) }
+        if let memoryPerNode, !(memoryPerNode > 0 && memoryPerNode <= Self.mostGigabytes) {
+            throw ValidationError("--memory-per-node: expected gigabytes, above 0, found \(memoryPerNode)")
+        }
+        guard output == nil || calibrate else { throw ValidationError("--output goes with --calibrate alone") }
+    }
+
+    private static let mostRanks = 1 << 20
+    private static let mostJobs = 1_000_000_000
+    private static let mostGigabytes = 1e6
+
+    func run() throws {
+        let named = model ?? ShippedModel.nameOrVariable
+        let description = try ModelDescription(named)
+        let geometry = try description.geometry(size)
+        let subject = PlanSubject(
+            name: named, description: description, geometry: geometry,
+            costs: try description.costs(geometry, elementType))
+        if calibrate {
+            try PlanCalibration(subject: subject, threads: threads ?? 1).run(writingTo: output ?? calibration)
+            return
+        }
+        let passes = try PicturePasses(preset, description.scheduler(warn: Console.warn))
+        let figures = try PlanFigures(subject, question(passes))
+        Console.print(json ? try figures.json() : PlanReport(figures).text)
+    }
+
+    private func question(_ passes: PicturePasses) throws -> PlanQuestion {
+        let (calibration, source) = try CalibrationFile.read(calibration)
+        let bytes = memoryPerNode.map { $0 * 1e9 } ?? MachineMemory.availableBytes().map(Double.init)
+        return PlanQuestion(
+            cluster: Cluster(
+                ranks: ranks, ranksPerNode: (ranks + nodes - 1) / nodes, memoryPerNode: bytes),
+            jobs: jobs, passes: passes, layout: try LayoutRequest(layout), threads: threads,
+            network: network.link, networkText: network.text, calibration: calibration, calibrationSource: source)
+    }
+}
+
+/// `--network 20us,1.2GB`
+struct NetworkLink: ExpressibleByArgument {
+    let text: String
+    let link: Calibration.Link
+
+    init(text: String, link: Calibration.Link) {
+        self.text = text
+        self.link = link
+    }
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2,
+            let latency = Self.number(parts[0], units: ["us": 1e-6, "ms": 1e-3, "s": 1]),
+            let bandwidth = Self.number(parts[1], units: ["kB": 1e3, "MB": 1e6, "GB": 1e9, "Gbit": 1e9 / 8]),
+            latency >= 0, latency <= 10, bandwidth >= 1e3, bandwidth <= 1e15
+        else { return nil }
+        self.init(text: argument, link: Calibration.Link(latency: latency, bandwidth: bandwidth))
+    }
+
+    var defaultValueDescription: String { text }
+
+    private static func number(_ text: String, units: [String: Double]) -> Double? {
+        // The longest unit first: `us` ends with `s`.
+        for (unit, factor) in units.sorted(by: { $0.key.count > $1.key.count }) where text.hasSuffix(unit) {
+            guard let number = Double(text.dropLast(unit.count)), number.isFinite else { return nil }
+            return number * factor
+        }
+        return nil
+    }
+}
+
+extension PicturePasses {
+    /// Those of a preset's job with a mask that is neither empty nor full.
+    init(_ preset: PilotParameters.Preset, _ scheduler: DDIMScheduler) throws {
+        let parameters = PilotParameters(preset: preset)
+        let plan = PilotPlan(
+            parameters: parameters, timesteps: try scheduler.timesteps(steps: parameters.steps),
+            trainingTimesteps: scheduler.trainingTimesteps,
+            mask: LatentMask(height: 1, width: 2, isRepainted: [true, false]))
+        self.init(rounds: plan.steps.flatMap { [Bool](repeating: true, count: $0.gradientSteps) + [false] })
+    }
+}
+
+extension ModelDescription {
+    /// What the model's work costs at a size, with prompts as long as the text encoder reads.
+    func costs(_ geometry: JobGeometry, _ elementType: ElementType) throws -> LadderCosts {
+        LadderCosts(
+            unet: unetConfiguration, autoencoder: vaeConfiguration, textEncoder: textConfiguration,
+            latent: (geometry.latentHeight, geometry.latentWidth), tokens: textConfiguration.maximumPositions,
+            elementType: elementType)
+    }
+}

@@ -1,0 +1,128 @@
+import Foundation
+
+/// A plan as lines for a person.
+struct PlanReport {
+    let figures: PlanFigures
+
+    init(_ figures: PlanFigures) { self.figures = figures }
+
+    var text: String {
+        ([heading] + (figures.note.map { ["note: \($0)"] } ?? []) + [stages, nodes, speed, alternatives])
+            .joined(separator: "\n\n")
+    }
+
+    private var heading: String {
+        let machines =
+            "\(Console.count(figures.nodes, "machine")) of \(figures.memoryPerNode.map(bytes) ?? "unknown memory")"
+        return """
+            \(figures.model) at \(figures.width)x\(figures.height), \(figures.elementType); \
+            \(Console.count(figures.ranks, "rank")) of \(Console.count(figures.threads, "thread")) on \(machines); \
+            \(Console.count(figures.jobs, "picture"))
+            layout: \(figures.layout), \(Console.count(figures.ranksInUse, "rank")) in use, \
+            \(Console.count(figures.jobsInFlight, "job")) in flight in each replica
+            speeds: \(figures.calibration)\(figures.isMeasured ? "" : "; not of this model at this size")
+            """
+    }
+
+    private var stages: String {
+        "Stages; memory in flight included, weights once for all ranks of a machine that share them\n"
+            + Table.text(
+                [
+                    "rungs", "ranks", "parameters", "weights", "a pass keeps", "passes", "own", "a rank", "GFLOP",
+                    "gradient", "s", "gradient s", "down", "up", "busy",
+                ],
+                figures.stages.map { stage in
+                    [
+                        "\(stage.rungs[0])-\(stage.rungs[1])\(stage.hasPictures ? "*" : "")", "\(stage.ranks)",
+                        String(format: "%.1f M", Double(stage.parameters) / 1e6), bytes(stage.weightBytes),
+                        bytes(stage.keptBytesOfPass), "\(stage.passesInFlight)", bytes(stage.ownBytes),
+                        bytes(stage.rankBytes), short(stage.forward), short(stage.gradient),
+                        short(stage.forwardSeconds), short(stage.gradientSeconds), bytes(stage.messageBytesDown),
+                        bytes(stage.messageBytesUp), percent(stage.utilisation),
+                    ]
+                })
+            + "\n  * encodes and decodes pictures too: \(short(figures.encodeGflop)) and \(short(figures.decodeGflop)) GFLOP"
+    }
+
+    /// Machines that need the same are told once.
+    private var nodes: String {
+        var groups: [(first: Int, count: Int, node: PlanFigures.Node)] = []
+        for (index, node) in figures.nodeMemory.enumerated() {
+            if let last = groups.last, last.node.bytes == node.bytes, last.node.ranks == node.ranks {
+                groups[groups.count - 1].count += 1
+            } else {
+                groups.append((index, 1, node))
+            }
+        }
+        let shown = groups.prefix(Self.mostNodes).map { group in
+            let last = group.first + group.count - 1
+            return [
+                group.count == 1 ? "\(group.first)" : "\(group.first)-\(last)", "\(group.node.ranks)",
+                bytes(group.node.bytes),
+            ]
+        }
+        let rest = groups.count > Self.mostNodes ? "\n  and \(groups.count - Self.mostNodes) more groups" : ""
+        return "Machines\n" + Table.text(["machine", "ranks", "memory"], Array(shown)) + rest
+    }
+
+    private static let mostNodes = 8
+
+    private var speed: String {
+        let left =
+            figures.roundsLeftOut > 1
+            ? String(format: ", each with %.1f times fewer steps", figures.roundsLeftOut) : ""
+        return """
+            Predicted, by simulating \(Console.count(figures.simulatedJobs, "job")) of a replica\(left)
+              a step, of one picture alone           \(short(figures.stepSeconds)) s
+              a gradient step                        \(short(figures.gradientStepSeconds)) s
+              one picture alone                      \(short(figures.pictureSeconds)) s
+              \(padded(figures.jobs == 1 ? "the picture" : "all \(figures.jobs) pictures"))\(short(figures.seconds)) s
+              pictures an hour, all replicas         \(short(figures.picturesPerHour))
+            limited by \(figures.limit)
+            """
+    }
+
+    private func padded(_ text: String) -> String {
+        text + String(repeating: " ", count: max(1, 39 - text.count))
+    }
+
+    private var alternatives: String {
+        "Layouts compared\n"
+            + Table.text(
+                ["layout", "ranks", "jobs in flight", "a machine", "a picture", "pictures/h"],
+                figures.alternatives.map { other in
+                    [
+                        other.layout, "\(other.ranks)", "\(other.jobsInFlight)", bytes(other.nodeBytes),
+                        "\(short(other.pictureSeconds)) s", short(other.picturesPerHour),
+                    ]
+                })
+    }
+
+    private func short(_ number: Double) -> String {
+        String(format: number < 10 ? "%.3g" : "%.0f", number)
+    }
+
+    private func percent(_ share: Double) -> String { String(format: "%.0f %%", 100 * share) }
+
+    private func bytes(_ count: Int) -> String {
+        switch count {
+        case ..<1_000_000: String(format: "%.0f kB", Double(count) / 1e3)
+        case ..<1_000_000_000: String(format: "%.1f MB", Double(count) / 1e6)
+        default: String(format: "%.2f GB", Double(count) / 1e9)
+        }
+    }
+}
+
+/// Columns as wide as their widest entry: the first to the left, the others to the right.
+enum Table {
+    static func text(_ header: [String], _ rows: [[String]]) -> String {
+        let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
+        return ([header] + rows).map { row in
+            let cells = row.enumerated().map { column, text in
+                let padding = String(repeating: " ", count: widths[column] - text.count)
+                return column == 0 ? text + padding : padding + text
+            }
+            return "  " + cells.joined(separator: "  ")
+        }.joined(separator: "\n")
+    }
+}
