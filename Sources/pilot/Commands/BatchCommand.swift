@@ -34,10 +34,11 @@ struct BatchCommand: RankedCommand {
         let model = try JobModel(setup.defaults.settings.model, warn: Console.warn)
         let stream = try Batch(setup, model: model) { report.observe($0) }
         let machine = StartedEngine()
-        let outcome = try await stream.run {
+        let outcome = try await machine.run(stream) {
             // They may be in the batch's folder.
             report.begin(writing: try batch.results.map { try ResultsFile($0) })
             if let sheet = batch.sheet { try AtomicFile.checkWritable(sheet) }
+            try computation.checkTrace(against: [jobs, batch.sheet, batch.results])
         } start: {
             if let warning = ComputationOptions.bindingWarning(threads: rank.threads) { Console.warn(warning) }
             let sizes = try model.description.geometry(setup.defaults.settings.size)
@@ -50,8 +51,18 @@ struct BatchCommand: RankedCommand {
             return engine
         }
         report.clear()
-        if let engine = machine.engine { engine.stop() } else { try await RankOrder.nothing.give(to: communicator) }
-        if !batch.json { Console.print(BatchTable(entries: outcome.entries).text) }
+        var reports: [RankReport] = []
+        if let engine = machine.engine {
+            reports = try await engine.reports()
+            if let trace = computation.trace { try await engine.writeTrace(to: trace) }
+            engine.stop()
+        } else {
+            try await RankOrder.nothing.give(to: communicator)
+        }
+        if !batch.json {
+            Console.print(BatchTable(entries: outcome.entries).text)
+            if !reports.isEmpty { Console.print(RankTable(reports: reports).text) }
+        }
         if let sheet = batch.sheet { try ContactSheet.write(outcome.entries, to: sheet) }
         try throwFailure(of: outcome, report.resultsFailure)
     }
@@ -70,7 +81,7 @@ struct BatchCommand: RankedCommand {
         setup.keepsGoing = batch.keepGoing
         setup.jobsInFlight = batch.jobsInFlight
         setup.remembersJobs = batch.sheet != nil
-        setup.reserved = [batch.sheet, batch.results].compactMap { $0 }
+        setup.reserved = [batch.sheet, batch.results, computation.trace].compactMap { $0 }
         return setup
     }
 
