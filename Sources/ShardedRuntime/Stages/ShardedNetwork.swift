@@ -93,6 +93,9 @@ public final class ShardedNetwork: Sendable {
     /// What every rank in use took down, on one clock; needs an `observation` that is traced.
     public func trace() async throws -> JobTrace { JobTrace(layout: layout, ranks: try await driver.traces()) }
 
+    /// Has `body` hear, once, why no rank can be asked any more, should it come to that.
+    public func onFault(_ body: @escaping @Sendable (Failure) -> Void) { driver.onFault(body) }
+
     /// Lets the other ranks' servers return. Nothing may be asked afterwards.
     public func stop() { driver.stop() }
 }

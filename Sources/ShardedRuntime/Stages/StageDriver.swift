@@ -20,6 +20,7 @@ final class StageDriver: Sendable {
         /// Jobs that could not begin, and why.
         var failedJobs: [JobIdentity: Failure] = [:]
         var fault: Failure?
+        var faultHandlers: [@Sendable (Failure) -> Void] = []
     }
 
     let layout: Layout
@@ -50,6 +51,7 @@ final class StageDriver: Sendable {
         let waiting = state.withLock { state -> [() -> Void] in
             if state.fault == nil { state.fault = failure }
             defer {
+                state.faultHandlers = []
                 state.queue = []
                 state.passes = [:]
                 state.pictures = [:]
@@ -61,8 +63,18 @@ final class StageDriver: Sendable {
                 + state.pictures.values.map { waiter in { waiter.resume(throwing: failure) } }
                 + state.reports.map { waiter in { waiter.resume(throwing: failure) } }
                 + state.traces.values.map { waiter in { waiter.resume(throwing: failure) } }
+                + state.faultHandlers.map { handler in { handler(failure) } }
         }
         for resume in waiting { resume() }
+    }
+
+    /// Has `body` hear of the failure that ends all, once.
+    func onFault(_ body: @escaping @Sendable (Failure) -> Void) {
+        let fault = state.withLock { state in
+            if state.fault == nil { state.faultHandlers.append(body) }
+            return state.fault
+        }
+        if let fault { body(fault) }
     }
 
     // MARK: Jobs

@@ -39,10 +39,11 @@ struct BatchCommand: RankedCommand {
             jobsInFlight: batch.jobsInFlight)
         let stream = try Batch(setup, model: model) { report.observe($0) }
         let machine = StartedEngine()
-        let outcome = try await stream.run {
+        let outcome = try await machine.run(stream) {
             // They may be in the batch's folder.
             report.begin(writing: try batch.results.map { try ResultsFile($0) })
             if let sheet = batch.sheet { try AtomicFile.checkWritable(sheet) }
+            try computation.checkTrace(against: [jobs, batch.sheet, batch.results])
         } start: {
             if let warning = ComputationOptions.bindingWarning(threads: rank.threads) { Console.warn(warning) }
             let engine = try await ShardedEngine(ranks, communicator: communicator)
@@ -51,20 +52,20 @@ struct BatchCommand: RankedCommand {
             return engine
         }
         report.clear()
-        if !batch.json { Console.print(BatchTable(entries: outcome.entries).text) }
-        try await dismiss(machine.engine, communicator)
+        var reports: [RankReport] = []
+        if let engine = machine.engine {
+            reports = try await engine.reports()
+            if let trace = computation.trace { try await engine.writeTrace(to: trace) }
+            engine.stop()
+        } else {
+            try await RankOrder.nothing.give(to: communicator)
+        }
+        if !batch.json {
+            Console.print(BatchTable(entries: outcome.entries).text)
+            if !reports.isEmpty { Console.print(RankTable(reports: reports).text) }
+        }
         if let sheet = batch.sheet { try ContactSheet.write(outcome.entries, to: sheet) }
         try throwFailure(of: outcome, report.resultsFailure)
-    }
-
-    /// Lets the other ranks go, whether or not there was anything for them to do.
-    private func dismiss(_ engine: ShardedEngine?, _ communicator: any Communicator) async throws {
-        guard let engine else {
-            try await RankOrder.nothing.give(to: communicator)
-            return
-        }
-        if !batch.json { Console.print(JobSummary.ranks(try await engine.reports())) }
-        engine.stop()
     }
 
     private func setup() throws -> BatchSetup {
@@ -81,7 +82,7 @@ struct BatchCommand: RankedCommand {
         setup.keepsGoing = batch.keepGoing
         setup.jobsInFlight = batch.jobsInFlight
         setup.remembersJobs = batch.sheet != nil
-        setup.reserved = [batch.sheet, batch.results].compactMap { $0 }
+        setup.reserved = [batch.sheet, batch.results, computation.trace].compactMap { $0 }
         return setup
     }
 

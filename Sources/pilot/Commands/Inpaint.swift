@@ -35,6 +35,9 @@ struct Inpaint: RankedCommand {
         let rank = try computation.rank(computing: settings.computation)
         let job = InpaintingJob(settings: settings, outputs: outputs, repeating: recorded)
         try job.check()
+        try computation.checkTrace(
+            against: [settings.image, settings.mask, settings.initialLatent]
+                + (0..<outputs.count).flatMap { [outputs.picture($0), outputs.comparison($0), outputs.dump($0)] })
 
         let ledger = PhaseLedger()
         let report = InpaintReport(model: settings.model, count: outputs.count)
@@ -58,6 +61,7 @@ struct Inpaint: RankedCommand {
         try await prepared.run(on: engine, ledger: ledger)
         report.clear()
         let reports = try await engine.reports()
+        if let trace = computation.trace { try await engine.writeTrace(to: trace) }
         engine.stop()
         Console.print(JobSummary(ledger: ledger, reports: reports, layout: engine.layout).text)
     }

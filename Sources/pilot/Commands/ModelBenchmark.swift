@@ -53,6 +53,7 @@ struct ModelBenchmark: RankedCommand {
         var chosen = Computation()
         computation.apply(to: &chosen)
         let rank = try computation.rank(computing: chosen)
+        try computation.checkTrace(against: [])
         let setup = try computation.setup(
             model, rank, ranks: communicator.size, latent: (geometry.latentHeight, geometry.latentWidth), pictures: 1)
         let engine = try await ShardedEngine(setup, communicator: communicator)
@@ -65,6 +66,7 @@ struct ModelBenchmark: RankedCommand {
             Console.print(try result.line())
         }
         await engine.finish(predictor)
+        if let trace = computation.trace { try await engine.writeTrace(to: trace) }
         engine.stop()
     }
 }

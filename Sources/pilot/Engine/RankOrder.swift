@@ -28,6 +28,7 @@ enum RankOrder: Codable, Sendable {
         try await setup.share(store, communicator)
         guard let workers else { return }
         try await ShardedNetwork.serve(
-            layout: setup.layout, jobsInFlight: setup.jobsInFlight, communicator: communicator, workers: workers)
+            layout: setup.layout, jobsInFlight: setup.jobsInFlight, communicator: communicator, workers: workers,
+            observation: setup.observation)
     }
 }

@@ -18,6 +18,8 @@ struct RankSetup: Codable, Sendable {
     let jobsInFlight: Int
     /// Whether text encoder and autoencoder stay in memory, for many jobs.
     let keepsNetworks: Bool
+    /// How the ranks watch each other.
+    let observation: Observation
 
     /// What the layouts of one stage's weights can take at most: float32, for the forward pass, for the gradient, and
     /// once more for another size of picture.

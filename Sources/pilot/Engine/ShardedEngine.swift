@@ -38,7 +38,8 @@ final class ShardedEngine: InpaintingEngine {
         try await setup.share(store, communicator)
         rank = setup.rank
         network = ShardedNetwork(
-            layout: setup.layout, jobsInFlight: setup.jobsInFlight, communicator: communicator, workers: workers)
+            layout: setup.layout, jobsInFlight: setup.jobsInFlight, communicator: communicator, workers: workers,
+            observation: setup.observation)
     }
 
     func embed(_ tokens: [[Int32]]) async throws -> [Embedding] {
@@ -66,6 +67,18 @@ final class ShardedEngine: InpaintingEngine {
 
     /// What every rank did so far, in the order of the ranks.
     func reports() async throws -> [RankReport] { try await network.reports() }
+
+    /// Writes down what every rank did so far.
+    func writeTrace(to path: String) async throws {
+        let trace = try await network.trace()
+        if trace.dropped > 0 {
+            Console.warn("\(path): \(Console.count(trace.dropped, "event")) found no place; the oldest are there")
+        }
+        try trace.write(to: path)
+    }
+
+    /// Has `body` hear why no rank can be asked any more, should it come to that.
+    func onFault(_ body: @escaping @Sendable (Failure) -> Void) { network.onFault(body) }
 
     /// Lets the other ranks go. Nothing may be asked afterwards.
     func stop() { network.stop() }

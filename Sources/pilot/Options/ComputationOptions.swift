@@ -30,6 +30,38 @@ struct ComputationOptions: ParsableArguments {
             valueName: "layout"))
     var layout = "auto"
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "End the job when it makes no progress for so long, and name the rank that holds it up (default: 300).",
+            valueName: "seconds"))
+    var stallTimeout = 300.0
+
+    @Option(
+        help: ArgumentHelp(
+            "What every rank did when, for Perfetto, Chrome, or pilot trace.", valueName: "file.json"))
+    var trace: String?
+
+    func validate() throws {
+        guard (1...1e7).contains(stallTimeout) else {
+            throw ValidationError("--stall-timeout: expected 1 to 10000000 seconds, found \(stallTimeout)")
+        }
+    }
+
+    /// Finds out, before anything is computed, whether the trace can be written.
+    ///
+    /// - Parameter others: the files of the job.
+    /// - Throws: `Failure.usage` or `Failure.inputOutput`.
+    func checkTrace(against others: [String?]) throws {
+        guard let trace else { return }
+        func resolved(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
+        for other in others.compactMap({ $0 }) where resolved(other) == resolved(trace) {
+            throw Failure.usage(
+                "--trace \(trace) would be written over \(other), which is the job's; name another file")
+        }
+        try AtomicFile.checkWritable(trace)
+    }
+
     func apply(to computation: inout Computation) {
         if let elementType { computation.elementType = elementType }
         if let backend { computation.backend = backend }
@@ -72,6 +104,7 @@ struct ComputationOptions: ParsableArguments {
         return RankSetup(
             model: model.name, fingerprint: model.fingerprint, rank: rank, layout: choice.layout,
             jobsInFlight: jobsInFlight.map(choice.layout.share) ?? choice.jobsInFlight, keepsNetworks: pictures != 1,
+            observation: Observation(stallTimeout: stallTimeout, isTraced: trace != nil),
             weightBytes: 3 * costs.total.parameters * MemoryLayout<Float>.size)
     }
 

@@ -18,7 +18,7 @@ struct JobSummary {
         lines.append(Self.row("other", other, of: total))
         lines.append(Self.row("total", total, of: total))
         lines += rates
-        lines.append(Self.ranks(reports))
+        lines.append(RankTable(reports: reports).text)
         return lines.joined(separator: "\n")
     }
 
@@ -31,17 +31,6 @@ struct JobSummary {
         }
         parts.append(layout)
         return [parts.joined(separator: ", ")]
-    }
-
-    /// What every rank did, a line each.
-    static func ranks(_ reports: [RankReport]) -> String { reports.map(line).joined(separator: "\n") }
-
-    private static func line(_ report: RankReport) -> String {
-        let times = report.times
-        return String(
-            format: "rank %d on %@: %d forward %.1f s, %d backward %.1f s, idle %.1f s, peak memory %.2f GiB",
-            report.rank, report.hostName, times.forwardCount, times.forwardSeconds, times.backwardCount,
-            times.backwardSeconds, times.idleSeconds, Double(report.peakMemoryBytes) / Double(1 << 30))
     }
 
     private static func row(_ name: String, _ seconds: Double, of total: Double) -> String {
