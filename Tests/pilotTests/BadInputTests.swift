@@ -32,7 +32,7 @@ import Testing
         let runner = try PilotRunner()
         let three = try await runner.inpaint(runner.job + ["--output", runner.path("three.png")], ranks: 3)
         #expect(three.exitCode == 0)
-        #expect(three.errors.contains("3 ranks were started, and one picture uses 2 at best"), "\(three.errors)")
+        #expect(three.errors.contains("3 ranks were started, and one picture uses"), "\(three.errors)")
         let one = try await runner.inpaint(runner.job + ["--output", runner.path("one.png")])
         #expect(one.exitCode == 0)
         let files = ["one.png", "three.png"].map { FileManager.default.contents(atPath: runner.path($0)) }

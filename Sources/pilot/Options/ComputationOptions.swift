@@ -98,7 +98,8 @@ struct ComputationOptions: ParsableArguments {
             ranks: ranks, ranksPerNode: Self.ranksOnThisMachine(of: ranks),
             memoryPerNode: MachineMemory.availableBytes().map(Double.init))
         let choice = try LayoutChooser(
-            costs, cluster: cluster, pictures: pictures ?? .max, passes: passes, times: TaskTimes(costs, speed)
+            costs, cluster: cluster, pictures: pictures ?? Self.manyPictures, passes: passes,
+            times: TaskTimes(costs, speed)
         ).choose(try LayoutRequest(layout))
         if let note = choice.note { Console.note(note) }
         return RankSetup(
@@ -107,6 +108,9 @@ struct ComputationOptions: ParsableArguments {
             observation: Observation(stallTimeout: stallTimeout, isTraced: trace != nil),
             weightBytes: 3 * costs.total.parameters * MemoryLayout<Float>.size)
     }
+
+    /// Stands for a stream whose end is not known.
+    private static let manyPictures = 1_000_000
 
     /// What to tell the user when the launcher keeps this process on fewer cores than it has threads; else nil.
     static func bindingWarning(threads: Int) -> String? {
