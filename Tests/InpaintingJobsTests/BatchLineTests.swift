@@ -62,7 +62,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         BadLine(#"{"output": "../a.png"}"#, "../a.png", "leads outside"),
         BadLine(#"{"output": "DIR/a.png"}"#, "leads outside"),
         BadLine(#"{"output": "b/../../a.png"}"#, "leads outside"),
-        BadLine(#"{"output": "link/a.png"}"#, "is a link that leads outside"),
+        BadLine(#"{"output": "link/a.png"}"#, "out/link is a link"),
         BadLine(#"{"output": "linked.png"}"#, "a folder, a link or a device"),
         BadLine(#"{"output": "."}"#, "expected the name of a file"), BadLine(#"{"output": ""}"#, "expected the name"),
         BadLine(#"{"output": "b/"}"#, "expected the name"), BadLine(#"{"output": "a\u0000.png"}"#, "expected the name"),
