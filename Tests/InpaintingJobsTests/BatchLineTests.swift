@@ -68,6 +68,8 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         BadLine(#"{"output": "b/"}"#, "expected the name"), BadLine(#"{"output": "a\u0000.png"}"#, "expected the name"),
         BadLine(#"{"output": "a.png", "dump": "/tmp/a.safetensors"}"#, "dump: expected the name", "leads outside"),
         BadLine(#"{"output": "a.png", "preview": "../x"}"#, "preview", "leads outside"),
+        BadLine(#"{"output": "a.png", "preview": "link"}"#, "preview", "a link to one"),
+        BadLine(#"{"output": "a.png", "preview": "link/x"}"#, "preview", "out/link is a link"),
         BadLine(#"{"output": "a.jpg"}"#, "a.jpg", "PNG", kind: .usage),
         BadLine(#"{"output": "a.png", "compare": "a.png"}"#, "the same file", kind: .usage),
         BadLine(#"{"output": "a.png", "compare": "./a.png"}"#, "the same file", kind: .usage),

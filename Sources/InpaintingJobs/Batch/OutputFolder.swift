@@ -57,8 +57,9 @@ struct OutputFolder: Sendable {
             }
         }
         let file = ([path] + parts.dropLast().map(String.init) + [String(last)]).joined(separator: "/")
-        if lstat(file, &status) == 0, status.st_mode & S_IFMT != S_IFREG, key != "preview" {
-            throw refuse(": it is a folder, a link or a device")
+        let isForPreviews = key == "preview"
+        if lstat(file, &status) == 0, status.st_mode & S_IFMT != (isForPreviews ? S_IFDIR : S_IFREG) {
+            throw refuse(isForPreviews ? ": it is no folder, or a link to one" : ": it is a folder, a link or a device")
         }
         return file
     }
