@@ -44,20 +44,22 @@ struct OutputFolder: Sendable {
             throw refuse("")
         }
         guard !name.hasPrefix("/"), !parts.contains("..") else { throw refuse(", which leads outside") }
-        // As much of the way as is there already must stay inside, whatever links say.
+        // As much of the way as is there already: a link could lead outside, or make two names of one file.
+        var status = stat()
         var folder = path
         for part in parts.dropLast() {
             folder += "/\(part)"
-            guard let real = Self.resolve(folder) else { break }
-            guard real.hasPrefix(resolved == "/" ? "/" : "\(resolved)/") else {
-                throw refuse(": \(folder) is a link that leads outside")
+            guard lstat(folder, &status) == 0 else { break }
+            switch status.st_mode & S_IFMT {
+            case S_IFDIR: continue
+            case S_IFLNK: throw refuse(": \(folder) is a link")
+            default: throw refuse(": \(folder) is a file")
             }
-            guard Self.isFolder(real) else { throw refuse(": \(folder) is a file") }
         }
         let file = ([path] + parts.dropLast().map(String.init) + [String(last)]).joined(separator: "/")
-        var status = stat()
-        if lstat(file, &status) == 0, status.st_mode & S_IFMT != S_IFREG, key != "preview" {
-            throw refuse(": it is a folder, a link or a device")
+        let isForPreviews = key == "preview"
+        if lstat(file, &status) == 0, status.st_mode & S_IFMT != (isForPreviews ? S_IFDIR : S_IFREG) {
+            throw refuse(isForPreviews ? ": it is no folder, or a link to one" : ": it is a folder, a link or a device")
         }
         return file
     }
