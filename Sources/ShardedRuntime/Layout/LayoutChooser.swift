@@ -123,7 +123,9 @@ public struct LayoutChooser: Sendable {
     }
 
     private func layout(_ replicas: Int, _ branches: Int, _ cut: [Range<Int>]) -> Layout {
-        Layout(replicas: replicas, branches: branches, stages: cut, pictureStage: cutter.stageWithMostSlack(of: cut))
+        Layout(
+            replicas: replicas, branches: branches, stages: cut,
+            pictureStage: cutter.pictureStage(of: cut, memory: memory))
     }
 
     private func memory(of layout: Layout, jobs: Int) -> LayoutMemory {

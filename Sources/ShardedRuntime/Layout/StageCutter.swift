@@ -45,10 +45,17 @@ struct StageCutter: Sendable {
     /// Seconds of all passes of one branch of a picture on a stage.
     func seconds(of stage: Range<Int>) -> Double { Self.seconds(of: stage, times, passes) }
 
-    /// The stage that encodes and decodes: the one that has least to do besides.
-    func stageWithMostSlack(of cut: [Range<Int>]) -> Int {
+    /// The stage that encodes and decodes: the one that has least to do besides, of those that have the memory for it
+    /// without becoming the largest; where none has, the one that stays smallest.
+    func pictureStage(of cut: [Range<Int>], memory: MemoryModel) -> Int {
+        func bytes(_ stage: Range<Int>, hasPictures: Bool) -> Double {
+            memory.share(of: stage, jobs: 1, passesOfJob: 1, hasPictures: hasPictures).bytes
+        }
         let loads = cut.map(seconds)
-        return loads.indices.min { loads[$0] < loads[$1] } ?? 0
+        let without = cut.map { bytes($0, hasPictures: false) }
+        let with = cut.map { bytes($0, hasPictures: true) }
+        let largest = max(without.max() ?? 0, with.min() ?? 0)
+        return cut.indices.filter { with[$0] <= largest }.min { loads[$0] < loads[$1] } ?? 0
     }
 
     private static func seconds(of stage: Range<Int>, _ times: TaskTimes, _ passes: PicturePasses) -> Double {

@@ -71,6 +71,13 @@ public struct Simulation: Sendable {
             simulatedJobs: first.jobs, thinning: first.thinning, eventCount: first.eventCount + alone.eventCount)
     }
 
+    /// All of one replica's work on so many jobs, for tests.
+    package func replay(_ layout: Layout, jobsInFlight: Int, jobs: Int) throws -> ReplicaSimulation.Outcome {
+        try ReplicaSimulation(
+            model(layout, 0, jobsInFlight: jobsInFlight, thinning: 1).model, jobs: jobs, warmUp: 0
+        ).run()
+    }
+
     /// What one replica does with a stream of pictures.
     private struct Stream {
         let seconds: Double
