@@ -25,9 +25,9 @@ import Testing
         (1, 1, 64.0, 1, [1, 1, 1]), (1, 1, 64, 100, [1, 1, 1]),
         // One picture: its branches, whatever else there is.
         (2, 1, 64, 1, [1, 2, 1]), (3, 1, 64, 1, [1, 2, 1]), (8, 2, 64, 1, [1, 2, 1]),
-        // Many: replicas, and branches where that leaves fewer waves.
+        // Many: replicas, and branches where ranks are left that halve the time.
         (2, 1, 64, 2, [2, 1, 1]), (8, 1, 64, 100, [8, 1, 1]), (4, 1, 64, 3, [3, 1, 1]), (4, 1, 64, 2, [2, 2, 1]),
-        (8, 1, 64, 5, [4, 2, 1]), (4096, 64, 512, 100_000, [4096, 1, 1]),
+        (8, 1, 64, 5, [5, 1, 1]), (4096, 64, 512, 100_000, [4096, 1, 1]),
         // No machine holds the model: stages.
         (2, 2, 6.5, 1, [1, 1, 2]), (4, 4, 6.5, 1, [1, 2, 2]),
     ])
@@ -68,6 +68,17 @@ import Testing
         #expect(try chooser(ranks: 8, pictures: 16).choose(.auto).note == nil)
     }
 
+    /// A stream has no number of pictures, and ranks that it leaves idle are said without one.
+    @Test func streamsHaveNoEnd() throws {
+        for ranks in [1, 2, 7] {
+            #expect(try chooser(ranks: ranks, pictures: .max).choose(.auto).layout.replicas == ranks)
+        }
+        let costs = Self.sd15
+        let two = try chooser(ranks: 3, nodes: 3, gigabytes: 7.5, pictures: .max, costs: costs).choose(.auto)
+        #expect(two.layout.stages.count > 1)
+        #expect(two.note?.contains("\(Int.max)") != true)
+    }
+
     @Test func shortMemoryBoundsTheJobsInFlight() throws {
         let request = LayoutRequest.numbers(replicas: 1, branches: 1, stages: 4)
         let plenty = try chooser(ranks: 4, nodes: 4, gigabytes: 64, pictures: 100).choose(request)
@@ -105,14 +116,14 @@ import Testing
         #expect(try #require(refusal).message.contains(words))
     }
 
-    /// No stage of four takes more than 40 % of what the whole takes, and no time is given away for it.
+    /// No stage of four takes more than 40 % of what the whole takes, and two are as even in their time as a cut can be.
     @Test func stagesShareTheMemory() throws {
         let whole = try chooser(ranks: 1, pictures: 1).choose(.auto).memory.ranks[0].bytes
         let four = try chooser(ranks: 4, pictures: 1).choose(.numbers(replicas: 1, branches: 1, stages: 4))
         for share in four.memory.ranks { #expect(share.bytes < 0.4 * whole) }
         let two = try chooser(ranks: 2, pictures: 1).choose(.numbers(replicas: 1, branches: 1, stages: 2))
         let loads = two.layout.stages.map { Self.sd15.work(of: $0).operations }
-        #expect(loads.reduce(0, +) / 2 / (loads.max() ?? 0) > 0.85, "\(two.layout.stages)")
+        #expect(loads.reduce(0, +) / 2 / (loads.max() ?? 0) > 0.93, "\(two.layout.stages)")
     }
 
     /// A ladder of two levels has few rungs, and a model without gradients keeps little.

@@ -1,6 +1,7 @@
 import DiffusionModels
 import Failures
 import Foundation
+import NeuralLayers
 import ShardedRuntime
 import TensorKernels
 import TestSupport
@@ -45,8 +46,10 @@ import Testing
     @Test(arguments: [
         ("version", "99", "version: expected 1"), ("version", "\"1\"", "version"),
         ("task_overhead", "-1", "task_overhead"), ("task_overhead", "null", "task_overhead"),
-        ("node", "{\"latency\": 1e-6, \"bandwidth\": 0}", "node.bandwidth"), ("node", "{\"latency\": 1}", "node.bandwidth"),
-        ("speeds", "[]", "speeds"), ("speeds", "[{}]", "speeds[0].backend is missing"), ("machine", "[]", "machine"),
+        ("node", "{\"latency\": 1e-6, \"bandwidth\": 0}", "node.bandwidth"),
+        ("node", "{\"latency\": 1}", "node.bandwidth"),
+        ("speeds", "[]", "speeds"), ("speeds", "[{}]", "speeds[0].element_type is missing"),
+        ("machine", "[]", "machine"),
     ])
     func damagedFilesAreRefusedByKey(key: String, value: String, words: String) throws {
         var object = try json()
@@ -96,28 +99,49 @@ import Testing
         #expect(calibration.speeds[0].ladders.map(\.down) == [[2], [3]])
     }
 
-    /// The rates that made the times are found again, and legs that were measured are taken as they are.
-    @Test func ratesAreFittedAndLegsAreKept() throws {
+    /// The rates that made the times are found again.
+    @Test func ratesAreFitted() throws {
         let costs = PlanCosts.of(.sd15, side: 256)
         let truth = Calibration.Rates(convolution: 1e-11, linear: 2e-11, attention: 4e-11, weight: 3e-10)
-        var speed = Self.good.speeds[0]
-        speed.network = truth
-        let times = TaskTimes(costs, speed)
-        let rungs = (0..<costs.rungCount).map { $0..<$0 + 1 }
-        func legs(_ leg: Leg) -> [Double] { rungs.map { times.seconds(of: leg, on: $0) } }
-        #expect(legs(.down)[costs.rungCount - 1] > legs(.down)[costs.rungCount - 2])
-        // The last rung turns round, so its legs come as one; they are left out of the fit by taking them in halves.
-        let measured = Calibration.MeasuredLadder(
+        let last = costs.rungCount - 1
+        func legs(_ work: (Int) -> Work) -> [Double] { (0...last).map { truth.seconds(work($0)) } }
+        func withMiddle(_ work: Work, _ rung: Int) -> Work { rung == last ? work + costs.middle : work }
+        let ladder = Calibration.MeasuredLadder(
             operations: costs.total.operations, parameters: costs.total.parameters,
-            down: (0..<costs.rungCount).map { Double($0 + 1) }, up: (0..<costs.rungCount).map { Double(2 * $0 + 1) },
-            upGradient: rungs.map { _ in 5 }, downGradient: rungs.map { _ in 7 })
-        speed.ladders = [measured]
+            down: legs { withMiddle(costs.rungs[$0].down, $0) }, up: legs { costs.rungs[$0].up },
+            upGradient: legs { withMiddle(costs.rungs[$0].up, $0).ofGradient },
+            downGradient: legs { costs.rungs[$0].down.ofGradient })
+        let run = CalibrationRun(costs, in: try ComputeContext(threads: 1)) { rungs in
+            UNetStage(ModelArchitecture.sd15.unet, rungs: rungs, weights: RecordingWeights())
+        }
+        let found = run.rates(ladder)
+        let pairs = [
+            (found.convolution, truth.convolution), (found.linear, truth.linear), (found.attention, truth.attention),
+            (found.weight, truth.weight),
+        ]
+        for (found, truth) in pairs { #expect(abs(found / truth - 1) < 0.02, "\(found) for \(truth)") }
+    }
+
+    /// Legs that were measured are taken as they are, for that model and size alone.
+    @Test func measuredLegsAreTaken() throws {
+        let costs = PlanCosts.of(.sd15, side: 256)
+        let rungs = 0..<costs.rungCount
+        var speed = Self.good.speeds[0]
+        speed.ladders = [
+            Calibration.MeasuredLadder(
+                operations: costs.total.operations, parameters: costs.total.parameters,
+                down: rungs.map { Double($0 + 1) }, up: rungs.map { Double(2 * $0 + 1) },
+                upGradient: rungs.map { _ in 5 },
+                downGradient: rungs.map { _ in 7 })
+        ]
         let known = TaskTimes(costs, speed)
-        #expect(known.areMeasured && !times.areMeasured)
+        #expect(known.areMeasured)
         #expect(known.seconds(of: .down, on: 0..<3) == 6)
         #expect(known.seconds(of: .up, on: 0..<3) == 9)
+        #expect(known.seconds(of: .down, on: 10..<12) == 23 + 44)
         #expect(known.seconds(of: .upGradient, on: 10..<12) == 24 && known.seconds(of: .downGradient, on: 10..<12) == 0)
         #expect(!TaskTimes(PlanCosts.of(.sd15, side: 512), speed).areMeasured)
+        #expect(!TaskTimes(costs, Self.good.speeds[0]).areMeasured)
     }
 
     /// On a real network: every leg takes time, and the fit gives back about what was measured.

@@ -6,7 +6,8 @@ import Testing
 @Suite struct PlanCommandTests {
     private func plan(_ arguments: [String], _ runner: PilotRunner) async throws -> ProgramResult {
         try await runner.run(
-            ["plan", "--model", "\(PilotRunner.models)/sd1", "--calibration", runner.path("calibration.json")] + arguments)
+            ["plan", "--model", "\(PilotRunner.models)/sd1", "--calibration", runner.path("calibration.json")]
+                + arguments)
     }
 
     private func calibrated() async throws -> PilotRunner {
@@ -25,12 +26,14 @@ import Testing
     @Test func plansWithWhatItCalibrated() async throws {
         let runner = try await calibrated()
         let found = try figures(
-            try await plan(["--ranks", "4", "--jobs", "40", "--nodes", "2", "--network", "20us,1.2GB", "--json"], runner))
+            try await plan(
+                ["--ranks", "4", "--jobs", "40", "--nodes", "2", "--network", "20us,1.2GB", "--json"], runner))
         #expect(found["is_measured"] as? Bool == true)
         #expect(found["ranks_in_use"] as? Int == 4)
         #expect((found["calibration"] as? String)?.hasPrefix(runner.path("calibration.json")) == true)
         let stages = try #require(found["stages"] as? [[String: Any]])
-        #expect(stages.allSatisfy { ($0["rank_bytes"] as? Int ?? 0) > 0 && ($0["forward_seconds"] as? Double ?? 0) > 0 })
+        #expect(
+            stages.allSatisfy { ($0["rank_bytes"] as? Int ?? 0) > 0 && ($0["forward_seconds"] as? Double ?? 0) > 0 })
         let seconds = try #require(found["seconds"] as? Double)
         let perHour = try #require(found["pictures_per_hour"] as? Double)
         #expect(seconds > 0 && perHour > 0 && abs(40 / seconds * 3600 / perHour - 1) < 0.5)

@@ -51,7 +51,7 @@ public struct Simulation: Sendable {
     ///   - jobsInFlight: of each replica.
     ///   - pictures: how many are to be made.
     public func predict(_ layout: Layout, jobsInFlight: Int, pictures: Int) throws -> Prediction {
-        let mostJobs = (pictures + layout.replicas - 1) / layout.replicas
+        let mostJobs = layout.mostPicturesOfReplica(pictures)
         let alone = try ReplicaSimulation(model(layout, 0, jobsInFlight: 1, thinning: 1).model, jobs: 1, warmUp: 0)
             .run()
         let first = try stream(layout, replica: 0, jobsInFlight: jobsInFlight, jobs: mostJobs)
