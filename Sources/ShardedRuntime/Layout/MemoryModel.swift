@@ -12,8 +12,8 @@ public struct MemoryModel: Sendable {
     /// By how much kernels in the product library's layouts are larger than their numbers: blocks of memory come in
     /// sixteenths of powers of two.
     static let kernelRounding = 1.03
-    /// A kernel that is laid out is there as the file has it, too, and for the gradient turned round.
-    static let copiesInLayingOut = 2.0
+    /// A kernel that is laid out for the gradient is there once more meanwhile, in float32, turned round.
+    static let copiesInLayingOut = 1.0
     /// How many times a layer's inputs and outputs the buffers take that are in use while a stage computes, and those of
     /// other sizes that wait in the pool. Kernels are laid out before these have all been asked for.
     static let workingFactor = 9.0
