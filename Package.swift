@@ -93,7 +93,10 @@ let package = Package(
         tests("MessagePassingTests", of: ["MessagePassing", "Failures", "TestSupport"]),
         tests(
             "ShardedRuntimeTests",
-            of: ["ShardedRuntime", "DiffusionModels", "MessagePassing", "TensorKernels", "Failures", "TestSupport"]),
+            of: [
+                "ShardedRuntime", "DiffusionModels", "NeuralLayers", "MessagePassing", "TensorKernels", "Failures",
+                "TestSupport",
+            ]),
         tests("PilotInpaintingTests", of: ["PilotInpainting", "DiffusionModels", "Failures"], fixtures: true),
         tests(
             "InpaintingJobsTests",

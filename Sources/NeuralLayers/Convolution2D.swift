@@ -66,7 +66,8 @@ public struct Convolution2D: Layer {
         let inputs = Double(height) * Double(width) * Double(geometry.inputs)
         return Work(
             convolutions: 2 * positions * Double(weight.count), parameters: weight.count + bias.count,
-            kernelParameters: weight.count, widestLayer: inputs + positions * Double(geometry.outputs))
+            kernelParameters: weight.count, largestKernel: weight.count,
+            widestLayer: inputs + positions * Double(geometry.outputs))
     }
 
     private func kernel(in context: ComputeContext) -> any ConvolutionKernel {

@@ -22,13 +22,15 @@ public struct Work: Sendable, Equatable {
     public var parameters: Int
     /// Those of them that are kernels of convolutions, which a library lays out anew.
     public var kernelParameters: Int
+    /// Of the largest kernel among them.
+    public var largestKernel: Int
     /// The most elements that go into a layer and come out of it: of layers one after the other, the largest.
     public var widestLayer: Double
 
     public init(
         convolutions: Double = 0, linear: Double = 0, attention: Double = 0, attentionGradient: Double = 0,
         keptElements: Double = 0, keptSums: Double = 0, promptElements: Double = 0, parameters: Int = 0,
-        kernelParameters: Int = 0, widestLayer: Double = 0
+        kernelParameters: Int = 0, largestKernel: Int = 0, widestLayer: Double = 0
     ) {
         self.convolutions = convolutions
         self.linear = linear
@@ -39,6 +41,7 @@ public struct Work: Sendable, Equatable {
         self.promptElements = promptElements
         self.parameters = parameters
         self.kernelParameters = kernelParameters
+        self.largestKernel = largestKernel
         self.widestLayer = widestLayer
     }
 
@@ -54,6 +57,7 @@ public struct Work: Sendable, Equatable {
             promptElements: first.promptElements + second.promptElements,
             parameters: first.parameters + second.parameters,
             kernelParameters: first.kernelParameters + second.kernelParameters,
+            largestKernel: max(first.largestKernel, second.largestKernel),
             widestLayer: max(first.widestLayer, second.widestLayer))
     }
 

@@ -65,6 +65,8 @@ public struct LadderCosts: Sendable, Equatable {
     }
 
     public var rungCount: Int { rungs.count }
+    /// In how many tasks a picture is embedded, encoded and decoded.
+    package var pictureTasks: Int { GuidanceBranch.allCases.count - 1 + pictures.bits.values.reduce(0, +) }
     /// Of one pass of the whole UNet.
     public var total: Work { work(of: 0..<rungCount) + timeEmbedding }
 

@@ -24,6 +24,8 @@ public struct LayoutChooser: Sendable {
     public static let mostStages = 12
     /// A layout is worth more ranks, or more complication, when it is quicker by this share.
     private static let clearlyQuicker = 0.02
+    /// So many pictures stand for a stream without an end.
+    private static let countless = 1 << 40
 
     let costs: LadderCosts
     let cluster: Cluster
@@ -35,7 +37,7 @@ public struct LayoutChooser: Sendable {
     private let cutter: StageCutter
 
     /// - Parameters:
-    ///   - pictures: how many are to be made, as far as that is known.
+    ///   - pictures: how many are to be made; `Int.max` for a stream without an end.
     ///   - passes: what each asks of the UNet.
     public init(
         _ costs: LadderCosts, cluster: Cluster, pictures: Int, passes: PicturePasses = .balanced,
@@ -119,11 +121,13 @@ public struct LayoutChooser: Sendable {
     }
 
     private func wantedJobs(of layout: Layout) -> Int {
-        min((pictures + layout.replicas - 1) / layout.replicas, layout.jobsToKeepBusy)
+        min(layout.mostPicturesOfReplica(pictures), layout.jobsToKeepBusy)
     }
 
     private func layout(_ replicas: Int, _ branches: Int, _ cut: [Range<Int>]) -> Layout {
-        Layout(replicas: replicas, branches: branches, stages: cut, pictureStage: cutter.stageWithMostSlack(of: cut))
+        Layout(
+            replicas: replicas, branches: branches, stages: cut,
+            pictureStage: cutter.pictureStage(of: cut, memory: memory))
     }
 
     private func memory(of layout: Layout, jobs: Int) -> LayoutMemory {
@@ -151,7 +155,7 @@ public struct LayoutChooser: Sendable {
         let legs = passes.rounds.reduce(0) { $0 + ($1 ? 4 : 2) }
         let handing = isAlone ? 0 : overhead * Double(legs * layout.stages.count)
         let latency = through + aside + handing
-        let waves = Double((pictures + layout.replicas - 1) / layout.replicas)
+        let waves = Double(layout.mostPicturesOfReplica(pictures))
         return latency + (waves - 1) * max(slowest, latency / Double(jobs))
     }
 
@@ -187,7 +191,12 @@ public struct LayoutChooser: Sendable {
         var notes: [String] = []
         let idle = cluster.ranks - layout.ranks
         if idle > 0 {
-            let work = pictures == 1 ? "one picture uses" : "\(pictures) pictures use"
+            let work =
+                switch pictures {
+                case 1: "one picture uses"
+                case ..<Self.countless: "\(pictures) pictures use"
+                default: "a stream of pictures uses"
+                }
             notes.append(
                 "\(cluster.ranks) ranks were started, and \(work) \(layout.ranks) at best (\(layout)): \(idle) "
                     + "\(idle == 1 ? "stays" : "stay") idle; start \(layout.ranks), and give each more --threads")
@@ -204,7 +213,7 @@ public struct LayoutChooser: Sendable {
         let cut = cutter.cuts(into: stages).last ?? [0..<costs.rungCount]
         let layout = layout(replicas, branches, cut)
         let instead = best().map { "\($0.layout) would fit" } ?? whatWouldFit
-        return .usage("--layout \(layout): \(needs(layout)); \(instead)")
+        return .usage("--layout: \(layout) \(needs(layout)); \(instead)")
     }
 
     private func nothingFits() -> Failure {
@@ -218,7 +227,10 @@ public struct LayoutChooser: Sendable {
     private func need(of layout: Layout) -> Double { memory(of: layout, jobs: 1).largestNode?.bytes ?? 0 }
 
     private func needs(_ layout: Layout) -> String {
-        let onNode = layout.ranks > cluster.ranksPerNode ? "a machine's \(cluster.ranksPerNode) ranks need" : "needs"
+        let perNode = cluster.ranksPerNode
+        let onNode =
+            layout.ranks <= perNode
+            ? "needs" : perNode == 1 ? "needs on one machine" : "needs for the \(perNode) ranks of a machine"
         let limit = cluster.memoryPerNode ?? .infinity
         return "\(onNode) \(gigabytes(need(of: layout))) for a job at a time, and a machine has \(gigabytes(limit))"
     }
@@ -248,6 +260,9 @@ public struct LayoutChooser: Sendable {
 }
 
 extension Layout {
+    /// How many of so many pictures the replica makes that makes the most.
+    func mostPicturesOfReplica(_ pictures: Int) -> Int { (pictures - 1) / replicas + 1 }
+
     /// How many jobs a replica works on at once, so that no stage waits: with one stage a second job only where ranks
     /// wait for each other's branches, with more about two passes for every stage.
     public var jobsToKeepBusy: Int {

@@ -7,11 +7,16 @@ import TensorKernels
 /// Its constants were fitted to the peaks (`VmHWM`) of `pilot model benchmark` on random models; docs/sharding.md says
 /// how far it is off.
 public struct MemoryModel: Sendable {
-    /// The program and its libraries, a thread's stack and MPI's buffers: a rank that holds next to nothing.
-    public static let processBytes = 48 << 20
+    /// The program and its libraries, threads' stacks and MPI's buffers: a rank that holds next to nothing.
+    public static let processBytes = 54 << 20
+    /// By how much kernels in the product library's layouts are larger than their numbers: blocks of memory come in
+    /// sixteenths of powers of two.
+    static let kernelRounding = 1.03
+    /// A kernel that is laid out for the gradient is there once more meanwhile, in float32, turned round.
+    static let copiesInLayingOut = 1.0
     /// How many times a layer's inputs and outputs the buffers take that are in use while a stage computes, and those of
-    /// other sizes that wait in the pool.
-    static let workingFactor = 2.5
+    /// other sizes that wait in the pool. Kernels are laid out before these have all been asked for.
+    static let workingFactor = 9.0
     /// The same for the autoencoder, whose layers grow from one to the next.
     static let pictureWorkingFactor = 2.0
 
@@ -51,8 +56,9 @@ public struct MemoryModel: Sendable {
     /// Bytes of a stage's weights: kernels once more for the gradient, turned round.
     public func weights(of stage: Range<Int>) -> Double {
         let work = costs.work(of: stage) + costs.timeEmbedding
-        let numbers = work.parameters + (isRecorded ? work.kernelParameters : 0)
-        return Double(numbers * costs.elementType.byteCount)
+        let kernels = Double(work.kernelParameters * (isRecorded ? 2 : 1)) * Self.kernelRounding
+        let others = Double(work.parameters - work.kernelParameters)
+        return (kernels + others) * Double(costs.elementType.byteCount)
     }
 
     /// Bytes that a stage keeps of one pass: what its pullbacks hold, or its skips.
@@ -76,7 +82,8 @@ public struct MemoryModel: Sendable {
         var share = Share()
         share.weights = weights(of: stage)
         share.passes = passCount * pass(on: stage)
-        share.working = Self.workingFactor * work.widestLayer * float
+        share.working =
+            float * max(Self.workingFactor * work.widestLayer, Self.copiesInLayingOut * Double(work.largestKernel))
         if stage != 0..<costs.rungCount { share.working += 2 * passCount * largestMessage(of: stage) }
         share.prompts =
             passCount

@@ -3,12 +3,13 @@ import DiffusionModels
 /// Where a model's ladder may be cut: by the time of its rungs, and by their memory.
 struct StageCutter: Sendable {
     /// How many times its even share of the memory a stage may have before the cut is made for memory's sake: stages are
-    /// there for that. Four stages of Stable Diffusion 1.5 keep below 40 % of the whole with it.
-    private static let evenness = 1.55
+    /// there for that. With it four stages of Stable Diffusion 1.5 keep below 40 % of the whole, and two are still cut where
+    /// time is shared best.
+    private static let evenness = 1.65
     /// Tried one after the other where no cut is so even.
     private static let uneven = [2, 3, Double.infinity]
     /// Tried where memory is short.
-    private static let moreEven = [1.4, 1.3, 1.2, 1.1, 1.0]
+    private static let moreEven = [1.5, 1.4, 1.3, 1.2, 1.1, 1.0]
 
     private let costs: LadderCosts
     private let times: TaskTimes
@@ -45,10 +46,17 @@ struct StageCutter: Sendable {
     /// Seconds of all passes of one branch of a picture on a stage.
     func seconds(of stage: Range<Int>) -> Double { Self.seconds(of: stage, times, passes) }
 
-    /// The stage that encodes and decodes: the one that has least to do besides.
-    func stageWithMostSlack(of cut: [Range<Int>]) -> Int {
+    /// The stage that encodes and decodes: the one that has least to do besides, of those that have the memory for it
+    /// without becoming the largest; where none has, the one that stays smallest.
+    func pictureStage(of cut: [Range<Int>], memory: MemoryModel) -> Int {
+        func bytes(_ stage: Range<Int>, hasPictures: Bool) -> Double {
+            memory.share(of: stage, jobs: 1, passesOfJob: 1, hasPictures: hasPictures).bytes
+        }
         let loads = cut.map(seconds)
-        return loads.indices.min { loads[$0] < loads[$1] } ?? 0
+        let without = cut.map { bytes($0, hasPictures: false) }
+        let with = cut.map { bytes($0, hasPictures: true) }
+        let largest = max(without.max() ?? 0, with.min() ?? 0)
+        return cut.indices.filter { with[$0] <= largest }.min { loads[$0] < loads[$1] } ?? 0
     }
 
     private static func seconds(of stage: Range<Int>, _ times: TaskTimes, _ passes: PicturePasses) -> Double {

@@ -6,28 +6,28 @@ import Failures
 ///
 /// A job is begun when there is room for it, or for the one before it: its prompts and its photograph are encoded while
 /// others are painted.
-struct ReplicaSimulation {
+package struct ReplicaSimulation {
     /// What came of it.
-    struct Outcome: Sendable, Equatable {
+    package struct Outcome: Sendable, Equatable {
         /// When each job was done, in the order in which they were.
-        var completions: [Double] = []
+        package var completions: [Double] = []
         /// Seconds in which each rank computed: in all, and until the job was done that `warmUp` says.
-        var busy: [Double]
-        var busyAtWarmUp: [Double]
+        package var busy: [Double]
+        package var busyAtWarmUp: [Double]
         /// How many tasks each rank did.
-        var tasks: [Int]
+        package var tasks: [Int]
         /// The most passes that each rank kept at a time, and those that it keeps at the end.
-        var mostKept: [Int]
-        var keptAtEnd: Int = 0
+        package var mostKept: [Int]
+        package var keptAtEnd: Int = 0
         /// Rounds of each kind, and the seconds they took together.
-        var plain = RoundSum()
-        var recorded = RoundSum()
-        var eventCount = 0
+        package var plain = RoundSum()
+        package var recorded = RoundSum()
+        package var eventCount = 0
 
-        struct RoundSum: Sendable, Equatable {
-            var count = 0
-            var seconds = 0.0
-            var mean: Double { count > 0 ? seconds / Double(count) : 0 }
+        package struct RoundSum: Sendable, Equatable {
+            package var count = 0
+            package var seconds = 0.0
+            package var mean: Double { count > 0 ? seconds / Double(count) : 0 }
         }
     }
 

@@ -51,7 +51,7 @@ public struct Simulation: Sendable {
     ///   - jobsInFlight: of each replica.
     ///   - pictures: how many are to be made.
     public func predict(_ layout: Layout, jobsInFlight: Int, pictures: Int) throws -> Prediction {
-        let mostJobs = (pictures + layout.replicas - 1) / layout.replicas
+        let mostJobs = layout.mostPicturesOfReplica(pictures)
         let alone = try ReplicaSimulation(model(layout, 0, jobsInFlight: 1, thinning: 1).model, jobs: 1, warmUp: 0)
             .run()
         let first = try stream(layout, replica: 0, jobsInFlight: jobsInFlight, jobs: mostJobs)
@@ -69,6 +69,13 @@ public struct Simulation: Sendable {
             seconds: slowdown * max(first.seconds, others.seconds), picturesPerHour: 3600 * perSecond / slowdown,
             utilisation: first.utilisation.map { $0 / slowdown }, driverUtilisation: min(1, driver),
             simulatedJobs: first.jobs, thinning: first.thinning, eventCount: first.eventCount + alone.eventCount)
+    }
+
+    /// All of one replica's work on so many jobs, for tests.
+    package func replay(_ layout: Layout, jobsInFlight: Int, jobs: Int) throws -> ReplicaSimulation.Outcome {
+        try ReplicaSimulation(
+            model(layout, 0, jobsInFlight: jobsInFlight, thinning: 1).model, jobs: jobs, warmUp: 0
+        ).run()
     }
 
     /// What one replica does with a stream of pictures.

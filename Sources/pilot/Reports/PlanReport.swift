@@ -26,7 +26,7 @@ struct PlanReport {
 
     private var stages: String {
         "Stages; memory in flight included, weights once for all ranks of a machine that share them\n"
-            + Table.text(
+            + table(
                 [
                     "rungs", "ranks", "parameters", "weights", "a pass keeps", "passes", "own", "a rank", "GFLOP",
                     "gradient", "s", "gradient s", "down", "up", "busy",
@@ -62,7 +62,7 @@ struct PlanReport {
             ]
         }
         let rest = groups.count > Self.mostNodes ? "\n  and \(groups.count - Self.mostNodes) more groups" : ""
-        return "Machines\n" + Table.text(["machine", "ranks", "memory"], Array(shown)) + rest
+        return "Machines\n" + table(["machine", "ranks", "memory"], Array(shown)) + rest
     }
 
     private static let mostNodes = 8
@@ -88,7 +88,7 @@ struct PlanReport {
 
     private var alternatives: String {
         "Layouts compared\n"
-            + Table.text(
+            + table(
                 ["layout", "ranks", "jobs in flight", "a machine", "a picture", "pictures/h"],
                 figures.alternatives.map { other in
                     [
@@ -96,6 +96,11 @@ struct PlanReport {
                         "\(short(other.pictureSeconds)) s", short(other.picturesPerHour),
                     ]
                 })
+    }
+
+    /// The first column has words.
+    private func table(_ header: [String], _ rows: [[String]]) -> String {
+        TextTable(header: header, rows: rows, words: Set(header.prefix(1))).text
     }
 
     private func short(_ number: Double) -> String {
@@ -110,19 +115,5 @@ struct PlanReport {
         case ..<1_000_000_000: String(format: "%.1f MB", Double(count) / 1e6)
         default: String(format: "%.2f GB", Double(count) / 1e9)
         }
-    }
-}
-
-/// Columns as wide as their widest entry: the first to the left, the others to the right.
-enum Table {
-    static func text(_ header: [String], _ rows: [[String]]) -> String {
-        let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
-        return ([header] + rows).map { row in
-            let cells = row.enumerated().map { column, text in
-                let padding = String(repeating: " ", count: widths[column] - text.count)
-                return column == 0 ? text + padding : padding + text
-            }
-            return "  " + cells.joined(separator: "  ")
-        }.joined(separator: "\n")
     }
 }
