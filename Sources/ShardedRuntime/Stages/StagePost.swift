@@ -5,7 +5,7 @@ import Synchronization
 /// Brings messages to the stage or the driver of any rank, this one included: what is for this rank is handed over as
 /// it is.
 final class StagePost: Sendable {
-    /// Hears a message, of which rank, and when that one sent it, by this rank's clock and as far as it is known.
+    /// Hears a message, of which rank, and when another rank sent it, by this rank's clock and as far as it is known.
     typealias Receiver = @Sendable (StageMessage, _ source: Int, _ sent: Int64?) -> Void
 
     private enum Channel: UInt32 {
@@ -44,7 +44,7 @@ final class StagePost: Sendable {
             return
         }
         let receiver = receivers.withLock { message.isForDriver ? $0.driver : $0.stage }
-        receiver?(message, rank, MonotonicTime.now())
+        receiver?(message, rank, nil)
     }
 
     private func bytes(_ head: [UInt8], _ payload: (any ByteRegion)?) -> Int {

@@ -6,7 +6,7 @@ public struct JobTrace: Sendable {
     /// In the order of the ranks.
     let ranks: [RankTrace]
 
-    init(layout: Layout, ranks: [RankTrace]) {
+    package init(layout: Layout, ranks: [RankTrace]) {
         self.layout = layout
         self.ranks = ranks
     }

@@ -23,7 +23,7 @@ public struct ClockReading: Sendable, Equatable {
     ///   - answered: when the answer came, by the same.
     ///   - reference: what rank 0's clock showed in between.
     ///   - isSameClock: whether both ranks look at one clock, as those of one machine do.
-    init(asked: Int64, answered: Int64, reference: Int64, isSameClock: Bool) {
+    package init(asked: Int64, answered: Int64, reference: Int64, isSameClock: Bool) {
         roundTrip = answered - asked
         time = asked + roundTrip / 2
         let measured = reference - time

@@ -3,7 +3,7 @@ import Failures
 import MessagePassing
 
 /// What one rank has taken down, as it goes to rank 0.
-struct RankTrace: Sendable, Equatable {
+package struct RankTrace: Sendable, Equatable {
     let hostName: String
     /// How the rank's clock stood to rank 0's, at the start and at the end; none for rank 0 itself.
     let readings: [ClockReading]
@@ -19,7 +19,7 @@ struct RankTrace: Sendable, Equatable {
             hostName: post.communicator.hostName, readings: post.clock.readings, events: events, dropped: dropped)
     }
 
-    init(hostName: String, readings: [ClockReading], events: [TraceEvent], dropped: Int) {
+    package init(hostName: String, readings: [ClockReading], events: [TraceEvent], dropped: Int) {
         self.hostName = hostName
         self.readings = readings
         self.events = events
@@ -27,7 +27,7 @@ struct RankTrace: Sendable, Equatable {
     }
 
     /// Rank 0's time at the rank's `time`: between two readings the clocks drift apart evenly.
-    func reference(at time: Int64) -> Int64 {
+    package func reference(at time: Int64) -> Int64 {
         guard let first = readings.first, let last = readings.last else { return time }
         guard last.time > first.time else { return time + last.offset }
         let share = Double(time - first.time) / Double(last.time - first.time)
@@ -37,7 +37,7 @@ struct RankTrace: Sendable, Equatable {
 }
 
 extension ByteWriter {
-    mutating func write(_ trace: RankTrace) {
+    package mutating func write(_ trace: RankTrace) {
         write(trace.hostName)
         write(UInt8(clamping: trace.readings.count))
         for reading in trace.readings.prefix(Int(UInt8.max)) {
@@ -67,7 +67,7 @@ extension ByteReader {
     /// The bytes of an event.
     private static var eventBytes: Int { 39 }
 
-    mutating func readTrace() throws -> RankTrace {
+    package mutating func readTrace() throws -> RankTrace {
         let hostName = try readText()
         let readings = try (0..<Int(try read(UInt8.self))).map { _ in
             ClockReading(

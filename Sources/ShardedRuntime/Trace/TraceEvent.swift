@@ -2,8 +2,8 @@ import DiffusionModels
 
 /// What happened on a rank, and when by its own clock: a few words of plain numbers, so that taking it down costs
 /// nothing that a task could feel.
-struct TraceEvent: Sendable, Equatable {
-    enum Kind: UInt8, Sendable {
+package struct TraceEvent: Sendable, Equatable {
+    package enum Kind: UInt8, Sendable {
         /// The compute thread ran a task.
         case task = 1
         /// A message was given to the network.
@@ -12,20 +12,29 @@ struct TraceEvent: Sendable, Equatable {
         case received
     }
 
-    let kind: Kind
-    let subject: TraceSubject
+    package let kind: Kind
+    package let subject: TraceSubject
     /// In nanoseconds of the rank's clock.
-    let start: Int64
-    let end: Int64
+    package let start: Int64
+    package let end: Int64
     /// The other rank of a message; -1 for a task.
-    let peer: Int32
+    package let peer: Int32
     /// The bytes of a message.
-    let bytes: UInt64
+    package let bytes: UInt64
+
+    package init(kind: Kind, subject: TraceSubject, start: Int64, end: Int64, peer: Int32, bytes: UInt64) {
+        self.kind = kind
+        self.subject = subject
+        self.start = start
+        self.end = end
+        self.peer = peer
+        self.bytes = bytes
+    }
 }
 
 /// What an event is about. Two ranks call one message by one name, and that is how a send finds its receipt.
-struct TraceSubject: Sendable, Hashable {
-    enum Content: Hashable, Sendable {
+package struct TraceSubject: Sendable, Hashable {
+    package enum Content: Hashable, Sendable {
         /// A leg, or a message that brings a leg's input.
         case leg(Leg)
         case picture(PictureWork)
@@ -51,7 +60,7 @@ struct TraceSubject: Sendable, Hashable {
         self.init(content: content, job: request.job.number, branch: nil, number: request.number)
     }
 
-    init(content: Content, job: UInt32, branch: GuidanceBranch?, number: UInt32) {
+    package init(content: Content, job: UInt32, branch: GuidanceBranch?, number: UInt32) {
         self.content = content
         self.job = job
         self.branch = branch

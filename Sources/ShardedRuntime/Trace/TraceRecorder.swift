@@ -5,16 +5,16 @@ import Synchronization
 ///
 /// Each event claims a place by counting up, then fills it; places are filled for good. So there is nothing to lock, and
 /// that is why the buffer is safe to share.
-final class TraceRecorder: @unchecked Sendable {
+package final class TraceRecorder: @unchecked Sendable {
     /// Enough for some hundred jobs, in memory that the system grants only as it is written.
-    static let standardCapacity = 1 << 18
+    package static let standardCapacity = 1 << 18
 
     private let capacity: Int
     private let events: UnsafeMutablePointer<TraceEvent>
     private let claimed = Atomic(0)
     private let filled = Atomic(0)
 
-    init(capacity: Int = standardCapacity) {
+    package init(capacity: Int = standardCapacity) {
         self.capacity = capacity
         events = .allocate(capacity: capacity)
     }
@@ -22,7 +22,7 @@ final class TraceRecorder: @unchecked Sendable {
     // Events are plain numbers: there is nothing to deinitialise.
     deinit { events.deallocate() }
 
-    func record(_ event: TraceEvent) {
+    package func record(_ event: TraceEvent) {
         let place = claimed.wrappingAdd(1, ordering: .relaxed).oldValue
         guard place < capacity else { return }
         (events + place).initialize(to: event)
@@ -43,7 +43,7 @@ final class TraceRecorder: @unchecked Sendable {
     }
 
     /// What was taken down so far, and how many events found no place.
-    func snapshot() -> (events: [TraceEvent], dropped: Int) {
+    package func snapshot() -> (events: [TraceEvent], dropped: Int) {
         while true {
             let filled = filled.load(ordering: .acquiring)
             let claimed = claimed.load(ordering: .relaxed)

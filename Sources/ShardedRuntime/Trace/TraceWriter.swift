@@ -66,7 +66,8 @@ struct TraceWriter {
         var arguments = Self.arguments(subject)
         var name = subject.name
         if case .leg(let leg) = subject.content, let place = layout.place(of: rank) {
-            arguments += ",\"leg\":\"\(leg)\",\"rungs\":\"\(layout.stages[place.stage].rungText)\""
+            arguments +=
+                ",\"leg\":\"\(leg)\",\"rungs\":\"\(layout.stages[place.stage].lowerBound)..\(layout.stages[place.stage].upperBound - 1)\""
             // Where the ladder ends, one task goes both ways.
             if place.stage == layout.stages.count - 1 {
                 name = leg.isGradient ? "upGradient, downGradient" : "down, up"

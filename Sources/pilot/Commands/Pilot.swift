@@ -12,7 +12,7 @@ struct Pilot: ParsableCommand {
         commandName: "pilot",
         abstract: "Coherent image inpainting by latent space optimisation, on any number of MPI ranks.",
         version: Version.text,
-        subcommands: [Inpaint.self, BatchCommand.self, Plan.self, Model.self])
+        subcommands: [Inpaint.self, BatchCommand.self, Plan.self, Model.self, Trace.self])
 
     static func main() async {
         // Whoever stops reading the progress does not mean to lose the picture.

@@ -33,9 +33,9 @@ struct ComputationOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "End the job when it makes no progress for so long, and name the rank that holds it up (default: 300).",
+            "End the job when it makes no progress for so long, and name the rank that holds it up.",
             valueName: "seconds"))
-    var stallTimeout = 300.0
+    var stallTimeout = 300
 
     @Option(
         help: ArgumentHelp(
@@ -43,7 +43,7 @@ struct ComputationOptions: ParsableArguments {
     var trace: String?
 
     func validate() throws {
-        guard (1...1e7).contains(stallTimeout) else {
+        guard (1...10_000_000).contains(stallTimeout) else {
             throw ValidationError("--stall-timeout: expected 1 to 10000000 seconds, found \(stallTimeout)")
         }
     }
@@ -105,7 +105,7 @@ struct ComputationOptions: ParsableArguments {
         return RankSetup(
             model: model.name, fingerprint: model.fingerprint, rank: rank, layout: choice.layout,
             jobsInFlight: jobsInFlight.map(choice.layout.share) ?? choice.jobsInFlight, keepsNetworks: pictures != 1,
-            observation: Observation(stallTimeout: stallTimeout, isTraced: trace != nil),
+            observation: Observation(stallTimeout: Double(stallTimeout), isTraced: trace != nil),
             weightBytes: 3 * costs.total.parameters * MemoryLayout<Float>.size)
     }
 
