@@ -48,7 +48,7 @@ import Testing
         ("task_overhead", "-1", "task_overhead"), ("task_overhead", "null", "task_overhead"),
         ("node", "{\"latency\": 1e-6, \"bandwidth\": 0}", "node.bandwidth"),
         ("node", "{\"latency\": 1}", "node.bandwidth"),
-        ("speeds", "[]", "speeds"), ("speeds", "[{}]", "speeds[0].element_type is missing"),
+        ("speeds", "[]", "speeds"), ("speeds", "[{}]", "speeds[0]."),
         ("machine", "[]", "machine"),
     ])
     func damagedFilesAreRefusedByKey(key: String, value: String, words: String) throws {

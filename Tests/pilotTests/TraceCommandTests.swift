@@ -54,7 +54,8 @@ import Testing
 
     @Test func theSummaryHasALineForEachRank() async throws {
         let runner = try PilotRunner()
-        let result = try await runner.inpaint(runner.job + ["--output", runner.path("a.png")], ranks: 2)
+        let result = try await runner.inpaint(
+            runner.job + ["--layout", "branches=2", "--output", runner.path("a.png")], ranks: 2)
         let lines = result.output.split(separator: "\n").suffix(3)
         #expect(lines.first?.split(separator: " ").first == "rank", "\(result.output)")
         #expect(lines.dropFirst().map { $0.split(separator: " ").first } == ["0", "1"])

@@ -5,7 +5,9 @@ struct StageCutter: Sendable {
     /// How many times its even share of the memory a stage may have before the cut is made for memory's sake: stages are
     /// there for that. With it four stages of Stable Diffusion 1.5 keep below 40 % of the whole, and two are still cut where
     /// time is shared best.
-    private static let evenness = 1.65
+    private static let evenness = 1.55
+    /// The same for two stages, which have nothing to gain from it but memory.
+    private static let evennessOfTwo = 1.65
     /// Tried one after the other where no cut is so even.
     private static let uneven = [2, 3, Double.infinity]
     /// Tried where memory is short.
@@ -37,7 +39,10 @@ struct StageCutter: Sendable {
             let limit = rungBytes.reduce(0, +) / Double(stages) * evenness
             return StageCuts.balanced(costs: rungSeconds, stages: stages, sizes: rungBytes, limit: limit)
         }
-        guard let preferred = ([Self.evenness] + Self.uneven).lazy.compactMap(cut).first else { return [] }
+        guard
+            let preferred = ([stages == 2 ? Self.evennessOfTwo : Self.evenness] + Self.uneven).lazy.compactMap(cut)
+                .first
+        else { return [] }
         return Self.moreEven.compactMap(cut).reduce(into: [preferred]) { cuts, cut in
             if !cuts.contains(cut) { cuts.append(cut) }
         }

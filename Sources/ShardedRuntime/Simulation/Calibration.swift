@@ -46,6 +46,13 @@ public struct Calibration: Sendable, Equatable {
         /// For each weight of a layer: what counts at small sizes, where there is little to compute with it.
         public var weight: Double
 
+        public init(convolution: Double, linear: Double, attention: Double, weight: Double) {
+            self.convolution = convolution
+            self.linear = linear
+            self.attention = attention
+            self.weight = weight
+        }
+
         public func seconds(_ work: Work) -> Double {
             work.convolutions * convolution + work.linear * linear + work.attention * attention
                 + Double(work.parameters) * weight
@@ -61,6 +68,18 @@ public struct Calibration: Sendable, Equatable {
         public var up: [Double]
         public var upGradient: [Double]
         public var downGradient: [Double]
+
+        public init(
+            operations: Double, parameters: Int, down: [Double], up: [Double], upGradient: [Double],
+            downGradient: [Double]
+        ) {
+            self.operations = operations
+            self.parameters = parameters
+            self.down = down
+            self.up = up
+            self.upGradient = upGradient
+            self.downGradient = downGradient
+        }
 
         enum CodingKeys: String, CodingKey {
             case operations, parameters, down, up
