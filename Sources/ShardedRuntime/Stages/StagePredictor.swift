@@ -86,13 +86,9 @@ public final class StagePredictor: Sendable {
         }
     }
 
-    /// - Returns: whether the pass was still under way.
-    @discardableResult
-    private func end(_ pass: PassIdentity) -> Bool {
+    private func end(_ pass: PassIdentity) {
         state.withLock { state in
-            guard state.underWay[pass.branch] == pass else { return false }
-            state.underWay[pass.branch] = nil
-            return true
+            if state.underWay[pass.branch] == pass { state.underWay[pass.branch] = nil }
         }
     }
 
@@ -102,7 +98,12 @@ public final class StagePredictor: Sendable {
     }
 
     fileprivate func drop(_ pass: PassIdentity) {
-        if end(pass) { driver.discard(pass, replica: replica) }
+        // The discard goes before anybody can know that the branch is free, or the next pass might overtake it.
+        state.withLock { state in
+            guard state.underWay[pass.branch] == pass else { return }
+            driver.discard(pass, replica: replica)
+            state.underWay[pass.branch] = nil
+        }
     }
 }
 

@@ -36,6 +36,9 @@ final class StageServer: Sendable {
     private let thread: DedicatedThread
     private let bench: StageBench
     private let state: Mutex<State>
+    /// Held from the decision to send something of a pass until it is sent: a discard must not overtake it, since what
+    /// came behind the discard would be taken for a new pass.
+    private let sending = Mutex(())
     private let fault: @Sendable (Failure) -> Void
     private let stopped: @Sendable () -> Void
 
@@ -73,8 +76,10 @@ final class StageServer: Sendable {
             handle(
                 .arrived(task, isRecorded: settings.isRecorded), input: TaskInput(.stage(value), settings, sent: sent))
         case .discard(let pass):
-            handle(.discarded(pass))
-            if position.below == nil { discardReturned(pass) } else { passOn(message, to: position.below) }
+            sending.withLock { _ in
+                handle(.discarded(pass))
+                if position.below == nil { discardReturned(pass) } else { passOn(message, to: position.below) }
+            }
         case .discardReturned(let pass):
             discardReturned(pass)
         case .close(let job):
@@ -149,7 +154,9 @@ final class StageServer: Sendable {
             switch try bench.run(task, input) {
             case .stage(let value, let settings):
                 // What comes next is decided before the result leaves, and started after.
-                if handle(.finished(task, isOver: true)) { deliver(task, value, settings) }
+                sending.withLock { _ in
+                    if handle(.finished(task, isOver: true)) { deliver(task, value, settings) }
+                }
             case .picture(nil):
                 handle(.finished(task, isOver: false))
             case .picture(.some(let value)):
