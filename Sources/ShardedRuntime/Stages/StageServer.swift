@@ -36,9 +36,6 @@ final class StageServer: Sendable {
     private let thread: DedicatedThread
     private let bench: StageBench
     private let state: Mutex<State>
-    /// Held from the decision to send something of a pass until it is sent: a discard must not overtake it, since what
-    /// came behind the discard would be taken for a new pass.
-    private let sending = Mutex(())
     private let fault: @Sendable (Failure) -> Void
     private let stopped: @Sendable () -> Void
 
@@ -76,8 +73,10 @@ final class StageServer: Sendable {
             handle(
                 .arrived(task, isRecorded: settings.isRecorded), input: TaskInput(.stage(value), settings, sent: sent))
         case .discard(let pass):
-            sending.withLock { _ in
-                handle(.discarded(pass))
+            handle(.discarded(pass))
+            // It goes on from the thread that sends results, behind the one that may be on its way out: what came behind
+            // a discard would be taken for a new pass.
+            onBench { [self] _ in
                 if position.below == nil { discardReturned(pass) } else { passOn(message, to: position.below) }
             }
         case .discardReturned(let pass):
@@ -154,9 +153,7 @@ final class StageServer: Sendable {
             switch try bench.run(task, input) {
             case .stage(let value, let settings):
                 // What comes next is decided before the result leaves, and started after.
-                sending.withLock { _ in
-                    if handle(.finished(task, isOver: true)) { deliver(task, value, settings) }
-                }
+                if handle(.finished(task, isOver: true)) { deliver(task, value, settings) }
             case .picture(nil):
                 handle(.finished(task, isOver: false))
             case .picture(.some(let value)):
