@@ -54,6 +54,43 @@ import Testing
         #expect(order == wanted)
     }
 
+    /// However many passes there are, work on a picture gets a turn, but never before a gradient.
+    @Test func picturesAreNotForgotten() throws {
+        var scheduler = StageScheduler(isLast: false, capacity: 100)
+        let encode = StageTask.picture(JobIdentity(number: 90), .encode, number: 0)
+        var running = StageTask.leg(pass(1), .down)
+        _ = try scheduler.handle(arrived(pass(1), .down, isRecorded: true))
+        _ = try scheduler.handle(.arrived(encode, isRecorded: false))
+        var order: [StageTask] = []
+        for number: UInt32 in 2...12 {
+            _ = try scheduler.handle(arrived(pass(number), .down, isRecorded: true))
+            let next = try #require(
+                try scheduler.handle(.finished(running, isOver: running != encode)).compactMap(\.started).first)
+            order.append(next)
+            running = next
+        }
+        let turns = order.indices.filter { order[$0] == encode }
+        #expect(turns == [StageScheduler.patience, 2 * StageScheduler.patience + 1], "\(turns)")
+
+        var busy = StageScheduler(isLast: false, capacity: 100)
+        let gradients = (1...10).map { pass($0) }
+        for pass in gradients {
+            for leg in [Leg.down, .up] {
+                _ = try busy.handle(arrived(pass, leg, isRecorded: true))
+                _ = try busy.handle(.finished(.leg(pass, leg), isOver: true))
+            }
+        }
+        var last = StageTask.leg(gradients[0], .upGradient)
+        _ = try busy.handle(.arrived(last, isRecorded: true))
+        _ = try busy.handle(.arrived(encode, isRecorded: false))
+        for pass in gradients.dropFirst() { _ = try busy.handle(arrived(pass, .upGradient, isRecorded: true)) }
+        for pass in gradients.dropFirst() {
+            #expect(try busy.handle(.finished(last, isOver: true)).contains(.run(.leg(pass, .upGradient))))
+            last = .leg(pass, .upGradient)
+        }
+        #expect(try busy.handle(.finished(last, isOver: true)).contains(.run(encode)))
+    }
+
     /// A decoding that goes on lets a gradient pass between two of its bits.
     @Test func picturesGiveWayBitByBit() throws {
         var scheduler = StageScheduler(isLast: true, capacity: 2)

@@ -15,9 +15,15 @@ import Testing
         for process in processes {
             let isGone = await isGone(process)
             #expect(isGone, "process \(process) is left")
-            if !isGone { kill(process, SIGKILL) }
+            if !isGone, isOurs(process) { kill(process, SIGKILL) }
         }
         return (result, seconds)
+    }
+
+    /// Whether the process of this number is a rank of the scenario, and not one that got the number after it.
+    private func isOurs(_ process: Int32) -> Bool {
+        let command = try? String(contentsOfFile: "/proc/\(process)/cmdline", encoding: .utf8)
+        return command?.contains("RankProbe") == true
     }
 
     /// Whether a process is gone, or is within seconds.
@@ -25,7 +31,7 @@ import Testing
         for _ in 0..<50 {
             let status = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
             // One that nobody has asked after yet is a Z.
-            guard let status, !status.contains(") Z ") else { return true }
+            guard let status, !status.contains(") Z "), isOurs(process) else { return true }
             try? await Task.sleep(for: .milliseconds(100))
         }
         return false

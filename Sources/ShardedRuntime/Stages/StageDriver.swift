@@ -191,29 +191,35 @@ final class StageDriver: Sendable {
 
     // MARK: Pictures
 
-    /// Has one of the networks around the UNet run.
+    /// Has one of the networks around the UNet run, on the rank that has the least of such work waiting.
     func work(_ work: PictureWork, _ input: PictureValue) async throws -> PictureValue {
         let job = newJob()
         let request = PictureRequest(job: job, work: work, number: 0)
-        let rank = pictureRanks[Int(job.number) % pictureRanks.count]
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                let refusal = state.withLock { state -> (any Error)? in
-                    if let fault = state.fault { return fault }
-                    if Task.isCancelled { return CancellationError() }
+                let admission = state.withLock { state -> Result<Int, any Error> in
+                    if let fault = state.fault { return .failure(fault) }
+                    if Task.isCancelled { return .failure(CancellationError()) }
+                    let rank = leastLoaded(state)
                     state.pictures[request] = Waiter(continuation, for: request.task, of: [rank])
-                    return nil
+                    return .success(rank)
                 }
-                if let refusal {
-                    continuation.resume(throwing: refusal)
-                } else {
-                    post.send(.picture(request, input), to: rank)
+                switch admission {
+                case .success(let rank): post.send(.picture(request, input), to: rank)
+                case .failure(let refusal): continuation.resume(throwing: refusal)
                 }
             }
         } onCancel: {
             let waiter = state.withLock { $0.pictures.removeValue(forKey: request) }
             waiter?.resume(throwing: CancellationError())
         }
+    }
+
+    private func leastLoaded(_ state: State) -> Int {
+        let loads = state.pictures.values.reduce(into: [Int: Int]()) { loads, waiter in
+            for rank in waiter.wait.ranks { loads[rank, default: 0] += 1 }
+        }
+        return pictureRanks.min { (loads[$0] ?? 0, $0) < (loads[$1] ?? 0, $1) } ?? post.rank
     }
 
     // MARK: Ranks

@@ -13,10 +13,10 @@ final class ShardedEngine: InpaintingEngine {
     private let network: ShardedNetwork
     private let rank: RankComputation
 
-    /// As many as the network works on at once, and one more for each replica whose picture is being encoded or decoded
+    /// As many as the network works on at once, and for each replica one that is decoded and one that is encoded
     /// meanwhile.
     var jobsInFlight: Int {
-        network.jobsInFlight == 1 ? 1 : network.jobsInFlight + network.layout.replicas
+        network.jobsInFlight == 1 ? 1 : network.jobsInFlight + 2 * network.layout.replicas
     }
     var layout: String { rank.summary(network.layout) }
 

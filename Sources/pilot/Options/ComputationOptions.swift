@@ -19,7 +19,8 @@ struct ComputationOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Threads of each rank (default: the machine's cores, divided by the ranks on it).", valueName: "N"))
+            "Threads of each rank (default: SLURM_CPUS_PER_TASK, else the machine's cores, divided by the ranks on it).",
+            valueName: "N"))
     var threads: Int?
 
     @Option(
@@ -124,20 +125,22 @@ struct ComputationOptions: ParsableArguments {
 
     private static func onlineCores() -> Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
+    /// What Slurm gives a task, or an equal share of the machine's cores.
     private static func defaultThreads() -> Int {
-        let cores = onlineCores()
-        return max(1, cores / localRanks())
+        number(in: ["SLURM_CPUS_PER_TASK"]) ?? max(1, onlineCores() / (number(in: localSizes) ?? 1))
     }
 
     /// How many ranks the launcher started on this machine, as far as it says; all of them where it does not.
     private static func ranksOnThisMachine(of ranks: Int) -> Int {
-        let names = ["OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"]
-        let said = names.lazy.compactMap { ProcessInfo.processInfo.environment[$0].flatMap { Int($0) } }.first
-        return min(ranks, max(1, said ?? ranks))
+        min(ranks, number(in: localSizes) ?? ranks)
     }
 
-    private static func localRanks() -> Int {
-        max(1, ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_LOCAL_SIZE"].flatMap { Int($0) } ?? 1)
+    /// Where launchers say how many ranks are on this machine.
+    private static let localSizes = ["OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"]
+
+    /// The first of these variables that holds a number from 1.
+    private static func number(in variables: [String]) -> Int? {
+        variables.lazy.compactMap { ProcessInfo.processInfo.environment[$0].flatMap { Int($0) } }.first { $0 > 0 }
     }
 }
 
