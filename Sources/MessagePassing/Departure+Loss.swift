@@ -10,6 +10,9 @@ extension Departure {
     private static let lingering = Duration.milliseconds(750)
     /// How long the job may take to end in order when a rank is gone: without it, MPI can't be finalised.
     private static let patienceAfterLoss = Duration.seconds(1)
+    /// How long word of an end in order may take that a rank has sent before it went: a rank that was stopped wakes up
+    /// to both at once.
+    private static let mailTime = Duration.milliseconds(200)
 
     /// From now on, ranks that are gone are noticed, and can be named.
     func know(_ directory: RankDirectory) throws {
@@ -29,7 +32,7 @@ extension Departure {
         cleanUps.runAll()
         let reason = ParallelProgram.explanation(of: signal, underLauncher: true)
         if let rollCall = state.withLock({ $0.rollCall }) {
-            let gone = rollCall.goneNeighbours()
+            let gone = unexplained(rollCall.goneNeighbours())
             for spokesman in rollCall.spokesmen where spokesman != endpoint.rank && !gone.contains(spokesman) {
                 say(.stopping(isExplained: !gone.isEmpty), to: spokesman)
             }
@@ -66,7 +69,7 @@ extension Departure {
     /// Ends the job when a rank of this machine is gone.
     private func look() {
         guard let rollCall = state.withLock({ $0.exitCode == nil ? $0.rollCall : nil }) else { return }
-        let gone = rollCall.goneNeighbours()
+        let gone = unexplained(rollCall.goneNeighbours())
         guard !gone.isEmpty, begin(Failure.Kind.internalFault.rawValue) else { return }
         // The others are silent, and rank 0 too is told only once it has been said.
         if rollCall.speaks(of: gone) {
@@ -75,6 +78,12 @@ extension Departure {
         }
         cleanUps.runAll()
         endAfterLoss()
+    }
+
+    /// The ranks among `gone` that did not go because the job ends: none once rank 0 has told this rank to leave.
+    private func unexplained(_ gone: [Int]) -> [Int] {
+        guard !gone.isEmpty else { return [] }
+        return state.wait(atMost: Self.mailTime) { $0.isDismissed ? [] : nil } ?? gone
     }
 
     /// Another rank has seen and said that one is gone.

@@ -16,6 +16,8 @@ final class Departure: Sendable {
         var hasFinished = false
         /// Whether all ranks have finished.
         var isJobDone = false
+        /// Whether rank 0 has told this rank to leave.
+        var isDismissed = false
         var finished: Set<Int> = []
         var gone: Set<Int> = []
         /// Known once the ranks have told each other who they are.
@@ -77,7 +79,10 @@ final class Departure: Sendable {
             }
             if count == others.count { endpoint.leave() }
         case .leave(let isDone):
-            state.change { $0.isJobDone = isDone }
+            state.change { state in
+                state.isJobDone = isDone
+                state.isDismissed = true
+            }
             _ = begin(0)
             if !isDone { cleanUps.runAll() }
             watch(0, for: isDone ? Self.patienceWhenDone : Self.patience, by: .exit)

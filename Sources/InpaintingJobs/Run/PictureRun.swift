@@ -18,42 +18,36 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
     /// Makes picture `index`, 0 for the first, and writes all its files.
     func make(_ index: Int) async throws -> PictureResult {
         let ledger = PhaseLedger()
-        return try await engine.withPredictor(for: embeddings, prepared: ledger) { predictor in
-            let dump = outputs.dump == nil ? nil : TensorDump()
-            let last = LastLoss()
-            if let dump { describe(in: dump) }
-            let decoded = try await sample(sampler, index, on: predictor, ledger) { event in
-                last.observe(event)
-                dump?.observe(event)
-                try await preview(event, index, ledger)
-                observer(.sampling(event, image: index))
-            }
-            let size = inputs.geometry.picture
-            dump?.add("decoded", decoded, shape: [3, size.height, size.width])
-            let result = try writer.composed(decoded)
-            let file = outputs.picture(index)
-            try await ledger.measure(.writing) {
-                // The picture first: what lies beside a picture that has this job's record is this job's too.
-                try writer.write(result, to: file, image: index)
-                if let dump, let dumpFile = outputs.dump(index) { try dump.write(to: dumpFile) }
-            }
-            if let comparison = outputs.comparison(index) {
-                try await compare(result, index, to: comparison, on: predictor, ledger)
-            }
-            let made = PictureResult(
-                file: file, seed: sampler.parameters.seed &+ UInt64(index), loss: last.value,
-                seconds: ledger.secondsSinceStart, ledger: ledger)
-            observer(.written(made, image: index))
-            return made
+        let dump = outputs.dump == nil ? nil : TensorDump()
+        let last = LastLoss()
+        if let dump { describe(in: dump) }
+        let decoded = try await picture(of: sampler, index, ledger) { event in
+            last.observe(event)
+            dump?.observe(event)
+            try await preview(event, index, ledger)
+            observer(.sampling(event, image: index))
         }
+        let size = inputs.geometry.picture
+        dump?.add("decoded", decoded, shape: [3, size.height, size.width])
+        let result = try writer.composed(decoded)
+        let file = outputs.picture(index)
+        try await ledger.measure(.writing) {
+            // The picture first: what lies beside a picture that has this job's record is this job's too.
+            try writer.write(result, to: file, image: index)
+            if let dump, let dumpFile = outputs.dump(index) { try dump.write(to: dumpFile) }
+        }
+        if let comparison = outputs.comparison(index) { try await compare(result, index, to: comparison, ledger) }
+        let made = PictureResult(
+            file: file, seed: sampler.parameters.seed &+ UInt64(index), loss: last.value,
+            seconds: ledger.secondsSinceStart, ledger: ledger)
+        observer(.written(made, image: index))
+        return made
     }
 
-    private func compare(
-        _ result: RGBImage, _ index: Int, to file: String, on predictor: Engine.Predictor, _ ledger: PhaseLedger
-    ) async throws {
+    private func compare(_ result: RGBImage, _ index: Int, to file: String, _ ledger: PhaseLedger) async throws {
         let blender = try sampler.blendingAlone()
         observer(.comparing(blender.plan, image: index))
-        let blended = try await sample(blender, index, on: predictor, ledger) { event in
+        let blended = try await picture(of: blender, index, ledger) { event in
             observer(.samplingComparison(event, image: index))
         }
         let picture = try writer.composed(blended)
@@ -61,17 +55,20 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
     }
 
     /// The decoded picture, `[3, H, W]` about [-1, 1].
-    private func sample(
-        _ sampler: PilotSampler, _ index: Int, on predictor: Engine.Predictor, _ ledger: PhaseLedger,
-        observer: @escaping PilotObserver
+    private func picture(
+        of sampler: PilotSampler, _ index: Int, _ ledger: PhaseLedger, observer: @escaping PilotObserver
     ) async throws -> [Float] {
-        ledger.setMark()
-        let final = try await sampler.sample(
-            image: index, initialLatent: inputs.initialLatent, predictor: predictor
-        ) { event in
-            ledger.observe(event)
-            try await observer(event)
+        // The predictor goes before the picture is decoded: its room is the next job's, or ranks that do not decode
+        // would wait for those that do.
+        let final = try await engine.withPredictor(for: embeddings, prepared: ledger) { predictor in
             ledger.setMark()
+            return try await sampler.sample(
+                image: index, initialLatent: inputs.initialLatent, predictor: predictor
+            ) { event in
+                ledger.observe(event)
+                try await observer(event)
+                ledger.setMark()
+            }
         }
         return try await ledger.measure(.decoding) { try await decoded([final])[0] }
     }

@@ -180,9 +180,13 @@ package struct ReplicaSimulation {
             ready.append(job)
         case .decode:
             outcome.completions.append(time)
-            openJobs -= 1
             if outcome.completions.count == warmUp { outcome.busyAtWarmUp = outcome.busy }
         }
+        admit(at: time)
+    }
+
+    /// Gives the room that there is to jobs that are ready for it.
+    private mutating func admit(at time: Double) {
         while openJobs < model.jobsInFlight, !ready.isEmpty {
             openJobs += 1
             advance(ready.removeFirst(), at: time)
@@ -211,6 +215,8 @@ package struct ReplicaSimulation {
         }
         guard round + 1 < model.passes.rounds.count else {
             ask(.decode, number: 0, of: job, at: time)
+            openJobs -= 1
+            admit(at: time)
             return
         }
         jobs[job].round = round + 1

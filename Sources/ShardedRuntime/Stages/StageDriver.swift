@@ -191,7 +191,7 @@ final class StageDriver: Sendable {
 
     // MARK: Pictures
 
-    /// Has one of the networks around the UNet run, on the rank that has the least of such work waiting.
+    /// Has one of the networks around the UNet run, on the rank that has the least to do.
     func work(_ work: PictureWork, _ input: PictureValue) async throws -> PictureValue {
         let job = newJob()
         let request = PictureRequest(job: job, work: work, number: 0)
@@ -216,8 +216,9 @@ final class StageDriver: Sendable {
     }
 
     private func leastLoaded(_ state: State) -> Int {
-        let loads = state.pictures.values.reduce(into: [Int: Int]()) { loads, waiter in
-            for rank in waiter.wait.ranks { loads[rank, default: 0] += 1 }
+        let waits = state.pictures.values.map(\.wait) + state.passes.values.map(\.wait)
+        let loads = waits.reduce(into: [Int: Int]()) { loads, wait in
+            for rank in wait.ranks { loads[rank, default: 0] += 1 }
         }
         return pictureRanks.min { (loads[$0] ?? 0, $0) < (loads[$1] ?? 0, $1) } ?? post.rank
     }
