@@ -11,6 +11,11 @@ with as many cores as the largest layout has ranks.
 
 What two ranks can reach is what two cores give: "two alone" is two programs of one rank that know nothing of each
 other, each with half of the pictures. Its ratio is below 2 where cores share a cache, a memory bus or a clock.
+
+Each round begins with `pilot plan --calibrate`, and `pilot plan` then predicts what the round measures.
+
+A virtual machine gives cores away that idle for a moment, and they come back slow: ranks that wait for each other pay
+for that with every pass. --keep-awake starts a loop on each core that runs only when nothing else does (SCHED_IDLE).
 """
 import argparse
 import json
@@ -44,6 +49,7 @@ def arguments():
     parser.add_argument("--steps", default="6", help="denoising steps of a picture; half of them optimise")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--keep-awake", action="store_true", help="let no core idle")
     parser.add_argument("--only", nargs="*", help="names of layouts, besides one rank")
     return parser.parse_args()
 
@@ -58,20 +64,27 @@ def write_jobs(path, numbers):
             file.write(json.dumps(job) + "\n")
 
 
+def subject(options):
+    return ["--model", options.model, "--size", options.size, "--threads", "1", "--dtype", options.dtype]
+
+
+def course(options):
+    return ["--steps", options.steps, "--coherence", "0.5", "--optimize-every", "1", "--gradient-steps", "2"]
+
+
 class Run:
     """A batch that was started; its seconds are those from the networks' loading to the last picture."""
 
     def __init__(self, options, output, jobs, ranks, layout):
         shutil.rmtree(output, ignore_errors=True)
         environment = dict(
-            os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_plm_rsh_agent="sh",
+            os.environ, XDG_CACHE_HOME=str(output.parent), OMPI_ALLOW_RUN_AS_ROOT="1",
+            OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_plm_rsh_agent="sh",
             OMPI_MCA_btl_vader_single_copy_mechanism="none")
         launch = ["mpirun", "-q", "--oversubscribe", "--bind-to", "none", "-np", str(ranks)] if ranks > 1 else []
         self.command = launch + [
-            str(options.program), "batch", str(jobs), "--output", str(output), "--json", "--model", options.model,
-            "--size", options.size, "--steps", options.steps, "--coherence", "0.5", "--optimize-every", "1",
-            "--gradient-steps", "2", "--threads", "1", "--dtype", options.dtype,
-        ] + layout
+            str(options.program), "batch", str(jobs), "--output", str(output), "--json",
+        ] + subject(options) + course(options) + layout
         self.process = subprocess.Popen(
             self.command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, bufsize=1)
         self.lines = []
@@ -103,26 +116,68 @@ def seconds_of(options, folder, ranks, layout):
     return max(run.end for run in done) - min(run.begin for run in done)
 
 
+def calibrate(options, folder):
+    environment = dict(os.environ, XDG_CACHE_HOME=str(folder))
+    subprocess.run(
+        [str(options.program), "plan", "--calibrate"] + subject(options), env=environment, check=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def predicted(options, folder, ranks, layout):
+    """Seconds that `pilot plan` expects of the batch; of its pictures one by one where one is in flight."""
+    if layout == TWO_ALONE:
+        return None
+    is_alone = "--jobs-in-flight" in layout
+    command = [str(options.program), "plan", "--json", "--ranks", str(ranks)] + subject(options) + course(options)
+    command += ["--jobs", "1" if is_alone else str(options.jobs)] + layout[:2]
+    environment = dict(os.environ, XDG_CACHE_HOME=str(folder))
+    plan = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+    return plan["seconds"] * (options.jobs if is_alone else 1)
+
+
+def keep_awake():
+    """A loop on each core that has the core only when nothing else wants it."""
+    loop = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\n"
+    loop += "os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+    return [subprocess.Popen([sys.executable, "-c", loop, str(core)]) for core in sorted(os.sched_getaffinity(0))]
+
+
 def main():
     options = arguments()
+    loops = keep_awake() if options.keep_awake else []
+    try:
+        measure(options)
+    finally:
+        for loop in loops:
+            loop.kill()
+
+
+def measure(options):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="pilot-scaling-"))
     write_jobs(folder / "jobs.jsonl", range(options.jobs))
     for half in range(2):
         write_jobs(folder / f"half-{half}.jsonl", range(half, options.jobs, 2))
     layouts = [entry for entry in LAYOUTS if entry[1] == 1 or not options.only or entry[0] in options.only]
     seconds = {name: [] for name, _, _ in layouts}
+    expected = {name: [] for name, _, _ in layouts}
     for turn in range(options.rounds):
+        calibrate(options, folder)
         for name, ranks, layout in layouts:
             seconds[name].append(seconds_of(options, folder, ranks, layout))
-            print(f"round {turn + 1}, {name}: {seconds[name][-1]:.2f} s", file=sys.stderr, flush=True)
+            expected[name].append(predicted(options, folder, ranks, layout))
+            print(
+                f"round {turn + 1}, {name}: {seconds[name][-1]:.2f} s, predicted {expected[name][-1] or 0:.2f} s",
+                file=sys.stderr, flush=True)
     shutil.rmtree(folder)
-    alone = statistics.median(seconds["one rank"])
-    print(f"| layout | seconds for {options.jobs} pictures | pictures per hour | ratio |\n|---|---|---|---|")
+    print(f"| layout | seconds for {options.jobs} pictures | pictures per hour | ratio | predicted / measured |")
+    print("|---|---|---|---|---|")
     for name, values in seconds.items():
         middle = statistics.median(values)
         ratios = [one / other for one, other in zip(seconds["one rank"], values)]
+        errors = [plan / value for plan, value in zip(expected[name], values) if plan]
+        prediction = f"{statistics.median(errors):.2f} ({min(errors):.2f} to {max(errors):.2f})" if errors else ""
         print(f"| {name} | {middle:.2f} | {3600 * options.jobs / middle:.0f} "
-              f"| {alone / middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |")
+              f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {prediction} |")
 
 
 if __name__ == "__main__":

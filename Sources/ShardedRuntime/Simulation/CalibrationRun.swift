@@ -7,9 +7,9 @@ import TensorKernels
 ///
 /// For the thread that computes alone.
 public struct CalibrationRun {
-    /// Each leg is timed so often, after once for what is prepared then, and the least is taken: whatever disturbs it
-    /// makes it longer.
-    private static let repetitions = 3
+    /// Each leg is timed so often, after once for what is prepared then, and the median is taken: what disturbs a leg
+    /// here now and then disturbs those of a job as well.
+    private static let repetitions = 5
     private static let timestep = 500
 
     private let costs: LadderCosts
@@ -45,16 +45,16 @@ public struct CalibrationRun {
     /// Seconds of the four legs of one rung.
     public func rungSeconds(_ rung: Int) throws -> [Double] {
         let stage = try stage(rung..<rung + 1)
-        let time = try stage.timeMemory(timestep: Self.timestep, in: context)
+        let timestep = try stage.timeMemory(timestep: Self.timestep, in: context)
         let width = stage.configuration.crossAttentionDimension
         let embedding = random([costs.promptElements / width, width])
-        let conditioning = Conditioning(prompt: PromptMemory(embedding: embedding), time: time) { _, _ in (nil, nil) }
-        var least = [Double](repeating: .infinity, count: Leg.allCases.count)
-        for repetition in 0...Self.repetitions {
-            let seconds = try legs(of: rung, StagePass(of: stage, conditioning, isRecorded: true, in: context))
-            if repetition > 0 { least = zip(least, seconds).map(min) }
+        let conditioning = Conditioning(prompt: PromptMemory(embedding: embedding), time: timestep) { _, _ in (nil, nil) }
+        func time() throws -> [Double] {
+            try legs(of: rung, StagePass(of: stage, conditioning, isRecorded: true, in: context))
         }
-        return least
+        _ = try time()
+        let times = try (0..<Self.repetitions).map { _ in try time() }
+        return Leg.allCases.indices.map { leg in times.map { $0[leg] }.sorted()[Self.repetitions / 2] }
     }
 
     private func legs(of rung: Int, _ pass: StagePass) throws -> [Double] {

@@ -60,6 +60,7 @@ struct BatchCommand: RankedCommand {
         } else {
             try await RankOrder.nothing.give(to: communicator)
         }
+        if let leftover = RankTable(reports: reports).leftover { Console.warn(leftover) }
         if !batch.json {
             Console.print(BatchTable(entries: outcome.entries).text)
             if !reports.isEmpty { Console.print(RankTable(reports: reports).text) }

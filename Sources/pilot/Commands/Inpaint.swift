@@ -54,7 +54,8 @@ struct Inpaint: RankedCommand {
         }
         if let warning = ComputationOptions.bindingWarning(threads: rank.threads) { Console.warn(warning) }
         let setup = try computation.setup(
-            model, rank, ranks: communicator.size, latent: prepared.latentSize, pictures: outputs.count)
+            model, rank, ranks: communicator.size, latent: prepared.latentSize, pictures: outputs.count,
+            passes: try PicturePasses(settings.method, model.scheduler))
         let engine = try await ledger.measure(.checking) {
             try await ShardedEngine(setup, communicator: communicator)
         }
@@ -63,6 +64,7 @@ struct Inpaint: RankedCommand {
         let reports = try await engine.reports()
         if let trace = computation.trace { try await engine.writeTrace(to: trace) }
         engine.stop()
+        if let leftover = RankTable(reports: reports).leftover { Console.warn(leftover) }
         Console.print(JobSummary(ledger: ledger, reports: reports, layout: engine.layout).text)
     }
 }

@@ -57,8 +57,7 @@ struct Plan: ParsableCommand {
     @Option(help: ArgumentHelp("Threads of each rank (default: as calibrated, else 1).", valueName: "n"))
     var threads: Int?
 
-    @Option(help: "How often a picture asks the UNet, and for how many gradients.")
-    var preset: PilotParameters.Preset = .balanced
+    @OptionGroup var steps: StepOptions
 
     @Option(
         help: ArgumentHelp(
@@ -111,7 +110,10 @@ struct Plan: ParsableCommand {
             try PlanCalibration(subject: subject, threads: threads ?? 1).run(writingTo: output ?? calibration)
             return
         }
-        let passes = try PicturePasses(preset, description.scheduler(warn: Console.warn))
+        var parameters = PilotParameters()
+        steps.apply(to: &parameters)
+        try parameters.validate()
+        let passes = try PicturePasses(parameters, description.scheduler(warn: Console.warn))
         let figures = try PlanFigures(subject, question(passes))
         Console.print(json ? try figures.json() : PlanReport(figures).text)
     }
@@ -160,13 +162,17 @@ struct NetworkLink: ExpressibleByArgument {
 }
 
 extension PicturePasses {
-    /// Those of a preset's job with a mask that is neither empty nor full.
-    init(_ preset: PilotParameters.Preset, _ scheduler: DDIMScheduler) throws {
-        let parameters = PilotParameters(preset: preset)
+    /// Those of a job with a mask that is neither empty nor full.
+    init(_ parameters: PilotParameters, _ scheduler: DDIMScheduler) throws {
         let plan = PilotPlan(
             parameters: parameters, timesteps: try scheduler.timesteps(steps: parameters.steps),
             trainingTimesteps: scheduler.trainingTimesteps,
             mask: LatentMask(height: 1, width: 2, isRepainted: [true, false]))
+        self.init(plan)
+    }
+
+    /// Those of a job.
+    init(_ plan: PilotPlan) {
         self.init(rounds: plan.steps.flatMap { [Bool](repeating: true, count: $0.gradientSteps) + [false] })
     }
 }

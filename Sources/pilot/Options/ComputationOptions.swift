@@ -94,13 +94,15 @@ struct ComputationOptions: ParsableArguments {
             unet: description.unetConfiguration, autoencoder: description.vaeConfiguration,
             textEncoder: description.textConfiguration, latent: latent, tokens: model.contextLength,
             elementType: rank.computation.elementType)
-        let (speed, _) = Calibration.builtIn.speed(costs.elementType, threads: rank.threads)
+        let calibration = Self.calibration()
+        let (speed, _) = calibration.speed(
+            costs.elementType, threads: rank.threads, backend: rank.computation.backend)
         let cluster = Cluster(
             ranks: ranks, ranksPerNode: Self.ranksOnThisMachine(of: ranks),
             memoryPerNode: MachineMemory.availableBytes().map(Double.init))
         let choice = try LayoutChooser(
             costs, cluster: cluster, pictures: pictures ?? Self.manyPictures, passes: passes,
-            times: TaskTimes(costs, speed)
+            times: TaskTimes(costs, speed), overhead: calibration.taskOverhead
         ).choose(try LayoutRequest(layout))
         if let note = choice.note { Console.note(note) }
         return RankSetup(
@@ -108,6 +110,17 @@ struct ComputationOptions: ParsableArguments {
             jobsInFlight: jobsInFlight.map(choice.layout.share) ?? choice.jobsInFlight, keepsNetworks: pictures != 1,
             observation: Observation(stallTimeout: Double(stallTimeout), isTraced: trace != nil),
             weightBytes: 3 * costs.total.parameters * MemoryLayout<Float>.size)
+    }
+
+    /// What was measured on this machine, if anything was: a cache that is damaged holds up nobody's picture.
+    private static func calibration() -> Calibration {
+        do {
+            return try CalibrationFile.read(nil).calibration
+        } catch {
+            let reason = (error as? Failure)?.message ?? "\(error)"
+            Console.warn("\(reason); the layout is chosen with built-in figures instead")
+            return .builtIn
+        }
     }
 
     /// Stands for a stream whose end is not known.

@@ -2,41 +2,17 @@ import ArgumentParser
 import InpaintingJobs
 import PilotInpainting
 
-extension PilotParameters.Preset: ExpressibleByArgument {}
 extension PilotParameters.AreaWeight: ExpressibleByArgument {}
 extension PilotParameters.MaskDownsample: ExpressibleByArgument {}
 
 /// The method's parameters; those not given have the preset's values, or the recorded job's.
 struct MethodOptions: ParsableArguments {
-    @Option(
-        help: ArgumentHelp(
-            "Steps, coherence and gradient steps that belong together (default: balanced).", valueName: "name"))
-    var preset: PilotParameters.Preset?
-
-    @Option(parsing: .unconditional, help: ArgumentHelp("DDIM steps (default: 50).", valueName: "N"))
-    var steps: Int?
+    @OptionGroup var steps: StepOptions
 
     @Option(
         parsing: .unconditional, help: ArgumentHelp("How much the prompt counts, omega (default: 7.5).", valueName: "x")
     )
     var guidanceScale: Double?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "Share of the timesteps, from the first, that optimises; the rest blends. Gamma, 0 to 1 (default: 0.5).",
-            valueName: "x"))
-    var coherence: Double?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp("Optimise at every Nth of these steps, tau (default: 5).", valueName: "N"))
-    var optimizeEvery: Int?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp("Gradient steps at an optimised timestep, K (default: 10).", valueName: "N"))
-    var gradientSteps: Int?
 
     @Option(
         parsing: .unconditional, help: ArgumentHelp("Learning rate at timestep 950 (default: 0.03).", valueName: "x"))
@@ -76,12 +52,8 @@ struct MethodOptions: ParsableArguments {
     var seed: UInt64?
 
     func apply(to parameters: inout PilotParameters) {
-        if let preset { parameters.adopt(preset) }
-        if let steps { parameters.steps = steps }
+        steps.apply(to: &parameters)
         if let guidanceScale { parameters.guidanceScale = guidanceScale }
-        if let coherence { parameters.coherence = coherence }
-        if let optimizeEvery { parameters.optimizeEvery = optimizeEvery }
-        if let gradientSteps { parameters.gradientSteps = gradientSteps }
         if let learningRate { parameters.learningRate = learningRate }
         if let warmupLearningRate { parameters.warmupLearningRate = warmupLearningRate }
         if let momentum { parameters.momentum = momentum }

@@ -1,0 +1,41 @@
+import ArgumentParser
+import InpaintingJobs
+import PilotInpainting
+
+extension PilotParameters.Preset: ExpressibleByArgument {}
+
+/// Of which kinds a picture's steps are, and how many: what a picture costs.
+struct StepOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Steps, coherence and gradient steps that belong together (default: balanced).", valueName: "name"))
+    var preset: PilotParameters.Preset?
+
+    @Option(parsing: .unconditional, help: ArgumentHelp("DDIM steps (default: 50).", valueName: "N"))
+    var steps: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Share of the timesteps, from the first, that optimises; the rest blends. Gamma, 0 to 1 (default: 0.5).",
+            valueName: "x"))
+    var coherence: Double?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Optimise at every Nth of these steps, tau (default: 5).", valueName: "N"))
+    var optimizeEvery: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Gradient steps at an optimised timestep, K (default: 10).", valueName: "N"))
+    var gradientSteps: Int?
+
+    func apply(to parameters: inout PilotParameters) {
+        if let preset { parameters.adopt(preset) }
+        if let steps { parameters.steps = steps }
+        if let coherence { parameters.coherence = coherence }
+        if let optimizeEvery { parameters.optimizeEvery = optimizeEvery }
+        if let gradientSteps { parameters.gradientSteps = gradientSteps }
+    }
+}
