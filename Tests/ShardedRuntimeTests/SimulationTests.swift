@@ -71,8 +71,21 @@ import Testing
         let manyAlone = try self.simulation(ranks: 1, seconds: seconds)
             .predict(try self.layout(), jobsInFlight: 8, pictures: 64)
         let speedUp = manyAlone.seconds / many.seconds
-        #expect(speedUp > 0.93 * balance, "\(speedUp) of \(balance)")
+        #expect(speedUp > 0.93 * balance && speedUp < 1.005 * balance, "\(speedUp) of \(balance)")
         #expect(many.utilisation.allSatisfy { $0 > 0 && $0 <= 1 + 1e-9 })
+    }
+
+    /// As long as there are pictures enough, more jobs in flight only help, but for what the order of tasks may lose now
+    /// and then.
+    @Test(arguments: [1, 2], [2, 3])
+    func moreJobsInFlightAreNotSlower(branches: Int, stages: Int) throws {
+        let layout = try layout(branches: branches, stages: stages)
+        let simulation = simulation(ranks: layout.ranks)
+        let seconds = try [1, 2, 4, 8].map {
+            try simulation.predict(layout, jobsInFlight: $0, pictures: 400).seconds
+        }
+        for (fewer, more) in zip(seconds, seconds.dropFirst()) { #expect(more <= 1.005 * fewer, "\(seconds)") }
+        #expect(seconds[3] < seconds[0])
     }
 
     @Test func slowNetworksTakeTheirTime() throws {

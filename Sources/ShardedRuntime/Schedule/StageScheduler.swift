@@ -5,8 +5,8 @@ import Failures
 ///
 /// - A rank does one task at a time: gradients before forward passes, these before decoding, that before encoding, which
 ///   is for new jobs; then the older job's before the younger's; then whatever came first. So what frees memory comes
-///   before what takes it. Pictures' work that has seen `patience` forward tasks go before it gets a turn: new jobs must
-///   be encoded in time, or ranks that have room for them wait.
+///   before what takes it. But forward passes and work on pictures take turns, bit by bit: pictures that are painted are
+///   wanted, and new jobs must be encoded in time, or ranks that have room for them wait.
 /// - A pass is kept from its first task here to its last: to the end of `up`, or of `downGradient` if it is recorded.
 ///   There are never more than `capacity` of them, which is what the driver's credits promise: it opens so many jobs and
 ///   each has one pass of a branch under way.
@@ -42,9 +42,6 @@ public struct StageScheduler: Sendable {
         let arrival: Int
     }
 
-    /// How many forward tasks may go before work on a picture that waits.
-    public static let patience = 4
-
     /// Whether this is the end of the chain, where the way down turns round.
     private let isLast: Bool
     /// The most passes that are kept at once.
@@ -56,8 +53,8 @@ public struct StageScheduler: Sendable {
     /// Passes whose discard is on its way, and whether it is back already while a task of the pass still runs.
     private var discarded: [PassIdentity: Bool] = [:]
     private var arrivals = 0
-    /// Forward tasks that started while work on a picture waited, since it last had a turn.
-    private var forwardsBeforePicture = 0
+    /// Whether a forward task went before work on a picture that waited, and still waits.
+    private var isPictureNext = false
 
     public init(isLast: Bool, capacity: Int) {
         self.isLast = isLast
@@ -168,8 +165,8 @@ public struct StageScheduler: Sendable {
         guard running == nil, var next = first(of: waiting.indices) else { return nil }
         if let picture = first(of: waiting.indices.filter { waiting[$0].task.pass == nil }) {
             let isForward = Self.priority(waiting[next].task) == 1
-            if isForward && forwardsBeforePicture >= Self.patience { next = picture }
-            if next == picture { forwardsBeforePicture = 0 } else if isForward { forwardsBeforePicture += 1 }
+            if isForward && isPictureNext { next = picture }
+            if isForward || next == picture { isPictureNext = next != picture }
         }
         let task = waiting.remove(at: next).task
         running = task

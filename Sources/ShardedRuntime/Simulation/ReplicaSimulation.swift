@@ -11,9 +11,11 @@ package struct ReplicaSimulation {
     package struct Outcome: Sendable, Equatable {
         /// When each job was done, in the order in which they were.
         package var completions: [Double] = []
-        /// Seconds in which each rank computed: in all, and until the job was done that `warmUp` says.
+        /// When each job asked the UNet for nothing more.
+        package var painted: [Double] = []
+        /// Seconds in which each rank computed: in all, and in the simulation's window.
         package var busy: [Double]
-        package var busyAtWarmUp: [Double]
+        package var busyInWindow: [Double]
         /// How many tasks each rank did.
         package var tasks: [Int]
         /// The most passes that each rank kept at a time, and those that it keeps at the end.
@@ -47,10 +49,12 @@ package struct ReplicaSimulation {
     }
 
     private let model: ReplicaModel
-    private let warmUp: Int
+    private let window: Range<Int>
     private let jobCount: Int
     private var queue = EventQueue<Event>()
     private var schedulers: [StageScheduler]
+    /// When each rank began the task that it runs.
+    private var started: [Double?]
     private var bitsLeft: [StageTask: Int] = [:]
     private var jobs: [Job] = []
     private var ready: [Int] = []
@@ -58,20 +62,22 @@ package struct ReplicaSimulation {
     private var preparing = 0
     private var outcome: Outcome
 
-    /// - Parameter warmUp: after how many finished jobs the replica is taken to be in its stride.
-    init(_ model: ReplicaModel, jobs jobCount: Int, warmUp: Int) {
+    /// - Parameter window: from when so many jobs are painted until as many as its end says are, the replica is taken to
+    ///   be in its stride.
+    init(_ model: ReplicaModel, jobs jobCount: Int, window: Range<Int>) {
         self.model = model
         self.jobCount = jobCount
-        self.warmUp = warmUp
+        self.window = window
         let ranks = model.layout.ranks
         let capacity = model.jobsInFlight * model.layout.passesOfJob
         schedulers = (0..<ranks).map { rank in
             StageScheduler(
                 isLast: rank / model.layout.branches + 1 == model.layout.stages.count, capacity: capacity)
         }
+        started = [Double?](repeating: nil, count: ranks)
         let zeros = [Double](repeating: 0, count: ranks)
         outcome = Outcome(
-            busy: zeros, busyAtWarmUp: zeros, tasks: [Int](repeating: 0, count: ranks),
+            busy: zeros, busyInWindow: zeros, tasks: [Int](repeating: 0, count: ranks),
             mostKept: [Int](repeating: 0, count: ranks))
     }
 
@@ -98,6 +104,8 @@ package struct ReplicaSimulation {
         case .arrived(let rank, let task, let isRecorded):
             try decide(.arrived(task, isRecorded: isRecorded), on: rank, at: time)
         case .finished(let rank, let task):
+            outcome.busy[rank] += time - (started[rank] ?? time)
+            started[rank] = nil
             var isOver = true
             if case .picture(_, let work, _) = task {
                 let left = (bitsLeft[task] ?? bitsOfTask(work)) - 1
@@ -115,6 +123,17 @@ package struct ReplicaSimulation {
         }
     }
 
+    /// Begins and ends the window.
+    private mutating func look(at time: Double) {
+        let count = outcome.painted.count
+        if count == window.lowerBound { outcome.busyInWindow = busy(until: time).map { -$0 } }
+        if count == window.upperBound { outcome.busyInWindow = zip(outcome.busyInWindow, busy(until: time)).map(+) }
+    }
+
+    private func busy(until time: Double) -> [Double] {
+        outcome.busy.indices.map { rank in outcome.busy[rank] + max(0, time - (started[rank] ?? time)) }
+    }
+
     private func bitsOfTask(_ work: PictureWork) -> Int { work == .embed ? 1 : model.bitCount(of: work) }
 
     // MARK: Ranks
@@ -123,10 +142,10 @@ package struct ReplicaSimulation {
         for command in try schedulers[rank].handle(event) {
             switch command {
             case .run(let task):
-                let seconds = model.seconds(of: task, on: rank)
-                outcome.busy[rank] += seconds
+                started[rank] = time + model.overhead
                 outcome.tasks[rank] += 1
-                queue.push(.finished(rank: rank, task), at: time + model.overhead + seconds)
+                queue.push(
+                    .finished(rank: rank, task), at: time + model.overhead + model.seconds(of: task, on: rank))
             case .deliver(let task): deliver(task, from: rank, at: time)
             case .drop, .free: break
             }
@@ -180,7 +199,6 @@ package struct ReplicaSimulation {
             ready.append(job)
         case .decode:
             outcome.completions.append(time)
-            if outcome.completions.count == warmUp { outcome.busyAtWarmUp = outcome.busy }
         }
         admit(at: time)
     }
@@ -215,6 +233,8 @@ package struct ReplicaSimulation {
         }
         guard round + 1 < model.passes.rounds.count else {
             ask(.decode, number: 0, of: job, at: time)
+            outcome.painted.append(time)
+            look(at: time)
             openJobs -= 1
             admit(at: time)
             return

@@ -3,8 +3,9 @@ import DiffusionModels
 /// Predicts what a layout makes of a number of pictures.
 ///
 /// One replica is simulated, event by event, or two where the first has its driver on the same machine and others have
-/// not: replicas share nothing but the driver. Three times as many jobs as are in flight bring a replica into its stride;
-/// what comes after is extrapolated from the second and third of these waves. Where that would be more than
+/// not: replicas share nothing but the driver. Three times as many jobs as are in flight are simulated at most; when the
+/// first of these waves is painted a replica is in its stride, and until the second is it stays there, with the third to
+/// go on with: the time of further jobs is extrapolated from the work done meanwhile. Where that would be more than
 /// `taskBudget` tasks, pictures of fewer rounds stand for the real ones, with less work on the pictures themselves in the
 /// same proportion. Messages do not wait for each other on a link. The driver's own time is counted for all replicas.
 public struct Simulation: Sendable {
@@ -52,7 +53,7 @@ public struct Simulation: Sendable {
     ///   - pictures: how many are to be made.
     public func predict(_ layout: Layout, jobsInFlight: Int, pictures: Int) throws -> Prediction {
         let mostJobs = layout.mostPicturesOfReplica(pictures)
-        let alone = try ReplicaSimulation(model(layout, 0, jobsInFlight: 1, thinning: 1).model, jobs: 1, warmUp: 0)
+        let alone = try ReplicaSimulation(model(layout, 0, jobsInFlight: 1, thinning: 1).model, jobs: 1, window: 0..<1)
             .run()
         let first = try stream(layout, replica: 0, jobsInFlight: jobsInFlight, jobs: mostJobs)
         let isSpread = machine.cluster.nodes > 1 && layout.replicas > 1
@@ -74,7 +75,7 @@ public struct Simulation: Sendable {
     /// All of one replica's work on so many jobs, for tests.
     package func replay(_ layout: Layout, jobsInFlight: Int, jobs: Int) throws -> ReplicaSimulation.Outcome {
         try ReplicaSimulation(
-            model(layout, 0, jobsInFlight: jobsInFlight, thinning: 1).model, jobs: jobs, warmUp: 0
+            model(layout, 0, jobsInFlight: jobsInFlight, thinning: 1).model, jobs: jobs, window: 0..<jobs
         ).run()
     }
 
@@ -94,14 +95,17 @@ public struct Simulation: Sendable {
         let full = model(layout, replica, jobsInFlight: jobsInFlight, thinning: 1).model
         let wanted = Double(full.tasksOfPicture * simulated) / Double(Self.taskBudget)
         let (model, thinning) = model(layout, replica, jobsInFlight: jobsInFlight, thinning: max(1, wanted))
-        let warmUp = simulated > jobsInFlight ? jobsInFlight : 0
-        let outcome = try ReplicaSimulation(model, jobs: simulated, warmUp: warmUp).run()
+        let window = simulated == Self.waves * jobsInFlight ? jobsInFlight..<2 * jobsInFlight : 0..<simulated
+        let outcome = try ReplicaSimulation(model, jobs: simulated, window: window).run()
+        let start = window.lowerBound > 0 ? outcome.painted[window.lowerBound - 1] : 0
+        let length = outcome.painted[window.upperBound - 1] - start
+        // Jobs end in bunches, so the work that is done tells more than the jobs that end.
+        let workOfJob = outcome.busy.reduce(0, +) / Double(simulated)
+        let interval = length * workOfJob / outcome.busyInWindow.reduce(0, +)
         let end = outcome.completions.last ?? 0
-        let start = warmUp > 0 ? outcome.completions[warmUp - 1] : 0
-        let interval = (end - start) / Double(simulated - warmUp)
         return Stream(
             seconds: thinning * (end + Double(jobs - simulated) * interval), interval: thinning * interval,
-            utilisation: zip(outcome.busy, outcome.busyAtWarmUp).map { ($0 - $1) / (end - start) }, jobs: simulated,
+            utilisation: outcome.busyInWindow.map { $0 / length }, jobs: simulated,
             thinning: thinning, eventCount: outcome.eventCount)
     }
 
