@@ -5,14 +5,20 @@ import Synchronization
 
 /// This process's end of MPI: one thread that makes all of MPI's calls, from initialising to finalising.
 ///
-/// The thread looks for work and messages, and sleeps in between: 20 us at first, up to 1 ms when nothing happens. A
-/// blocking receive of Open MPI would keep a core busy, which ranks that share cores can't afford. Only while bytes
-/// are on their way it does not sleep, for a few milliseconds at a time: MPI moves them only when it is called.
+/// The thread looks for work and messages, and sleeps in between until it is given work or hears the doorbell: 20 us at
+/// first, and longer when nothing happens; up to 1 ms, or 10 ms when every other rank has shown that it can ring. A
+/// blocking receive of Open MPI would keep a core busy, which ranks that share cores can't afford. Only while bytes are on
+/// their way it does not sleep, for a few milliseconds at a time: MPI moves them only when it is called.
 final class MPIEndpoint: Sendable {
     private struct Orders {
         var sends: [SendOrder] = []
         var isLeaving = false
         var hasEnded = false
+        /// The doorbells of the ranks on this machine.
+        var bells: [Int: String] = [:]
+        /// Whether a rank has rung since the thread last looked, and which ones ever did.
+        var hasRung = false
+        var callers: Set<Int> = []
     }
 
     /// What the endpoint reports, on its own thread; none may block.
@@ -34,6 +40,8 @@ final class MPIEndpoint: Sendable {
     let hostName: String
     let mailbox = Mailbox()
     let traffic = Mutex(Traffic())
+    /// Nil when the system has none.
+    let doorbell = Doorbell()
     private let thread: DedicatedThread
     private let orders = Monitor(Orders())
     /// MPI's handle is a pointer that only the endpoint's thread uses.
@@ -56,6 +64,12 @@ final class MPIEndpoint: Sendable {
 
     /// Begins to exchange messages; nothing is delivered before, so that no event is missed.
     func open(_ events: Events) {
+        doorbell?.listen { [orders] rank in
+            orders.change { orders in
+                orders.hasRung = true
+                orders.callers.insert(rank)
+            }
+        }
         thread.enqueue { [self] in serve(events) }
     }
 
@@ -69,6 +83,14 @@ final class MPIEndpoint: Sendable {
         if !isAccepted {
             order.completion(.failure(Self.jobHasEnded))
         }
+    }
+
+    /// From now on, ranks of this machine are rung when something was sent to them; they are rung at once, so that they
+    /// know it.
+    func know(_ directory: RankDirectory) {
+        let bells = directory.neighbours(of: rank).map { ($0.rank, $0.doorbell) }
+        orders.withLock { $0.bells = Dictionary(uniqueKeysWithValues: bells).compactMapValues { $0 } }
+        for (_, bell) in bells { if let bell { doorbell?.ring(bell, from: rank) } }
     }
 
     /// Finalises MPI as soon as what it was given is sent. What still waits its turn is not sent: no one is left to
@@ -100,23 +122,35 @@ final class MPIEndpoint: Sendable {
             let isAlreadyLeaving = leavingSince != nil
             if let limit = rest.limit(duringTransfer: exchange.hasTransfers) {
                 _ = orders.wait(atMost: limit) { orders in
-                    !orders.sends.isEmpty || (orders.isLeaving && !isAlreadyLeaving) ? true : nil
+                    orders.hasRung || !orders.sends.isEmpty || (orders.isLeaving && !isAlreadyLeaving) ? true : nil
                 }
             } else {
                 sched_yield()
             }
-            let (sends, isLeaving) = orders.withLock { orders in
-                defer { orders.sends = [] }
-                return (orders.sends, orders.isLeaving)
+            let news = orders.withLock { orders in
+                defer {
+                    orders.sends = []
+                    orders.hasRung = false
+                }
+                return orders
             }
-            for order in sends { try exchange.send(order) }
+            for order in news.sends { try exchange.send(order) }
+            ring(exchange.takeDestinations(), news.bells)
             let hasMoved = try exchange.progress { try arrived($0, events) }
-            rest.note(hasMoved: hasMoved || !sends.isEmpty)
-            guard isLeaving else { continue }
+            ring(exchange.takeDestinations(), news.bells)
+            rest.othersRing = news.callers.count >= size - 1
+            rest.note(hasMoved: hasMoved || news.hasRung || !news.sends.isEmpty)
+            guard news.isLeaving else { continue }
             if leavingSince == nil { exchange.abandonWaiting(with: Self.jobHasEnded) }
             let since = leavingSince ?? .now
             leavingSince = since
             if !exchange.hasSends || ContinuousClock.now - since > Self.flushLimit { return }
+        }
+    }
+
+    private func ring(_ destinations: Set<Int>, _ bells: [Int: String]) {
+        for destination in destinations {
+            if let bell = bells[destination] { doorbell?.ring(bell, from: rank) }
         }
     }
 
@@ -145,16 +179,20 @@ final class MPIEndpoint: Sendable {
 private struct Rest {
     private static let shortest = Duration.microseconds(20)
     private static let longest = Duration.milliseconds(1)
+    private static let longestWithRings = Duration.milliseconds(10)
     private static let longestDuringTransfer = Duration.microseconds(100)
     /// How long transfers that do not come to an end may keep the thread from sleeping: time for megabytes through
     /// shared memory. Slower networks fill their buffers during the short sleeps that follow.
     private static let wakefulness = Duration.milliseconds(5)
 
+    /// Whether all other ranks ring when they have sent something.
+    var othersRing = false
     private var sleep = shortest
     private var lastMovement = ContinuousClock.now
 
     mutating func note(hasMoved: Bool) {
-        sleep = hasMoved ? Self.shortest : min(sleep * 1.25, Self.longest)
+        let longer = othersRing ? min(sleep * 2, Self.longestWithRings) : min(sleep * 1.25, Self.longest)
+        sleep = hasMoved ? Self.shortest : longer
         if hasMoved { lastMovement = .now }
     }
 

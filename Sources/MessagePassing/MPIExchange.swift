@@ -81,6 +81,8 @@ final class MPIExchange {
     private var frames: [FrameReceive] = []
     private var parts: [PartReceive] = []
     private var assemblers: [MessageAssembler]
+    /// The ranks that something was sent to since `takeDestinations`.
+    private var destinations: Set<Int> = []
 
     init(communicator: MPI_Comm, size: Int, call: MPICall) {
         self.communicator = communicator
@@ -110,6 +112,12 @@ final class MPIExchange {
         return sent || matched || received || completed
     }
 
+    /// The ranks that something was sent to since the last call.
+    func takeDestinations() -> Set<Int> {
+        defer { destinations = [] }
+        return destinations
+    }
+
     /// Tells whoever waits for a send that it will not be done. What MPI has been given is kept: it may still read it.
     func fail(with error: any Error) {
         abandonWaiting(with: error)
@@ -129,6 +137,7 @@ final class MPIExchange {
 
     private func start(_ order: SendOrder) throws {
         let message = Outgoing(order)
+        destinations.insert(order.destination)
         do {
             try start(order.frame.stableBytes, as: PILOT_MPI_FRAME, of: message)
             guard let payload = order.payload else { return }

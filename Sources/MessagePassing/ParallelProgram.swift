@@ -72,7 +72,10 @@ public enum ParallelProgram {
                         + "start the program with the mpirun of the Open MPI that it was built with")
             }
             let communicator = MPICommunicator(endpoint: endpoint)
-            try departure.know(try await RankDirectory.exchange(over: communicator, version: version))
+            let directory = try await RankDirectory.exchange(
+                over: communicator, version: version, doorbell: endpoint.doorbell?.name)
+            endpoint.know(directory)
+            try departure.know(directory)
             try await body(communicator)
             departure.finish()
         } catch {

@@ -9,12 +9,17 @@ package struct RankDirectory: Equatable, Sendable {
         package let version: String
         /// Nil when its machine does not tell.
         package let process: ProcessIdentity?
+        /// The name of its doorbell, should it have one.
+        package let doorbell: String?
 
-        package init(rank: Int, hostName: String, version: String, process: ProcessIdentity?) {
+        package init(
+            rank: Int, hostName: String, version: String, process: ProcessIdentity?, doorbell: String? = nil
+        ) {
             self.rank = rank
             self.hostName = hostName
             self.version = version
             self.process = process
+            self.doorbell = doorbell
         }
     }
 
@@ -26,9 +31,12 @@ package struct RankDirectory: Equatable, Sendable {
     /// Tells all ranks who they are. Every rank must call it.
     ///
     /// - Throws: a usage failure on rank 0 when ranks run another version than it does.
-    package static func exchange(over communicator: any Communicator, version: String) async throws -> RankDirectory {
+    package static func exchange(
+        over communicator: any Communicator, version: String, doorbell: String? = nil
+    ) async throws -> RankDirectory {
         let own = Member(
-            rank: communicator.rank, hostName: communicator.hostName, version: version, process: .current())
+            rank: communicator.rank, hostName: communicator.hostName, version: version, process: .current(),
+            doorbell: doorbell)
         guard let members = try await communicator.gather(own) else {
             return RankDirectory(members: try await communicator.receive([Member].self, from: 0, tag: .directory))
         }

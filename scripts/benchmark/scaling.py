@@ -81,7 +81,7 @@ class Run:
             os.environ, XDG_CACHE_HOME=str(output.parent), OMPI_ALLOW_RUN_AS_ROOT="1",
             OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_plm_rsh_agent="sh",
             OMPI_MCA_btl_vader_single_copy_mechanism="none")
-        launch = ["mpirun", "-q", "--oversubscribe", "--bind-to", "none", "-np", str(ranks)] if ranks > 1 else []
+        launch = ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", str(ranks)] if ranks > 1 else []
         self.command = launch + [
             str(options.program), "batch", str(jobs), "--output", str(output), "--json",
         ] + subject(options) + course(options) + layout

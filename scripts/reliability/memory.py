@@ -50,7 +50,7 @@ def start(options, jobs, output):
         os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_plm_rsh_agent="sh",
         OMPI_MCA_btl_vader_single_copy_mechanism="none")
     launch = [] if options.ranks == 1 else [
-        "mpirun", "-q", "--oversubscribe", "--bind-to", "none", "-np", str(options.ranks)]
+        "mpirun", "--oversubscribe", "--bind-to", "none", "-np", str(options.ranks)]
     command = launch + [
         str(options.program), "batch", str(jobs), "--output", str(output), "--preset", "fast", "--threads", "1",
         "--layout", options.layout, "--model", options.model, "--json"]

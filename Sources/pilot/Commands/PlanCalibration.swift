@@ -82,22 +82,21 @@ struct PlanCalibration {
         return CalibrationRun.pictureRates(decodingSeconds: least, costs)
     }
 
-    /// How much slower the dearest rung is for each further rank that computes it at the same time.
+    /// How much slower the ladder is for each further rank that computes it at the same time.
     private func slowdown(alone: Calibration.MeasuredLadder) throws -> Double {
         let neighbours = min(Self.mostNeighbours, ProcessInfo.processInfo.activeProcessorCount / threads)
         guard neighbours > 1 else { return 0 }
         Console.note("\(neighbours) ranks beside each other")
-        let seconds = alone.down.indices.map { alone.down[$0] + alone.up[$0] }
-        let dearest = seconds.indices.max { seconds[$0] < seconds[$1] } ?? 0
         let subject = subject
         let threads = threads
         let measured = try neighbouring(neighbours) {
             let context = try ComputeContext(threads: threads, elementType: subject.costs.elementType)
             let run = CalibrationRun(subject.costs, in: context) { try subject.description.unet(rungs: $0) }
-            return try run.rungSeconds(dearest).prefix(2).reduce(0, +)
+            let ladder = try run.ladder()
+            return ladder.forwardSeconds + ladder.gradientSeconds
         }
         let mean = measured.reduce(0, +) / Double(neighbours)
-        return max(0, (mean / seconds[dearest] - 1) / Double(neighbours - 1))
+        return max(0, (mean / (alone.forwardSeconds + alone.gradientSeconds) - 1) / Double(neighbours - 1))
     }
 
     /// Runs `body` on so many threads at once; each of them has a team of its own.
