@@ -5,15 +5,15 @@ import Glibc
 /// MPI itself can only be asked, again and again, whether there is a message. To ask often takes time from those who
 /// compute, and to ask rarely lets messages wait. A ring is a datagram within the kernel that holds the number of the
 /// rank it comes from; it carries no message and may be lost, since everyone still asks now and then.
-final class Doorbell: Sendable {
+package final class Doorbell: Sendable {
     /// What others ring at; they can only where they share this process's network, which they find out by trying.
-    let name: String
+    package let name: String
 
     private let socket: Int32
     private let thread: DedicatedThread
 
     /// Nil when the system has no such datagrams, or no thread: ranks do without then.
-    init?() {
+    package init?() {
         guard let thread = try? DedicatedThread(name: "doorbell", stackBytes: 1 << 20) else { return nil }
         let name = "pilot-mpi-\(getpid())-\(UInt64.random(in: .min ... .max))"
         let socket = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
@@ -28,18 +28,19 @@ final class Doorbell: Sendable {
     }
 
     /// Calls `heard` with the rank for each ring, for as long as the process lives.
-    func listen(_ heard: @escaping @Sendable (_ rank: Int) -> Void) {
+    package func listen(_ heard: @escaping @Sendable (_ rank: Int) -> Void) {
         thread.enqueue { [socket] in
             var number: UInt32 = 0
             while true {
                 let count = recv(socket, &number, MemoryLayout<UInt32>.size, 0)
-                if count == MemoryLayout<UInt32>.size { heard(Int(number)) } else if count < 0 && errno != EINTR { return }
+                if count < 0 && errno != EINTR { return }
+                if count == MemoryLayout<UInt32>.size { heard(Int(number)) }
             }
         }
     }
 
     /// Rings another rank's bell; nothing happens if it can't be reached, or has enough rings waiting.
-    func ring(_ other: String, from rank: Int) {
+    package func ring(_ other: String, from rank: Int) {
         var number = UInt32(clamping: rank)
         _ = Self.withAddress(other) { address, length in
             sendto(

@@ -9,7 +9,7 @@ networks are loaded to its last picture, so filling and draining the stages coun
 which is how one picture is made faster; the others have as many as the program chooses. Needs an otherwise idle machine
 with as many cores as the largest layout has ranks.
 
-What two ranks can reach is what two cores give: "two alone" is two programs of one rank that know nothing of each
+"one rank of two threads" has the same cores as the layouts of two ranks. What two ranks can reach is what two cores give: "two alone" is two programs of one rank that know nothing of each
 other, each with half of the pictures. Its ratio is below 2 where cores share a cache, a memory bus or a clock.
 
 Each round begins with `pilot plan --calibrate`, and `pilot plan` then predicts what the round measures.
@@ -31,8 +31,10 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TWO_ALONE = ["two programs"]
+TWO_THREADS = ["--threads", "2"]
 LAYOUTS = [  # name, ranks, options
     ("one rank", 1, []),
+    ("one rank of two threads", 1, TWO_THREADS),
     ("stages=2", 2, ["--layout", "stages=2"]),
     ("branches=2", 2, ["--layout", "branches=2", "--jobs-in-flight", "1"]),
     ("replicas=2", 2, ["--layout", "replicas=2"]),
@@ -125,7 +127,7 @@ def calibrate(options, folder):
 
 def predicted(options, folder, ranks, layout):
     """Seconds that `pilot plan` expects of the batch; of its pictures one by one where one is in flight."""
-    if layout == TWO_ALONE:
+    if layout in (TWO_ALONE, TWO_THREADS):
         return None
     is_alone = "--jobs-in-flight" in layout
     command = [str(options.program), "plan", "--json", "--ranks", str(ranks)] + subject(options) + course(options)
@@ -157,7 +159,7 @@ def measure(options):
     write_jobs(folder / "jobs.jsonl", range(options.jobs))
     for half in range(2):
         write_jobs(folder / f"half-{half}.jsonl", range(half, options.jobs, 2))
-    layouts = [entry for entry in LAYOUTS if entry[1] == 1 or not options.only or entry[0] in options.only]
+    layouts = [entry for entry in LAYOUTS if entry[0] == "one rank" or not options.only or entry[0] in options.only]
     seconds = {name: [] for name, _, _ in layouts}
     expected = {name: [] for name, _, _ in layouts}
     for turn in range(options.rounds):

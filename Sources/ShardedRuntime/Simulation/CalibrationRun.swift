@@ -49,7 +49,8 @@ public struct CalibrationRun {
         let timestep = try stage.timeMemory(timestep: Self.timestep, in: context)
         let width = stage.configuration.crossAttentionDimension
         let embedding = random([costs.promptElements / width, width])
-        let conditioning = Conditioning(prompt: PromptMemory(embedding: embedding), time: timestep) { _, _ in (nil, nil) }
+        let conditioning = Conditioning(prompt: PromptMemory(embedding: embedding), time: timestep) { _, _ in (nil, nil)
+        }
         func time() throws -> [Double] {
             try legs(of: rung, StagePass(of: stage, conditioning, isRecorded: true, in: context))
         }

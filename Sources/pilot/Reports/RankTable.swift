@@ -16,7 +16,8 @@ struct RankTable {
     /// What no rank may hold when its jobs are done; nil when all is well.
     var leftover: String? {
         let holders = reports.filter { $0.keptPullbacks > 0 }.map { "rank \($0.rank) \($0.keptPullbacks)" }
-        return holders.isEmpty ? nil : "passes were kept that nobody asks for any more: \(holders.joined(separator: ", "))"
+        guard !holders.isEmpty else { return nil }
+        return "passes were kept that nobody asks for any more: \(holders.joined(separator: ", "))"
     }
 
     var text: String { reports.count > Self.mostRows ? extremes : rows }
