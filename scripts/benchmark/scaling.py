@@ -4,13 +4,15 @@
     swift build -c release
     scripts/benchmark/scaling.py --rounds 3
 
-The layouts take turns, so that a machine that slows down slows all of them down. A batch is timed from the moment its
-networks are loaded to its last picture, so filling and draining the stages count. `branches=2` has one job in flight,
-which is how one picture is made faster; the others have as many as the program chooses. Needs an otherwise idle machine
-with as many cores as the largest layout has ranks.
+The layouts take turns, so that a machine that slows down slows all of them down. Two short jobs go before each batch, for
+what a process does once: reading weights and laying them out. When they are done the clock starts and the batch is given
+to standard input; it ends with the last picture, so filling and draining the stages count. `branches=2` has one job in
+flight, which is how one picture is made faster; the others have as many as the program chooses. Needs an otherwise idle
+machine with as many cores as the largest layout has ranks.
 
-"one rank of two threads" has the same cores as the layouts of two ranks. What two ranks can reach is what two cores give: "two alone" is two programs of one rank that know nothing of each
-other, each with half of the pictures. Its ratio is below 2 where cores share a cache, a memory bus or a clock.
+"one rank of two threads" has the same cores as the layouts of two ranks. What two ranks can reach is what two cores
+give: "two alone" is two programs of one rank that know nothing of each other, each with half of the pictures. Its ratio
+is below 2 where cores share a cache, a memory bus or a clock.
 
 Each round begins with `pilot plan --calibrate`, and `pilot plan` then predicts what the round measures.
 
@@ -18,6 +20,7 @@ A virtual machine gives cores away that idle for a moment, and they come back sl
 for that with every pass. --keep-awake starts a loop on each core that runs only when nothing else does (SCHED_IDLE).
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -26,7 +29,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -56,14 +58,13 @@ def arguments():
     return parser.parse_args()
 
 
-def write_jobs(path, numbers):
-    with open(path, "w") as file:
-        for number in numbers:
-            job = {
-                "image": str(ROOT / "examples/meadow.png"), "mask": str(ROOT / "examples/meadow-mask.png"),
-                "prompt": "a blue ball", "seed": number, "output": f"{number:03d}.png",
-            }
-            file.write(json.dumps(job) + "\n")
+def lines(numbers, **others):
+    """Lines of a batch."""
+    return "".join(
+        json.dumps({
+            "image": str(ROOT / "examples/meadow.png"), "mask": str(ROOT / "examples/meadow-mask.png"),
+            "prompt": "a blue ball", "seed": number, "output": f"{number}.png",
+        } | others) + "\n" for number in numbers)
 
 
 def subject(options):
@@ -74,48 +75,64 @@ def course(options):
     return ["--steps", options.steps, "--coherence", "0.5", "--optimize-every", "1", "--gradient-steps", "2"]
 
 
-class Run:
-    """A batch that was started; its seconds are those from the networks' loading to the last picture."""
+WARM_UP = range(1000, 1002)
 
-    def __init__(self, options, output, jobs, ranks, layout):
-        shutil.rmtree(output, ignore_errors=True)
+
+class Run:
+    """A program that was started; `finish` has it make a batch, and says from when to when it did."""
+
+    def __init__(self, options, folder, ranks, layout):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         environment = dict(
-            os.environ, XDG_CACHE_HOME=str(output.parent), OMPI_ALLOW_RUN_AS_ROOT="1",
+            os.environ, XDG_CACHE_HOME=str(folder.parent), OMPI_ALLOW_RUN_AS_ROOT="1",
             OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_plm_rsh_agent="sh",
             OMPI_MCA_btl_vader_single_copy_mechanism="none")
         launch = ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", str(ranks)] if ranks > 1 else []
         self.command = launch + [
-            str(options.program), "batch", str(jobs), "--output", str(output), "--json",
+            str(options.program), "batch", "-", "--output", str(folder / "out"), "--json",
         ] + subject(options) + course(options) + layout
+        self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            self.command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, bufsize=1)
-        self.lines = []
-        self.begin = self.end = None
-        self.reader = threading.Thread(target=self.read)
-        self.reader.start()
+            self.command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.give(lines(WARM_UP, steps=2, coherence=1.0))
 
-    def read(self):
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if self.begin is None and ("1 rank of" in line or "ranks (" in line):
-                self.begin = time.monotonic()
-        self.process.wait()
-        self.end = time.monotonic()
+    def give(self, text):
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
 
-    def wait(self):
-        self.reader.join()
-        if self.process.returncode != 0 or self.begin is None:
-            sys.exit(f"{' '.join(self.command)} ended with {self.process.returncode}:\n{''.join(self.lines[-20:])}")
+    def wait_for(self, count):
+        for _ in range(count):
+            if not self.process.stdout.readline():
+                self.process.wait()
+                self.errors.seek(0)
+                sys.exit(f"{' '.join(self.command)} ended with {self.process.returncode}:\n{self.errors.read()[-2000:]}")
+
+    def warm(self):
+        self.wait_for(len(WARM_UP))
         return self
+
+    def finish(self, numbers):
+        begin = time.monotonic()
+        self.give(lines(numbers))
+        self.process.stdin.close()
+        self.wait_for(len(numbers))
+        end = time.monotonic()
+        self.process.wait()
+        return begin, end
 
 
 def seconds_of(options, folder, ranks, layout):
+    numbers = list(range(options.jobs))
     if layout != TWO_ALONE:
-        done = Run(options, folder / "out", folder / "jobs.jsonl", ranks, layout).wait()
-        return done.end - done.begin
-    halves = [Run(options, folder / f"out-{half}", folder / f"half-{half}.jsonl", 1, []) for half in range(2)]
-    done = [half.wait() for half in halves]
-    return max(run.end for run in done) - min(run.begin for run in done)
+        begin, end = Run(options, folder / "run", ranks, layout).warm().finish(numbers)
+        return end - begin
+    halves = [Run(options, folder / f"half-{half}", 1, []) for half in range(2)]
+    for half in halves:
+        half.warm()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        spans = list(pool.map(lambda half: halves[half].finish(numbers[half::2]), range(2)))
+    return max(end for _, end in spans) - min(begin for begin, _ in spans)
 
 
 def calibrate(options, folder):
@@ -156,9 +173,6 @@ def main():
 
 def measure(options):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="pilot-scaling-"))
-    write_jobs(folder / "jobs.jsonl", range(options.jobs))
-    for half in range(2):
-        write_jobs(folder / f"half-{half}.jsonl", range(half, options.jobs, 2))
     layouts = [entry for entry in LAYOUTS if entry[0] == "one rank" or not options.only or entry[0] in options.only]
     seconds = {name: [] for name, _, _ in layouts}
     expected = {name: [] for name, _, _ in layouts}

@@ -7,8 +7,8 @@ import TensorKernels
 ///
 /// For the thread that computes alone.
 public struct CalibrationRun {
-    /// Each leg is timed so often, after once for what is prepared then, and the median is taken: what disturbs a leg
-    /// here now and then disturbs those of a job as well.
+    /// Each leg is timed so often, after once for what is prepared then, and the mean is taken: what disturbs a leg here
+    /// now and then disturbs those of a job as well.
     private static let repetitions = 5
     private static let timestep = 500
 
@@ -56,7 +56,7 @@ public struct CalibrationRun {
         }
         _ = try time()
         let times = try (0..<Self.repetitions).map { _ in try time() }
-        return Leg.allCases.indices.map { leg in times.map { $0[leg] }.sorted()[Self.repetitions / 2] }
+        return Leg.allCases.indices.map { leg in times.map { $0[leg] }.reduce(0, +) / Double(Self.repetitions) }
     }
 
     private func legs(of rung: Int, _ pass: StagePass) throws -> [Double] {
