@@ -34,6 +34,8 @@ import Testing
         #expect(engine.counts.mostInFlight <= inFlight)
         #expect(engine.counts.mostInFlight >= min(5, inFlight))
         #expect(engine.counts.predictors == 12 && engine.counts.finished == 12)
+        // A job's room is the next one's before it is decoded.
+        #expect(engine.counts.mostAtDecoding < inFlight)
     }
 
     /// A batch's picture is the file that a job alone writes; several of one line are those of `--count`.

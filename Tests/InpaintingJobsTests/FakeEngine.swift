@@ -13,6 +13,8 @@ final class FakeEngine: InpaintingEngine {
         var finished = 0
         var inFlight = 0
         var mostInFlight = 0
+        /// The most that were in flight when a picture was to be decoded.
+        var mostAtDecoding = 0
     }
 
     let jobsInFlight: Int
@@ -58,6 +60,7 @@ final class FakeEngine: InpaintingEngine {
     }
 
     func decode(_ latents: [Latent]) async throws -> [[Float]] {
+        state.withLock { $0.mostAtDecoding = max($0.mostAtDecoding, $0.inFlight) }
         try beforeDecoding(decoded.add(1, ordering: .relaxed).oldValue)
         return latents.map { latent in
             let (height, width, factor) = (latent.height * model.factor, latent.width * model.factor, model.factor)
