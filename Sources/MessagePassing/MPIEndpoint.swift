@@ -64,7 +64,9 @@ final class MPIEndpoint: Sendable {
 
     /// Begins to exchange messages; nothing is delivered before, so that no event is missed.
     func open(_ events: Events) {
-        doorbell?.listen { [orders] rank in
+        doorbell?.listen { [orders, size] rank in
+            // Others than ranks can ring: whoever finds the name.
+            guard rank < size else { return }
             orders.change { orders in
                 orders.hasRung = true
                 orders.callers.insert(rank)
