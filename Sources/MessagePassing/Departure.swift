@@ -33,13 +33,20 @@ final class Departure: Sendable {
     /// The same when all have done their part: a busy machine must not turn work that is done into a failure.
     private static let patienceWhenDone = Duration.seconds(20)
 
+    /// How much longer the others wait than rank 0: a rank that leaves MPI by force before the job is aborted would have
+    /// the launcher report that, in place of the failure's exit code.
+    private static let precedence = Duration.seconds(2)
+
     let endpoint: MPIEndpoint
     let cleanUps: CleanUps
     let state = Monitor(State())
+    /// Whether the launcher ends the job when a rank ends with another code than 0, as mpirun does.
+    private let isLauncherStrict: Bool
 
-    init(endpoint: MPIEndpoint, cleanUps: CleanUps) {
+    init(endpoint: MPIEndpoint, cleanUps: CleanUps, isLauncherStrict: Bool) {
         self.endpoint = endpoint
         self.cleanUps = cleanUps
+        self.isLauncherStrict = isLauncherStrict
     }
 
     var isFirst: Bool { endpoint.rank == 0 }
@@ -56,7 +63,11 @@ final class Departure: Sendable {
         guard begin(failure.exitCode) else { return }
         guard isFirst else {
             say(.failed(located(failure)), to: 0)
-            watch(failure.exitCode) { [self] in StandardError.report(located(failure).message) }
+            // Rank 0 does not answer, or it would have ended the job. An MPI_Abort that the launcher has not dealt with
+            // when it comes to kill a stopped rank 0 makes mpirun 4.1 hang or crash, one time in twenty.
+            watch(failure.exitCode, by: isLauncherStrict ? .exit : .abort) { [self] in
+                StandardError.report(located(failure).message)
+            }
             return
         }
         StandardError.report(failure.message)
@@ -85,7 +96,7 @@ final class Departure: Sendable {
             }
             _ = begin(0)
             if !isDone { cleanUps.runAll() }
-            watch(0, for: isDone ? Self.patienceWhenDone : Self.patience, by: .exit)
+            watch(0, for: (isDone ? Self.patienceWhenDone : Self.patience) + Self.precedence, by: .exit)
             say(.gone, to: 0)
             endpoint.leave()
         case .stopping(let isExplained):

@@ -58,7 +58,8 @@ public enum ParallelProgram {
         } catch {
             end(with: Failure(wrapping: error))
         }
-        let departure = Departure(endpoint: endpoint, cleanUps: cleanUps)
+        // Of the launchers, mpirun alone tells the number of ranks.
+        let departure = Departure(endpoint: endpoint, cleanUps: cleanUps, isLauncherStrict: launch.size != nil)
         let handler = TerminationHandler.install { departure.interrupt($0) }
         endpoint.open(
             MPIEndpoint.Events(
