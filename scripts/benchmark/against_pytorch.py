@@ -30,13 +30,13 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from launching import PROGRAM, ROOT, environment  # noqa: E402
+
 FLOORS = {"forward": 1.0, "gradient": 1.3}
 # Of the engine with the gradient, in PyTorch's.
 MEMORY_CEILING = 0.85
-ENVIRONMENT = os.environ | {
-    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "OMPI_MCA_btl_vader_single_copy_mechanism": "none"}
+ENVIRONMENT = environment()
 # The first pass of a process pays for thread pools, code generation and page faults.
 WARM_UP_PASSES = 1
 
@@ -226,7 +226,7 @@ def main() -> int:
     options.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--passes", type=int, default=2, help="timed passes per process, after one to warm up")
-    options.add_argument("--pilot", default=str(ROOT / ".build" / "release" / "pilot"))
+    options.add_argument("--pilot", default=str(PROGRAM))
     options.add_argument("--launcher", default="mpirun --bind-to none -np 2")
     options.add_argument("--engine-threads", type=int, default=1, help="per rank")
     options.add_argument("--torch-threads", type=int, default=2)

@@ -31,7 +31,9 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from launching import PROGRAM, environment, job_line, launcher  # noqa: E402
+
 TWO_ALONE = ["two programs"]
 TWO_THREADS = ["--threads", "2"]
 LAYOUTS = [  # name, ranks, options
@@ -46,7 +48,7 @@ LAYOUTS = [  # name, ranks, options
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", type=pathlib.Path, default=ROOT / ".build/release/pilot")
+    parser.add_argument("--program", type=pathlib.Path, default=PROGRAM)
     parser.add_argument("--model", default="scenes")
     parser.add_argument("--size", default="128x128")
     parser.add_argument("--jobs", type=int, default=8, help="pictures of a batch")
@@ -60,11 +62,7 @@ def arguments():
 
 def lines(numbers, **others):
     """Lines of a batch."""
-    return "".join(
-        json.dumps({
-            "image": str(ROOT / "examples/meadow.png"), "mask": str(ROOT / "examples/meadow-mask.png"),
-            "prompt": "a blue ball", "seed": number, "output": f"{number}.png",
-        } | others) + "\n" for number in numbers)
+    return "".join(job_line(f"{number}.png", "a blue ball", number, **others) for number in numbers)
 
 
 def subject(options):
@@ -84,17 +82,13 @@ class Run:
     def __init__(self, options, folder, ranks, layout):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        environment = dict(
-            os.environ, XDG_CACHE_HOME=str(folder.parent), OMPI_ALLOW_RUN_AS_ROOT="1",
-            OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_plm_rsh_agent="sh",
-            OMPI_MCA_btl_vader_single_copy_mechanism="none")
-        launch = ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", str(ranks)] if ranks > 1 else []
-        self.command = launch + [
+        self.command = launcher(ranks) + [
             str(options.program), "batch", "-", "--output", str(folder / "out"), "--json",
         ] + subject(options) + course(options) + layout
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            self.command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
+            self.command, env=environment(XDG_CACHE_HOME=str(folder.parent)), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=self.errors, text=True)
         self.give(lines(WARM_UP, steps=2, coherence=1.0))
 
     def give(self, text):
@@ -136,10 +130,9 @@ def seconds_of(options, folder, ranks, layout):
 
 
 def calibrate(options, folder):
-    environment = dict(os.environ, XDG_CACHE_HOME=str(folder))
     subprocess.run(
-        [str(options.program), "plan", "--calibrate"] + subject(options), env=environment, check=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        [str(options.program), "plan", "--calibrate"] + subject(options),
+        env=environment(XDG_CACHE_HOME=str(folder)), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def predicted(options, folder, ranks, layout):
@@ -149,8 +142,9 @@ def predicted(options, folder, ranks, layout):
     is_alone = "--jobs-in-flight" in layout
     command = [str(options.program), "plan", "--json", "--ranks", str(ranks)] + subject(options) + course(options)
     command += ["--jobs", "1" if is_alone else str(options.jobs)] + layout[:2]
-    environment = dict(os.environ, XDG_CACHE_HOME=str(folder))
-    plan = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(
+        command, env=environment(XDG_CACHE_HOME=str(folder)), check=True, capture_output=True, text=True)
+    plan = json.loads(done.stdout)
     return plan["seconds"] * (options.jobs if is_alone else 1)
 
 

@@ -10,21 +10,22 @@ Each layout makes two pictures with their dumps; `batch` makes the first of them
 import argparse
 import filecmp
 import json
-import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from launching import PROGRAM, ROOT, environment, launcher  # noqa: E402
+
 LAYOUTS = [(1, "auto", 2), (2, "branches=2", 1), (2, "stages=2", 1), (2, "replicas=2", 1), (3, "stages=3", 1),
            (4, "branches=2,stages=2", 1), (4, "stages=4", 1), (8, "branches=2,stages=4", 1)]
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", type=pathlib.Path, default=ROOT / ".build/release/pilot")
+    parser.add_argument("--program", type=pathlib.Path, default=PROGRAM)
     parser.add_argument("--model", required=True)
     parser.add_argument("--size", default="256x256")
     parser.add_argument("--dtype", default="float32")
@@ -34,12 +35,9 @@ def arguments():
 
 
 def launch(options, ranks, command):
-    environment = dict(
-        os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_plm_rsh_agent="sh",
-        OMPI_MCA_btl_vader_single_copy_mechanism="none", OMP_WAIT_POLICY="passive")
-    start = ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", str(ranks)] if ranks > 1 else []
     done = subprocess.run(
-        start + [str(options.program)] + command, env=environment, capture_output=True, text=True, cwd=ROOT)
+        launcher(ranks) + [str(options.program)] + command, env=environment(OMP_WAIT_POLICY="passive"),
+        capture_output=True, text=True, cwd=ROOT)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} on {ranks} ranks ended with {done.returncode}:\n{done.stderr[-2000:]}")
 

@@ -11,7 +11,6 @@ know each other), every picture that is there must be whole, and a rerun must ma
 missing and nothing else. Needs Linux, Open MPI, and the built program; writes to a temporary folder.
 """
 import argparse
-import json
 import os
 import pathlib
 import random
@@ -24,14 +23,16 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from launching import PROGRAM, environment, job_line, launcher  # noqa: E402
+
 OBJECTS = ["ball", "cube", "house", "tree", "tent", "flower", "boat"]
 COLOURS = ["red", "orange", "yellow", "green", "blue", "white", "black"]
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", type=pathlib.Path, default=ROOT / ".build/release/pilot")
+    parser.add_argument("--program", type=pathlib.Path, default=PROGRAM)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--jobs", type=int, default=12, help="pictures of a batch")
     parser.add_argument("--ranks", type=int, default=4)
@@ -45,23 +46,16 @@ def write_jobs(path, count):
     with open(path, "w") as file:
         for number in range(count):
             prompt = f"a {COLOURS[number % len(COLOURS)]} {OBJECTS[number // len(COLOURS) % len(OBJECTS)]}"
-            job = {
-                "image": str(ROOT / "examples/meadow.png"), "mask": str(ROOT / "examples/meadow-mask.png"),
-                "prompt": prompt, "seed": number, "output": f"{number:03d}.png",
-            }
-            file.write(json.dumps(job) + "\n")
+            file.write(job_line(f"{number:03d}.png", prompt, number))
 
 
 def start(options, jobs, output):
-    environment = dict(
-        os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-        OMPI_MCA_btl_vader_single_copy_mechanism="none", OMPI_MCA_plm_rsh_agent="sh")
-    command = [
-        "mpirun", "--oversubscribe", "--bind-to", "none", "-np", str(options.ranks), str(options.program), "batch",
-        str(jobs), "--preset", "fast", "--threads", "1", "--layout", options.layout, "--output", str(output),
+    command = launcher(options.ranks) + [
+        str(options.program), "batch", str(jobs), "--preset", "fast", "--threads", "1", "--layout", options.layout,
+        "--output", str(output),
     ]
     return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def ranks_below(process):

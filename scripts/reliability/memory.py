@@ -17,14 +17,16 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from launching import PROGRAM, environment, job_line, launcher  # noqa: E402
+
 SETTLED = 10
 GROWTH = 0.02
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", type=pathlib.Path, default=ROOT / ".build/release/pilot")
+    parser.add_argument("--program", type=pathlib.Path, default=PROGRAM)
     parser.add_argument("--model", default="scenes")
     parser.add_argument("--size")
     parser.add_argument("--jobs", type=int, default=200, help="pictures of the batch")
@@ -37,25 +39,16 @@ def write_jobs(path, count):
     colours = ["red", "orange", "yellow", "green", "blue", "white", "black"]
     with open(path, "w") as file:
         for number in range(count):
-            job = {
-                "image": str(ROOT / "examples/meadow.png"), "mask": str(ROOT / "examples/meadow-mask.png"),
-                "prompt": f"a {colours[number % len(colours)]} ball", "seed": number, "output": f"{number:04d}.png",
-                "coherence": [0.2, 0.4, 0.6][number % 3],
-            }
-            file.write(json.dumps(job) + "\n")
+            prompt = f"a {colours[number % len(colours)]} ball"
+            file.write(job_line(f"{number:04d}.png", prompt, number, coherence=[0.2, 0.4, 0.6][number % 3]))
 
 
 def start(options, jobs, output):
-    environment = dict(
-        os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_plm_rsh_agent="sh",
-        OMPI_MCA_btl_vader_single_copy_mechanism="none")
-    launch = [] if options.ranks == 1 else [
-        "mpirun", "--oversubscribe", "--bind-to", "none", "-np", str(options.ranks)]
-    command = launch + [
+    command = launcher(options.ranks) + [
         str(options.program), "batch", str(jobs), "--output", str(output), "--preset", "fast", "--threads", "1",
         "--layout", options.layout, "--model", options.model, "--json"]
     return subprocess.Popen(
-        command + (["--size", options.size] if options.size else []), env=environment, stdout=subprocess.PIPE,
+        command + (["--size", options.size] if options.size else []), env=environment(), stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True)
 
 

@@ -161,22 +161,6 @@ struct NetworkLink: ExpressibleByArgument {
     }
 }
 
-extension PicturePasses {
-    /// Those of a job with a mask that is neither empty nor full.
-    init(_ parameters: PilotParameters, _ scheduler: DDIMScheduler) throws {
-        let plan = PilotPlan(
-            parameters: parameters, timesteps: try scheduler.timesteps(steps: parameters.steps),
-            trainingTimesteps: scheduler.trainingTimesteps,
-            mask: LatentMask(height: 1, width: 2, isRepainted: [true, false]))
-        self.init(plan)
-    }
-
-    /// Those of a job.
-    init(_ plan: PilotPlan) {
-        self.init(rounds: plan.steps.flatMap { [Bool](repeating: true, count: $0.gradientSteps) + [false] })
-    }
-}
-
 extension ModelDescription {
     /// What the model's work costs at a size, with prompts as long as the text encoder reads.
     func costs(_ geometry: JobGeometry, _ elementType: ElementType) throws -> LadderCosts {
