@@ -153,6 +153,25 @@ import Testing
         }
     }
 
+    /// Advice may be declined, as by systems before Linux 6.1; what is written stays all the same, wherever the arena ends.
+    @Test(arguments: [1, 2 << 20, 40 << 20, (70 << 20) + 4096])
+    func blocksOfAnySizeKeepTheirBytesOnHugePages(byteCount: Int) throws {
+        let arena = try SharedArena.create(byteCount: byteCount + 3 * 4096)
+        let second = try SharedArena(opening: arena.handle)
+        _ = try arena.block(called: "small", byteCount: 1) { $0[0] = 1 }
+        _ = try second.block(called: "large", byteCount: byteCount) {
+            for index in stride(from: 0, to: byteCount, by: 4096) { $0[index] = UInt8(truncatingIfNeeded: index >> 12) }
+        }
+        _ = try arena.block(called: "last", byteCount: 1) { $0[0] = 2 }
+        let large = try #require(try arena.block(called: "large", byteCount: byteCount, fill: Self.neverFill))
+        #expect(
+            stride(from: 0, to: byteCount, by: 4096).allSatisfy {
+                large[$0] == UInt8(truncatingIfNeeded: $0 >> 12)
+            })
+        #expect(try second.block(called: "small", byteCount: 1, fill: Self.neverFill)?[0] == 1)
+        #expect(try second.block(called: "last", byteCount: 1, fill: Self.neverFill)?[0] == 2)
+    }
+
     @Test func twoProcessesHoldOneCopy() async throws {
         let byteCount = 64 << 20
         let arena = try SharedArena.create(byteCount: 1 << 30)

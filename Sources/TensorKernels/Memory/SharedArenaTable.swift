@@ -25,6 +25,9 @@ struct SharedArenaTable: @unchecked Sendable {
     /// The first byte that no block has.
     var end: UnsafeMutablePointer<Atomic<UInt64>> { word(64) }
 
+    /// The first byte that huge pages were not asked for.
+    var enlarged: UnsafeMutablePointer<Atomic<UInt64>> { word(72) }
+
     /// Fills the head of new memory, which is zero.
     func start(key: ArenaDigest, byteCount: Int) {
         word(8).pointee.store(key.low, ordering: .relaxed)
