@@ -10,6 +10,12 @@ fail() {
     exit "${2:-1}"
 }
 
+# Prints the comment at the top of the script, which says how it is used, and ends it.
+show_help() {
+    sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' "$0"
+    exit 0
+}
+
 # What a build needs of Debian. pkg-config tells SwiftPM where Open MPI and OpenBLAS are; g++ brings the C library's
 # headers, the linker's start files and libgomp, which the Swift toolchain takes from the system. iproute2 is for the
 # tests that make several hosts.

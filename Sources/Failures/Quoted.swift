@@ -10,3 +10,12 @@ public func quoted(_ text: String) -> String {
     }
     return result + (text.unicodeScalars.count > limit ? "…\"" : "\"")
 }
+
+/// A message fit for a person: of one that is far longer than anybody reads, its beginning and its end.
+///
+/// Strangers' text may be in it: prompts, names of files, values of options.
+public func shortened(_ message: String, to limit: Int = 2000) -> String {
+    let count = message.count
+    guard count > limit else { return message }
+    return "\(message.prefix(limit / 2)) … (\(count) characters in all) … \(message.suffix(limit / 4))"
+}

@@ -5,7 +5,8 @@ import Glibc
 enum StandardError {
     /// Writes `pilot: error: …` in one piece, so that no other rank's output comes between.
     static func report(_ message: String) {
-        let line = "pilot: error: " + message.split(whereSeparator: \.isNewline).joined(separator: " ") + "\n"
+        let text = shortened(message.split(whereSeparator: \.isNewline).joined(separator: " "))
+        let line = "pilot: error: \(text)\n"
         var bytes = Array(line.utf8)[...]
         while !bytes.isEmpty {
             let written = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }

@@ -65,8 +65,8 @@ public struct PilotParameters: Codable, Equatable, Sendable {
         }
     }
 
-    /// A bound on counts, far above any use, that keeps their products in range.
-    private static let largestCount = 100_000
+    /// What steps and the like may be: far above any use, and low enough that their products stay numbers.
+    public static let counts = 1...100_000
 
     /// Checks each value by itself; `DDIMScheduler.validate(steps:)` checks the steps against a model.
     ///
@@ -75,8 +75,8 @@ public struct PilotParameters: Codable, Equatable, Sendable {
         func check(_ name: String, _ isGood: Bool, _ expected: String, _ found: Any) throws {
             guard isGood else { throw Failure.usage("\(name): expected \(expected), found \(found)") }
         }
-        let counts = 1...Self.largestCount
-        let countRange = "1 to \(Self.largestCount)"
+        let counts = Self.counts
+        let countRange = "\(counts.lowerBound) to \(counts.upperBound)"
         try check("steps", counts.contains(steps), countRange, steps)
         try check("optimize-every", counts.contains(optimizeEvery), countRange, optimizeEvery)
         try check("gradient-steps", counts.contains(gradientSteps), countRange, gradientSteps)

@@ -126,7 +126,12 @@ private func difference(_ found: Latent, _ expected: [Float]) -> Float {
         (#"{"timestep_spacing": "log"}"#, ["timestep_spacing", "trailing", "log"]),
         (#"{"num_train_timesteps": 0}"#, ["num_train_timesteps", "0"]),
         (#"{"num_train_timesteps": 9000000000000}"#, ["num_train_timesteps", "9000000000000"]),
-        (#"{"num_train_timesteps": "many"}"#, ["num_train_timesteps"]),
+        (#"{"num_train_timesteps": "many"}"#, ["num_train_timesteps: expected a whole number from 1", "\"many\""]),
+        (#"{"beta_start": "many"}"#, ["beta_start: expected a number, found \"many\""]),
+        (#"{"clip_sample": 3}"#, ["clip_sample: expected true or false, found 3"]),
+        (#"{"trained_betas": {}}"#, ["trained_betas: expected a list of numbers, found an object"]),
+        (#"{"trained_betas": [0.1, []]}"#, ["trained_betas[1]: expected a number, found []"]),
+        (#"{"thresholding": 1.5}"#, ["thresholding: expected true or false, found 1.5"]),
         (#"{"beta_start": -1}"#, ["beta_start", "-1"]),
         (#"{"beta_end": 1e300}"#, ["beta_end", "1e+300"]),
         (#"{"beta_start": 0.5, "beta_end": 0.1}"#, ["beta_end", "0.5", "0.1"]),
@@ -163,6 +168,23 @@ private func difference(_ found: Latent, _ expected: [Float]) -> Float {
             #expect(failure.kind == .usage && failure.message.contains("steps"))
         }
         try scheduler.validate(steps: 999)
+    }
+
+    /// What a refusal says to be possible is possible, and nothing between that and what was asked for.
+    @Test(arguments: [0, 1, 10, 500, 999])
+    func theRangeOfStepsIsTheSchedulesOwn(offset: Int) throws {
+        var configuration = SchedulerConfiguration()
+        configuration.stepsOffset = offset
+        let scheduler = try DDIMScheduler(configuration)
+        let isPossible = (0...1000).map { (try? scheduler.validate(steps: $0)) != nil }
+        #expect(isPossible[999] == (offset <= 1) && isPossible[1000] == (offset == 0))
+        for steps in 1...1001 where steps > 1000 || !isPossible[steps] {
+            let failure = try #require(throws: Failure.self) { try scheduler.validate(steps: steps) }
+            let said = failure.message.firstMatch(of: /expected 1 to (?<most>[0-9]+),/)?.output.most
+            let named = failure.message.firstMatch(of: /; (?<most>[0-9]+) can be done/)?.output.most
+            let most = try #require((said ?? named).flatMap { Int($0) })
+            #expect(most == isPossible.prefix(steps).lastIndex(of: true), "\(failure.message)")
+        }
     }
 
     @Test func betasTooSmallForFloat32AreRefused() throws {

@@ -117,6 +117,21 @@ import Testing
         #expect(try runner.contents("again.png") == runner.contents("a.png"))
     }
 
+    /// The manual page and the shells' completions are where man and the shells look, as the program prints them.
+    @Test func whatItSaysOfItselfIsInstalled() async throws {
+        let runner = try PilotRunner()
+        let (program, _) = try await install(in: runner)
+        for (file, command) in [
+            ("man/man1/pilot.1", ["manual"]), ("bash-completion/completions/pilot", ["completions", "bash"]),
+            ("zsh/site-functions/_pilot", ["completions", "zsh"]),
+            ("fish/vendor_completions.d/pilot.fish", ["completions", "fish"]),
+        ] {
+            let printed = try await Launcher.run(program, command)
+            #expect(printed.exitCode == 0 && printed.output.count > 1000)
+            #expect(try runner.contents("prefix/share/\(file)") == Data(printed.output.utf8), "\(file)")
+        }
+    }
+
     @Test func installingTwiceRepairs() async throws {
         let runner = try PilotRunner()
         let (program, model) = try await install(in: runner)

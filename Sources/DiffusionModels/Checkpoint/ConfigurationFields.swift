@@ -67,6 +67,19 @@ struct ConfigurationFields {
         return single
     }
 
+    func number(_ key: some CodingKey, default standard: Double) throws -> Double {
+        self[key] == .null ? standard : try Self.number(self[key], key.stringValue)
+    }
+
+    /// A list of numbers; nil if there is none.
+    func numbers(_ key: some CodingKey) throws -> [Double]? {
+        if self[key] == .null { return nil }
+        guard let elements = self[key].elements else {
+            throw ConfigurationError(key: key.stringValue, expected: "a list of numbers", found: self[key].summary)
+        }
+        return try elements.enumerated().map { try Self.number($1, "\(key.stringValue)[\($0)]") }
+    }
+
     func flag(_ key: some CodingKey, default standard: Bool) throws -> Bool {
         switch self[key] {
         case .null: return standard
@@ -119,6 +132,14 @@ struct ConfigurationFields {
             throw ConfigurationError(key: key, expected: described(range), found: value.summary)
         }
         return integer
+    }
+
+    private static func number(_ value: ConfigurationValue, _ key: String) throws -> Double {
+        switch value {
+        case .integer(let integer): return Double(integer)
+        case .number(let number): return number
+        default: throw ConfigurationError(key: key, expected: "a number", found: value.summary)
+        }
     }
 
     private static func choice<Choice: RawRepresentable<String> & CaseIterable>(

@@ -68,7 +68,13 @@ enum ConfigurationFile {
 
     /// - Throws: `Failure` naming the file and, if it can be told, key, expected and found.
     static func read<Configuration: Decodable>(_ type: Configuration.Type, from path: String) throws -> Configuration {
-        let data = try contents(of: path)
+        try decode(type, from: try contents(of: path), of: path)
+    }
+
+    /// As `read`, of a file's contents.
+    static func decode<Configuration: Decodable>(
+        _ type: Configuration.Type, from data: Data, of path: String
+    ) throws -> Configuration {
         do {
             return try JSONDecoder().decode(type, from: data)
         } catch let error as ConfigurationError {

@@ -36,18 +36,20 @@ public struct DDIMScheduler: Sendable {
 
     /// Checks that the schedule can be sampled in `steps` steps.
     ///
-    /// - Throws: `Failure.usage` when steps is 0 or more than the training timesteps, or the configuration's offset
-    ///   carries a timestep beyond the last one; `Failure.badData` when a timestep is pure noise (zero terminal
+    /// - Throws: `Failure.usage` when steps is 0 or more than can be done, or the configuration's offset carries a
+    ///   timestep beyond the last one; `Failure.badData` when a timestep is pure noise (zero terminal
     ///   signal-to-noise) and the network predicts noise.
     public func validate(steps: Int) throws {
-        guard (1...trainingTimesteps).contains(steps) else {
-            throw Failure.usage("steps: expected 1 to \(trainingTimesteps), the model's timesteps, found \(steps)")
+        let most = mostSteps(upTo: trainingTimesteps)
+        guard (1...most).contains(steps) else {
+            throw Failure.usage("steps: expected 1 to \(most), which this model's schedule can do, found \(steps)")
         }
         let timesteps = spacedTimesteps(count: steps)
         if let stranger = timesteps.first(where: { !cumulativeAlphas.indices.contains($0) }) {
             throw Failure.usage(
                 "steps: with this model's steps_offset of \(configuration.stepsOffset), \(steps) steps need timestep "
-                    + "\(stranger), and the last one is \(trainingTimesteps - 1); use fewer steps")
+                    + "\(stranger), and the last one is \(trainingTimesteps - 1); \(mostSteps(upTo: steps)) can be done"
+            )
         }
         if let noise = timesteps.first(where: isUnrecoverable) {
             throw Failure.badData(
@@ -55,6 +57,13 @@ public struct DDIMScheduler: Sendable {
                     + "\(noise) pure noise, from which a model with prediction_type epsilon can't recover an image; "
                     + "expected v_prediction or sample")
         }
+    }
+
+    /// The largest number of steps up to a limit of which none lies beyond the training timesteps.
+    private func mostSteps(upTo limit: Int) -> Int {
+        guard configuration.timestepSpacing == .leading else { return limit }
+        let offset = configuration.stepsOffset
+        return (1...limit).last { ($0 - 1) * (trainingTimesteps / $0) + offset < trainingTimesteps } ?? 1
     }
 
     /// The timesteps of a run of `steps` steps, falling, equal to those of `DDIMScheduler.set_timesteps`.

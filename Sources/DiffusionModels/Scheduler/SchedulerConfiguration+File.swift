@@ -2,30 +2,18 @@ import Failures
 import Foundation
 
 extension SchedulerConfiguration {
-    /// More training timesteps than any model has; a file that says more is damaged or hostile.
-    private static let mostTrainingTimesteps = 100_000
-
     /// Reads and checks a `scheduler_config.json`.
     ///
     /// - Throws: `Failure.missingInput` when the file can't be read; `Failure.badData` naming file and key when it is
     ///   not JSON, a value has the wrong type, is not supported, or is absurd.
     public init(contentsOf url: URL) throws {
-        let data: Data
-        do {
-            data = try Data(contentsOf: url)
-        } catch {
-            throw Failure.missingInput("\(url.path): can't read the scheduler's configuration")
-        }
-        try self.init(json: data, file: url.path)
+        self = try ConfigurationFile.read(SchedulerConfiguration.self, from: url.path)
+        try validate(file: url.path)
     }
 
     /// As `init(contentsOf:)`, from the file's bytes; `file` is its name in messages.
     public init(json: Data, file: String) throws {
-        do {
-            self = try JSONDecoder().decode(SchedulerConfiguration.self, from: json)
-        } catch let error as DecodingError {
-            throw Self.failure(for: error, file: file)
-        }
+        self = try ConfigurationFile.decode(SchedulerConfiguration.self, from: json, of: file)
         try validate(file: file)
     }
 
@@ -59,21 +47,5 @@ extension SchedulerConfiguration {
         try check(
             !thresholding, .thresholding,
             "false (dynamic thresholding is for models that work on pixels, not on latents)", thresholding)
-    }
-
-    private static func failure(for error: DecodingError, file: String) -> Failure {
-        func key(_ path: [any CodingKey]) -> String {
-            path.isEmpty ? "the file" : path.map(\.stringValue).joined(separator: ".")
-        }
-        switch error {
-        case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context):
-            return .badData("\(file): \(key(context.codingPath)): \(context.debugDescription)")
-        case .dataCorrupted(let context) where !context.codingPath.isEmpty:
-            return .badData("\(file): \(key(context.codingPath)): \(context.debugDescription)")
-        case .dataCorrupted:
-            return .badData("\(file): expected a JSON object with a scheduler's configuration, found something else")
-        @unknown default:
-            return .badData("\(file): can't read the scheduler's configuration: \(error)")
-        }
     }
 }

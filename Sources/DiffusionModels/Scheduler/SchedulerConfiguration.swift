@@ -67,33 +67,26 @@ public struct SchedulerConfiguration: Codable, Equatable, Sendable {
         case thresholding
     }
 
+    /// More training timesteps than any model has; a file that says more is damaged or hostile.
+    static let mostTrainingTimesteps = 100_000
+
     public init(from decoder: any Decoder) throws {
-        let file = try decoder.container(keyedBy: CodingKeys.self)
-        func value<Value: Decodable>(_ key: CodingKeys, _ fallback: Value) throws -> Value {
-            try file.decodeIfPresent(Value.self, forKey: key) ?? fallback
-        }
-        func choice<Value: RawRepresentable & CaseIterable>(
-            _ key: CodingKeys, _ fallback: Value
-        ) throws -> Value where Value.RawValue == String {
-            guard let name = try file.decodeIfPresent(String.self, forKey: key) else { return fallback }
-            if let known = Value(rawValue: name) { return known }
-            let choices = Value.allCases.map(\.rawValue).joined(separator: ", ")
-            throw DecodingError.dataCorruptedError(
-                forKey: key, in: file, debugDescription: "expected one of \(choices), found \(name)")
-        }
-        trainingTimesteps = try value(.trainingTimesteps, trainingTimesteps)
-        betaStart = try value(.betaStart, betaStart)
-        betaEnd = try value(.betaEnd, betaEnd)
-        betaSchedule = try choice(.betaSchedule, betaSchedule)
-        trainedBetas = try file.decodeIfPresent([Double].self, forKey: .trainedBetas)
-        clipSample = try value(.clipSample, clipSample)
-        isClipSampleDefaulted = !file.contains(.clipSample)
-        clipSampleRange = try value(.clipSampleRange, clipSampleRange)
-        setAlphaToOne = try value(.setAlphaToOne, setAlphaToOne)
-        stepsOffset = try value(.stepsOffset, stepsOffset)
-        predictionType = try choice(.predictionType, predictionType)
-        timestepSpacing = try choice(.timestepSpacing, timestepSpacing)
-        rescaleBetasZeroSNR = try value(.rescaleBetasZeroSNR, rescaleBetasZeroSNR)
-        thresholding = try value(.thresholding, thresholding)
+        let fields = try ConfigurationFields(decoder)
+        trainingTimesteps = try fields.integer(
+            CodingKeys.trainingTimesteps, in: 1...Self.mostTrainingTimesteps, default: trainingTimesteps)
+        betaStart = try fields.number(CodingKeys.betaStart, default: betaStart)
+        betaEnd = try fields.number(CodingKeys.betaEnd, default: betaEnd)
+        betaSchedule = try fields.choice(CodingKeys.betaSchedule, default: betaSchedule)
+        trainedBetas = try fields.numbers(CodingKeys.trainedBetas)
+        clipSample = try fields.flag(CodingKeys.clipSample, default: clipSample)
+        isClipSampleDefaulted = fields[CodingKeys.clipSample] == .null
+        clipSampleRange = try fields.number(CodingKeys.clipSampleRange, default: clipSampleRange)
+        setAlphaToOne = try fields.flag(CodingKeys.setAlphaToOne, default: setAlphaToOne)
+        stepsOffset = try fields.integer(
+            CodingKeys.stepsOffset, in: 0...trainingTimesteps - 1, default: stepsOffset)
+        predictionType = try fields.choice(CodingKeys.predictionType, default: predictionType)
+        timestepSpacing = try fields.choice(CodingKeys.timestepSpacing, default: timestepSpacing)
+        rescaleBetasZeroSNR = try fields.flag(CodingKeys.rescaleBetasZeroSNR, default: rescaleBetasZeroSNR)
+        thresholding = try fields.flag(CodingKeys.thresholding, default: thresholding)
     }
 }

@@ -70,7 +70,8 @@ struct BatchChecker {
         draft.extras.comparison = try draft.extras.comparison.map { try folder.place($0, key: "compare") }
         draft.extras.dump = try draft.extras.dump.map { try folder.place($0, key: "dump") }
         draft.extras.preview = try draft.extras.preview.map { try folder.place($0, key: "preview") }
-        let (settings, outputs) = draft.finished()
+        var (settings, outputs) = draft.finished()
+        if draft.drawsSeed, let seed = seedOfEarlierRun(outputs) { settings.method.seed = seed }
         let job = InpaintingJob(settings: settings, outputs: outputs, repeating: recorded)
         try job.checkSettings()
         try checkIsOfBatch(settings)
@@ -100,6 +101,13 @@ struct BatchChecker {
         for source in sources { inputs[source] = inputs[source] ?? lineNumber }
         jobCount += jobs.count
         return jobs
+    }
+
+    /// A seed that an earlier run has drawn for the line: else its pictures would be another job's.
+    private func seedOfEarlierRun(_ outputs: JobOutputs) -> UInt64? {
+        (0..<outputs.count).lazy.compactMap { index in
+            (try? JobRecord(fromResult: outputs.picture(index))).map { $0.settings.method.seed &- UInt64(index) }
+        }.first
     }
 
     /// One of several pictures as a job of its own.

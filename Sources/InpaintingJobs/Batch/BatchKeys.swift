@@ -20,17 +20,20 @@ package struct BatchKey: Sendable {
             text("model", \.settings.model), text("image", \.image), text("mask", \.mask), text("prompt", \.prompt),
             text("negative_prompt", \.settings.negativePrompt), flag("invert_mask", \.settings.invertsMask),
             size, text("initial_latent", \.settings.initialLatent),
-            text("output", \.output), whole("count", \.extras.count), flag("paste", \.settings.pastesKeptPixels),
-            whole("feather", \.settings.feather), text("compare", \.extras.comparison),
+            text("output", \.output), whole("count", JobOutputs.counts, \.extras.count),
+            flag("paste", \.settings.pastesKeptPixels),
+            whole("feather", JobSettings.feathers, \.settings.feather), text("compare", \.extras.comparison),
             text("preview", \.extras.preview), text("dump", \.extras.dump),
         ] + method + [
             choice("dtype", \.settings.computation.elementType), choice("backend", \.settings.computation.backend),
         ]
 
     private static let method: [BatchKey] = [
-        preset, whole("steps", \.settings.method.steps), number("guidance_scale", \.settings.method.guidanceScale),
-        number("coherence", \.settings.method.coherence), whole("optimize_every", \.settings.method.optimizeEvery),
-        whole("gradient_steps", \.settings.method.gradientSteps),
+        preset, whole("steps", PilotParameters.counts, \.settings.method.steps),
+        number("guidance_scale", \.settings.method.guidanceScale),
+        number("coherence", \.settings.method.coherence),
+        whole("optimize_every", PilotParameters.counts, \.settings.method.optimizeEvery),
+        whole("gradient_steps", PilotParameters.counts, \.settings.method.gradientSteps),
         number("learning_rate", \.settings.method.learningRate),
         number("warmup_learning_rate", \.settings.method.warmupLearningRate),
         number("momentum", \.settings.method.momentum), number("lambda", \.settings.method.lambda),
@@ -57,10 +60,10 @@ package struct BatchKey: Sendable {
         }
     }
 
-    private static func whole(_ name: String, _ place: any Place<Int>) -> BatchKey {
+    private static func whole(_ name: String, _ range: ClosedRange<Int>, _ place: any Place<Int>) -> BatchKey {
         BatchKey(name: name) { value, draft in
-            guard case .number(let spelling) = value, let number = Int(spelling) else {
-                throw unexpected(name, "a whole number", value)
+            guard case .number(let spelling) = value, let number = Int(spelling), range.contains(number) else {
+                throw unexpected(name, "a whole number from \(range.lowerBound) to \(range.upperBound)", value)
             }
             draft[keyPath: place] = number
         }
@@ -93,10 +96,14 @@ package struct BatchKey: Sendable {
     }
 
     private static let seed = BatchKey(name: "seed") { value, draft in
-        guard case .number(let spelling) = value, let seed = UInt64(spelling) else {
-            throw unexpected("seed", "a whole number from 0 to \(UInt64.max)", value)
+        if value.string == "random" {
+            draft.drawsSeed = true
+            return
         }
-        draft.settings.method.seed = seed
+        guard case .number(let spelling) = value, let seed = UInt64(spelling) else {
+            throw unexpected("seed", "a whole number from 0 to \(UInt64.max), or \"random\"", value)
+        }
+        draft.setSeed(seed)
     }
 
     static func text(_ name: String, _ value: OrderedJSON) throws -> String {

@@ -47,8 +47,8 @@ public struct JobOutputs: Equatable, Sendable {
     /// - Parameter sources: files of the job that must not be written over.
     /// - Throws: `Failure.usage`.
     func checkNames(against sources: [String]) throws {
-        guard (1...Self.mostPictures).contains(count) else {
-            throw Failure.usage("--count: expected 1 to \(Self.mostPictures), found \(count)")
+        guard Self.counts.contains(count) else {
+            throw Failure.usage("--count: expected 1 to \(Self.counts.upperBound), found \(count)")
         }
         for (option, file) in [("--output", picture), ("--compare", comparison ?? "")] {
             let suffix = file.split(separator: ".").last?.lowercased() ?? ""
@@ -86,7 +86,8 @@ public struct JobOutputs: Equatable, Sendable {
         (0..<count).flatMap { [picture($0), comparison($0), dump($0)].compactMap { $0 } }
     }
 
-    private static let mostPictures = 10_000
+    /// How many pictures a job may have.
+    public static let counts = 1...10_000
     private static let otherFormats: Set<String> = ["jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic"]
 
     private func isSame(_ path: String, _ other: String) -> Bool {

@@ -6,6 +6,8 @@ public enum JobEvent: Sendable {
     case warning(String)
     /// What the user may want to know; one line.
     case note(String)
+    /// The job has come to a part that may take a while and tells nothing on its way.
+    case began(JobPhase)
     /// All inputs are read and encoded, and the sampler is about to start: what it will do for each picture, and where.
     case planned(JobGeometry, PilotPlan, layout: String)
     /// The sampler of picture `image`, 0 for the first.

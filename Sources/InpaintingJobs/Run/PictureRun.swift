@@ -70,6 +70,7 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
                 ledger.setMark()
             }
         }
+        self.observer(.began(.decoding))
         return try await ledger.measure(.decoding) { try await decoded([final])[0] }
     }
 

@@ -49,8 +49,10 @@ public struct PreparedJob: Sendable {
     /// - Throws: `Failure`; pictures that were finished before stay.
     @discardableResult
     public func run(on engine: some InpaintingEngine, ledger: PhaseLedger) async throws -> [PictureResult] {
+        observer(.began(.prompts))
         let embeddings = try await embeddings(engine, ledger)
         let picture = inputs.picture
+        observer(.began(.encoding))
         let imageLatent = try await ledger.measure(.encoding) {
             try await engine.encode(picture.planes, height: picture.height, width: picture.width)
         }
@@ -79,7 +81,7 @@ public struct PreparedJob: Sendable {
             observer(
                 .warning(
                     "the \(name) is longer than the \(length) tokens that the text encoder reads; dropped: "
-                        + onOneLine(dropped)))
+                        + onOneLine(shortened(dropped, to: 300))))
         }
         let embeddings = try await ledger.measure(.prompts) { try await engine.embed(tokens) }
         return try embeddings.map { embedding in
@@ -94,7 +96,7 @@ public struct PreparedJob: Sendable {
     }
 }
 
-/// The text in quotes on one line, whole, with control characters and line breaks escaped.
+/// The text in quotes on one line, with control characters and line breaks escaped.
 private func onOneLine(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {

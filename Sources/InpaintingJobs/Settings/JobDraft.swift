@@ -1,4 +1,5 @@
 import Failures
+import PilotInpainting
 
 /// A job as far as it has been said: by the command line, and then, in a batch, by a line of its own.
 public struct JobDraft: Equatable, Sendable {
@@ -10,6 +11,8 @@ public struct JobDraft: Equatable, Sendable {
     public var settings: JobSettings
     /// Where everything but the picture goes.
     public var extras = JobOutputs(picture: "")
+    /// Whether the seed is one that nobody chose: drawn when the job is finished.
+    public var drawsSeed = false
 
     /// - Parameter recorded: the job that is repeated, if one is.
     public init(model: String, repeating recorded: JobSettings? = nil) {
@@ -17,6 +20,12 @@ public struct JobDraft: Equatable, Sendable {
         image = recorded?.image
         mask = recorded?.mask
         prompt = recorded?.prompt
+    }
+
+    /// Takes a seed that was chosen.
+    public mutating func setSeed(_ seed: UInt64) {
+        settings.method.seed = seed
+        drawsSeed = false
     }
 
     /// The names of what a job can't do without and nobody has said, in the order of the options.
@@ -32,6 +41,8 @@ public struct JobDraft: Equatable, Sendable {
         settings.mask = mask ?? ""
         settings.prompt = prompt ?? ""
         outputs.picture = output ?? ""
+        // Short enough to be typed again.
+        if drawsSeed { settings.method.seed = UInt64(UInt32.random(in: .min ... .max)) }
         return (settings, outputs)
     }
 }

@@ -29,6 +29,9 @@ public struct JobSettings: Codable, Equatable, Sendable {
         self.prompt = prompt
     }
 
+    /// What `feather` may be.
+    public static let feathers = 0...1024
+
     /// - Throws: `Failure.usage` naming the option.
     public func validate() throws {
         do {
@@ -41,7 +44,7 @@ public struct JobSettings: Codable, Equatable, Sendable {
         if let size, size.width < 1 || size.height < 1 {
             throw Failure.usage("--size: expected two positive sides, found \(size)")
         }
-        guard (0...1024).contains(feather) else {
+        guard Self.feathers.contains(feather) else {
             throw Failure.usage("--feather: expected 0 to 1024 pixels, found \(feather)")
         }
     }

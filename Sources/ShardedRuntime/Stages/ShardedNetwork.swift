@@ -33,16 +33,18 @@ public final class ShardedNetwork: Sendable {
         clock.open { driver.fail($0) }
         driver.open()
         server.open()
-        driver.startWatch(timeout: observation.stallTimeout)
+        driver.startWatch(observation)
     }
 
     /// What every rank but 0 does: it serves its stage until rank 0 says stop. An idle rank returns at once.
     ///
     /// What a task throws goes to rank 0, with this rank and its machine in the message, and is thrown there. Throws
     /// only when the conversation itself fails.
+    ///
+    /// - Parameter onNotice: hears, on one of the ranks, that rank 0 does not answer.
     public static func serve(
         layout: Layout, jobsInFlight: Int, communicator: any Communicator, workers: StageWorkers,
-        observation: Observation = Observation()
+        observation: Observation = Observation(), onNotice: @escaping @Sendable (StallNotice) -> Void = { _ in }
     ) async throws {
         guard let place = layout.place(of: communicator.rank) else { return }
         let end = End()
@@ -56,7 +58,7 @@ public final class ShardedNetwork: Sendable {
         clock.open(fault: fault)
         clock.compare(tries: RankClock.tries)
         let watch = ReferenceWatch(
-            rank: communicator.rank, clock: clock, timeout: observation.stallTimeout, fault: fault)
+            rank: communicator.rank, clock: clock, observation: observation, notify: onNotice, fault: fault)
         defer { watch.stop() }
         try await end.wait()
     }
@@ -95,6 +97,9 @@ public final class ShardedNetwork: Sendable {
 
     /// Has `body` hear, once, why no rank can be asked any more, should it come to that.
     public func onFault(_ body: @escaping @Sendable (Failure) -> Void) { driver.onFault(body) }
+
+    /// Has `body` hear of waits that have grown long, again and again while they do, and of nil when that is over.
+    public func onNotice(_ body: @escaping @Sendable (StallNotice?) -> Void) { driver.onNotice(body) }
 
     /// Lets the other ranks' servers return. Nothing may be asked afterwards.
     public func stop() { driver.stop() }

@@ -19,6 +19,8 @@ final class StageDriver: Sendable {
         var reports: [CheckedContinuation<String, any Error>] = []
         /// Jobs that could not begin, and why.
         var failedJobs: [JobIdentity: Failure] = [:]
+        /// When a rank last gave what was waited for.
+        var lastArrival = MonotonicTime.now()
         var fault: Failure?
         var faultHandlers: [@Sendable (Failure) -> Void] = []
     }
@@ -29,6 +31,7 @@ final class StageDriver: Sendable {
     private let pictureRanks: [Int]
     private let post: StagePost
     private let watch = Mutex<StallWatch?>(nil)
+    private let noticeHandler = Mutex<(@Sendable (StallNotice?) -> Void)?>(nil)
     private let state: Mutex<State>
 
     /// - Parameter pictureRanks: which rank of each replica works on pictures.
@@ -259,13 +262,18 @@ final class StageDriver: Sendable {
         return traces
     }
 
-    /// Begins to watch for ranks that make no progress within `timeout` seconds.
-    func startWatch(timeout: Double) {
+    /// Has `body` hear of waits that have grown long, and of nil when that is over.
+    func onNotice(_ body: @escaping @Sendable (StallNotice?) -> Void) { noticeHandler.withLock { $0 = body } }
+
+    /// Begins to watch for ranks that make no progress.
+    func startWatch(_ observation: Observation) {
         let subject = StallWatch.Subject(
             layout: layout, underWay: { [weak self] in self?.underWay ?? [] },
+            lastArrival: { [weak self] in self?.state.withLock { $0.lastArrival } ?? MonotonicTime.now() },
             host: { [post] in post.clock.host(of: $0) }, ask: { [post] in post.send(.askState, to: $0) },
+            notify: { [weak self] in self?.noticeHandler.withLock { $0 }?($0) },
             fail: { [weak self] in self?.fail($0) })
-        let watch = StallWatch(subject, timeout: timeout)
+        let watch = StallWatch(subject, observation)
         self.watch.withLock { $0 = watch }
         watch.start()
     }
@@ -281,6 +289,11 @@ final class StageDriver: Sendable {
     }
 
     private func receive(_ message: StageMessage, from source: Int) {
+        if case .state(let answer) = message {
+            watch.withLock { $0 }?.answered(answer, from: source)
+            return
+        }
+        state.withLock { $0.lastArrival = MonotonicTime.now() }
         switch message {
         case .result(let pass, _, let latent):
             // Nobody waits for a pass that was cancelled.
@@ -300,8 +313,6 @@ final class StageDriver: Sendable {
             state.withLock { $0.pictures.removeValue(forKey: request) }?.resume(throwing: failure)
         case .report(let text):
             state.withLock { $0.reports.isEmpty ? nil : $0.reports.removeFirst() }?.resume(returning: text)
-        case .state(let answer):
-            watch.withLock { $0 }?.answered(answer, from: source)
         case .trace(let trace):
             state.withLock { $0.traces.removeValue(forKey: source) }?.resume(returning: trace)
         default:

@@ -10,5 +10,8 @@ public struct Observation: Sendable, Codable, Equatable {
         self.isTraced = isTraced
     }
 
+    /// After so many seconds without anything coming it is told since when, and from whom.
+    package var patience: Double { min(10, stallTimeout / 2) }
+
     var recorder: TraceRecorder? { isTraced ? TraceRecorder() : nil }
 }

@@ -82,7 +82,7 @@ package struct StallReport: Sendable {
 
     // MARK: Words
 
-    private func name(_ rank: Int) -> String {
+    func name(_ rank: Int) -> String {
         "rank \(rank)" + (hosts[rank].map { " on \($0)" } ?? "")
     }
 

@@ -2,14 +2,14 @@ import Dispatch
 import Synchronization
 
 /// Calls something again and again, on a thread of its own that nothing else keeps busy.
-final class Ticker: Sendable {
+package final class Ticker: Sendable {
     // Dispatch's timers are safe to use from any thread, though not marked so.
     private nonisolated(unsafe) let timer: any DispatchSourceTimer
 
     /// - Parameters:
     ///   - interval: in seconds.
     ///   - body: hears whether the process had been stopped since the last call: Ctrl-Z, or a machine put to sleep.
-    init(every interval: Double, _ body: @escaping @Sendable (_ wasStopped: Bool) -> Void) {
+    package init(every interval: Double, _ body: @escaping @Sendable (_ wasStopped: Bool) -> Void) {
         let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "watch"))
         let nanoseconds = Int(MonotonicTime.nanoseconds(interval))
         timer.schedule(
@@ -29,7 +29,7 @@ final class Ticker: Sendable {
         self.timer = timer
     }
 
-    func stop() { timer.cancel() }
+    package func stop() { timer.cancel() }
 
     deinit { timer.cancel() }
 }

@@ -9,44 +9,47 @@ struct BatchCommand: RankedCommand {
     static let configuration = CommandConfiguration(
         commandName: "batch",
         abstract: "Inpaint a stream of pictures, as many at a time as keep all ranks busy.",
+        usage: "pilot batch <jobs.jsonl> --output <folder> [<options>]",
         discussion: BatchHelp.discussion)
 
-    @Argument(help: ArgumentHelp("The jobs, one JSON object a line; - reads standard input.", valueName: "jobs.jsonl"))
-    var jobs: String
+    @Argument(
+        help: ArgumentHelp("The jobs, one JSON object a line; - reads standard input.", valueName: "jobs.jsonl"),
+        completion: .file())
+    var jobs: String?
 
     @OptionGroup(title: "The batch") var batch: BatchOptions
     @OptionGroup(title: "What to paint, where a line does not say it") var input: InputOptions
     @OptionGroup(title: "What to paint, where a line does not say it") var composition: CompositionOptions
     @OptionGroup(title: "The method, where a line does not say it") var method: MethodOptions
     @OptionGroup(title: "The computation") var computation: ComputationOptions
-
-    func validate() throws {
-        if let number = batch.jobsInFlight, !(1...10_000).contains(number) {
-            throw ValidationError("--jobs-in-flight: expected 1 to 10000, found \(number)")
-        }
-    }
+    @OptionGroup(title: "What is told meanwhile") var reporting: ReportOptions
 
     func run(on communicator: any Communicator) async throws {
         let setup = try setup()
         let rank = try computation.rank(computing: setup.defaults.settings.computation)
-        let report = BatchReport(printsJSON: batch.json)
+        let report = BatchReport(printsJSON: batch.json, reporting)
         defer { report.clear() }
+        report.begin("reading and checking")
         let model = try JobModel(setup.defaults.settings.model, warn: Console.warn)
         // The UNet is cut for the size of the command line, or the model's own: lines may have others.
         let sizes = try model.description.geometry(setup.defaults.settings.size)
         let ranks = try computation.setup(
             model, rank, ranks: communicator.size, latent: (sizes.latentHeight, sizes.latentWidth), pictures: nil,
-            jobsInFlight: batch.jobsInFlight)
+            jobsInFlight: batch.jobsInFlight, note: reporting.note)
         let stream = try Batch(setup, model: model) { report.observe($0) }
         let machine = StartedEngine()
         let outcome = try await machine.run(stream) {
+            // From standard input lines come when they come, and nobody can say what takes long.
+            report.clear()
             // They may be in the batch's folder.
             report.begin(writing: try batch.results.map { try ResultsFile($0) })
             if let sheet = batch.sheet { try AtomicFile.checkWritable(sheet) }
-            try computation.checkTrace(against: [jobs, batch.sheet, batch.results])
+            try computation.checkTrace(against: [setup.lines, batch.sheet, batch.results])
         } start: {
             if let warning = ComputationOptions.bindingWarning(threads: rank.threads) { Console.warn(warning) }
+            report.begin("reading the model")
             let engine = try await ShardedEngine(ranks, communicator: communicator)
+            engine.onNotice { report.hear($0) }
             report.begin(on: engine.layout)
             machine.keep(engine)
             return engine
@@ -61,7 +64,7 @@ struct BatchCommand: RankedCommand {
             try await RankOrder.nothing.give(to: communicator)
         }
         if let leftover = RankTable(reports: reports).leftover { Console.warn(leftover) }
-        if !batch.json {
+        if !batch.json, !reporting.quiet {
             Console.print(BatchTable(entries: outcome.entries).text)
             if !reports.isEmpty { Console.print(RankTable(reports: reports).text) }
         }
@@ -70,15 +73,19 @@ struct BatchCommand: RankedCommand {
     }
 
     private func setup() throws -> BatchSetup {
+        guard let jobs, let output = batch.output else {
+            let options = [("<jobs.jsonl>", jobs), ("--output", batch.output)]
+            throw MissingOptions.failure(options.filter { $0.1 == nil }.map(\.0), of: "pilot batch")
+        }
         let recorded = try input.from.map { try JobRecord(fromResult: $0) }
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
         input.apply(to: &draft)
         composition.apply(to: &draft.settings)
-        method.apply(to: &draft.settings.method)
+        method.apply(to: &draft)
         computation.apply(to: &draft.settings.computation)
         // A default that makes no sense is said once, and not for every line.
         try draft.settings.validate()
-        var setup = BatchSetup(lines: jobs, folder: batch.output, defaults: draft)
+        var setup = BatchSetup(lines: jobs, folder: output, defaults: draft)
         setup.overwrites = batch.overwrite
         setup.keepsGoing = batch.keepGoing
         setup.jobsInFlight = batch.jobsInFlight

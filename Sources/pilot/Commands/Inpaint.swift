@@ -18,18 +18,19 @@ struct Inpaint: RankedCommand {
     @OptionGroup(title: "Results") var extras: ExtraOutputOptions
     @OptionGroup(title: "The method") var method: MethodOptions
     @OptionGroup(title: "The computation") var computation: ComputationOptions
+    @OptionGroup(title: "What is told meanwhile") var reporting: ReportOptions
 
     func run(on communicator: any Communicator) async throws {
         let recorded = try input.from.map { try JobRecord(fromResult: $0) }
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
         input.apply(to: &draft)
-        method.apply(to: &draft.settings.method)
+        method.apply(to: &draft)
         output.apply(to: &draft)
         composition.apply(to: &draft.settings)
         extras.apply(to: &draft)
         computation.apply(to: &draft.settings.computation)
-        if let missing = draft.missing.first {
-            throw Failure.usage("--\(missing) is missing; see pilot inpaint --help")
+        guard draft.missing.isEmpty else {
+            throw MissingOptions.failure(draft.missing.map { "--\($0)" }, of: "pilot inpaint")
         }
         let (settings, outputs) = draft.finished()
         let rank = try computation.rank(computing: settings.computation)
@@ -40,8 +41,9 @@ struct Inpaint: RankedCommand {
                 + (0..<outputs.count).flatMap { [outputs.picture($0), outputs.comparison($0), outputs.dump($0)] })
 
         let ledger = PhaseLedger()
-        let report = InpaintReport(model: settings.model, count: outputs.count)
+        let report = InpaintReport(settings, count: outputs.count, reporting)
         defer { report.clear() }
+        report.begin("reading and checking")
         let observer: JobObserver = { report.observe($0) }
         let (model, prepared) = try await ledger.measure(.checking) {
             let model = try JobModel(settings.model, warn: Console.warn)
@@ -50,21 +52,31 @@ struct Inpaint: RankedCommand {
         if prepared.hasNothingToCompute {
             try await RankOrder.nothing.give(to: communicator)
             try prepared.writePhotographs()
+            report.clear()
+            if !reporting.quiet { Console.print(result(settings, outputs, ledger).text) }
             return
         }
         if let warning = ComputationOptions.bindingWarning(threads: rank.threads) { Console.warn(warning) }
         let setup = try computation.setup(
             model, rank, ranks: communicator.size, latent: prepared.latentSize, pictures: outputs.count,
-            passes: try PicturePasses(settings.method, model.scheduler))
+            passes: try PicturePasses(settings.method, model.scheduler), note: reporting.note)
+        report.begin("reading the model")
         let engine = try await ledger.measure(.checking) {
             try await ShardedEngine(setup, communicator: communicator)
         }
+        engine.onNotice { report.hear($0) }
         try await prepared.run(on: engine, ledger: ledger)
         report.clear()
         let reports = try await engine.reports()
         if let trace = computation.trace { try await engine.writeTrace(to: trace) }
         engine.stop()
         if let leftover = RankTable(reports: reports).leftover { Console.warn(leftover) }
-        Console.print(JobSummary(ledger: ledger, reports: reports, layout: engine.layout).text)
+        guard !reporting.quiet else { return }
+        let result = result(settings, outputs, ledger)
+        Console.print(JobSummary(ledger: ledger, reports: reports, layout: engine.layout, result: result).text)
+    }
+
+    private func result(_ settings: JobSettings, _ outputs: JobOutputs, _ ledger: PhaseLedger) -> ResultLine {
+        ResultLine(settings: settings, outputs: outputs, seconds: ledger.secondsSinceStart)
     }
 }

@@ -21,31 +21,22 @@ struct ModelBenchmark: RankedCommand {
     @Option(
         help: ArgumentHelp(
             "A Stable Diffusion 1.x or 2.x model in the diffusers layout; without it, as for pilot inpaint.",
-            valueName: "dir"))
+            valueName: "dir"), completion: .directory)
     var model: String?
 
     @Option(help: "The picture's size; without it, the size that the model was trained at.")
     var size: PictureSize?
 
-    @Option(help: ArgumentHelp("How many passes to time.", valueName: "n"))
+    @Option(help: ArgumentHelp("How many passes to time (default: 3).", valueName: "n"), transform: whole(1...10_000))
     var passes = 3
 
     @Flag(help: "Time the gradient with respect to the latent too.")
     var gradient = false
 
-    @Option(help: "The timestep to evaluate at.")
+    @Option(help: "The timestep to evaluate at (default: 500).", transform: whole(0...999))
     var timestep = 500
 
     @OptionGroup var computation: ComputationOptions
-
-    func validate() throws {
-        guard (1...10_000).contains(passes) else {
-            throw ValidationError("--passes: expected 1 to 10000, found \(passes)")
-        }
-        guard (0...999).contains(timestep) else {
-            throw ValidationError("--timestep: expected 0 to 999, found \(timestep)")
-        }
-    }
 
     func run(on communicator: any Communicator) async throws {
         let model = try JobModel(model ?? ShippedModel.nameOrVariable, warn: Console.warn)

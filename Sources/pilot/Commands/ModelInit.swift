@@ -7,24 +7,30 @@ struct ModelInit: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init",
         abstract: "Writes a model with random weights in the diffusers layout.",
+        usage: "pilot model init --architecture <architecture> --output <dir> [<options>]",
         discussion: """
             The networks have their full size and shape, and paint noise: they are for measuring time and memory, and \
             for trying the commands, without a download. Equal arguments give equal files.
             """)
 
     @Option(help: "The networks' shapes: those of Stable Diffusion 1.5 or 2.1, or ones that run in seconds.")
-    var architecture: ModelArchitecture
+    var architecture: ModelArchitecture?
 
-    @Option(help: "Determines every weight.")
+    @Option(help: "Determines every weight (default: 0).", transform: whole(0...UInt64.max))
     var seed: UInt64 = 0
 
     @Option(help: "The format in which weights are stored.")
     var dtype: WeightFormat = .float32
 
-    @Option(help: ArgumentHelp("The folder to make; it must not be there yet.", valueName: "dir"))
-    var output: String
+    @Option(
+        help: ArgumentHelp("The folder to make; it must not be there yet.", valueName: "dir"), completion: .directory)
+    var output: String?
 
     func run() throws {
+        guard let architecture, let output else {
+            let names = [architecture == nil ? "--architecture" : nil, output == nil ? "--output" : nil]
+            throw MissingOptions.failure(names.compactMap { $0 }, of: "pilot model init")
+        }
         try RandomModel.write(
             architecture, tensors: architecture.tensors, seed: seed, elementType: dtype.stored, to: output)
         Console.print("\(output): \(architecture.rawValue) with random weights, seed \(seed), \(dtype.rawValue)")

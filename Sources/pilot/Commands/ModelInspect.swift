@@ -16,7 +16,7 @@ struct ModelInspect: ParsableCommand {
     @Argument(
         help: ArgumentHelp(
             "A Stable Diffusion 1.x or 2.x model in the diffusers layout; without it, as for pilot inpaint.",
-            valueName: "dir"))
+            valueName: "dir"), completion: .directory)
     var folder: String?
 
     @Option(help: "The picture's size for operations and memory; without it, the size that the model was trained at.")

@@ -12,7 +12,16 @@ struct Pilot: ParsableCommand {
         commandName: "pilot",
         abstract: "Coherent image inpainting by latent space optimisation, on any number of MPI ranks.",
         version: Version.text,
-        subcommands: [Inpaint.self, BatchCommand.self, Plan.self, Model.self, Trace.self])
+        subcommands: [
+            Inpaint.self, BatchCommand.self, Plan.self, Model.self, Trace.self, Completions.self, Manual.self,
+        ])
+
+    @Flag(name: .customShort("V"), help: "Show the version.")
+    var showsVersion = false
+
+    func run() throws {
+        throw showsVersion ? CleanExit.message(Version.text) : CleanExit.helpRequest(self)
+    }
 
     static func main() async {
         // Whoever stops reading the progress does not mean to lose the picture.
@@ -41,7 +50,7 @@ struct Pilot: ParsableCommand {
             throw failure
         } catch {
             guard exitCode(for: error) == .success else {
-                throw Failure.usage("\(message(for: error)) (see pilot --help)")
+                throw CommandLineFault(error, arguments: arguments).failure
             }
             Console.print(fullMessage(for: error))
         }

@@ -25,16 +25,18 @@ struct Plan: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "A Stable Diffusion 1.x or 2.x model in the diffusers layout; without it, as for pilot inpaint.",
-            valueName: "dir"))
+            valueName: "dir"), completion: .directory)
     var model: String?
 
     @Option(help: "The picture's size; without it, the size that the model was trained at.")
     var size: PictureSize?
 
-    @Option(help: ArgumentHelp("How many ranks there are.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("How many ranks there are (default: 1).", valueName: "n"), transform: whole(1...mostRanks))
     var ranks = 1
 
-    @Option(help: ArgumentHelp("On how many equal machines.", valueName: "m"))
+    @Option(
+        help: ArgumentHelp("On how many equal machines (default: 1).", valueName: "m"), transform: whole(1...mostRanks))
     var nodes = 1
 
     @Option(
@@ -42,7 +44,9 @@ struct Plan: ParsableCommand {
             "What each machine's memory holds, in GB (default: what this machine has available).", valueName: "gb"))
     var memoryPerNode: Double?
 
-    @Option(help: ArgumentHelp("How many pictures are to be made.", valueName: "j"))
+    @Option(
+        help: ArgumentHelp("How many pictures are to be made (default: 1).", valueName: "j"),
+        transform: whole(1...mostJobs))
     var jobs = 1
 
     @Option(
@@ -54,7 +58,9 @@ struct Plan: ParsableCommand {
     @Option(name: .customLong("dtype"), help: "Number format of the UNet.")
     var elementType: ElementType = .float32
 
-    @Option(help: ArgumentHelp("Threads of each rank (default: as calibrated, else 1).", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("Threads of each rank (default: as calibrated, else 1).", valueName: "n"),
+        transform: whole(1...1024))
     var threads: Int?
 
     @OptionGroup var steps: StepOptions
@@ -73,22 +79,16 @@ struct Plan: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "The calibration's file (default: calibration.json in $XDG_CACHE_HOME/pilot-mpi or ~/.cache/pilot-mpi).",
-            valueName: "file"))
+            valueName: "file"), completion: .file())
     var calibration: String?
 
-    @Option(help: ArgumentHelp("With --calibrate, where to write it (default: as --calibration).", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("With --calibrate, where to write it (default: as --calibration).", valueName: "file"),
+        completion: .file())
     var output: String?
 
     func validate() throws {
-        func check(_ name: String, _ value: Int, _ most: Int) throws {
-            guard (1...most).contains(value) else {
-                throw ValidationError("--\(name): expected 1 to \(most), found \(value)")
-            }
-        }
-        try check("ranks", ranks, Self.mostRanks)
-        try check("nodes", nodes, ranks)
-        try check("jobs", jobs, Self.mostJobs)
-        if let threads { try check("threads", threads, 1024) }
+        guard nodes <= ranks else { throw ValidationError("--nodes: expected 1 to \(ranks), found \(nodes)") }
         if let memoryPerNode, !(memoryPerNode > 0 && memoryPerNode <= Self.mostGigabytes) {
             throw ValidationError("--memory-per-node: expected gigabytes, above 0, found \(memoryPerNode)")
         }

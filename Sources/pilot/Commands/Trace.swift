@@ -14,10 +14,10 @@ struct Trace: ParsableCommand {
             kind of task, arrows for messages.
             """)
 
-    @Argument(help: ArgumentHelp("The trace.", valueName: "file.json"))
+    @Argument(help: ArgumentHelp("The trace.", valueName: "file.json"), completion: .file())
     var trace: String
 
-    @Option(help: ArgumentHelp("Draw a picture and print no table.", valueName: "file.svg"))
+    @Option(help: ArgumentHelp("Draw a picture and print no table.", valueName: "file.svg"), completion: .file())
     var svg: String?
 
     func run() throws {

@@ -29,6 +29,7 @@ enum RankOrder: Codable, Sendable {
         guard let workers else { return }
         try await ShardedNetwork.serve(
             layout: setup.layout, jobsInFlight: setup.jobsInFlight, communicator: communicator, workers: workers,
-            observation: setup.observation)
+            observation: setup.observation,
+            onNotice: { Console.warn($0.text(seconds: $0.seconds)) })
     }
 }

@@ -80,6 +80,9 @@ final class ShardedEngine: InpaintingEngine {
     /// Has `body` hear why no rank can be asked any more, should it come to that.
     func onFault(_ body: @escaping @Sendable (Failure) -> Void) { network.onFault(body) }
 
+    /// Has `body` hear of ranks from which nothing comes, and of nil when something does.
+    func onNotice(_ body: @escaping @Sendable (StallNotice?) -> Void) { network.onNotice(body) }
+
     /// Lets the other ranks go. Nothing may be asked afterwards.
     func stop() { network.stop() }
 }

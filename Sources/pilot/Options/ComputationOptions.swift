@@ -34,20 +34,16 @@ struct ComputationOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "End the job when it makes no progress for so long, and name the rank that holds it up.",
-            valueName: "seconds"))
+            "End the job when it makes no progress for so long, and name the rank that holds it up (default: 300).",
+            valueName: "seconds"),
+        transform: whole(1...10_000_000))
     var stallTimeout = 300
 
     @Option(
         help: ArgumentHelp(
-            "What every rank did when, for Perfetto, Chrome, or pilot trace.", valueName: "file.json"))
+            "What every rank did when, for Perfetto, Chrome, or pilot trace.", valueName: "file.json"),
+        completion: .file())
     var trace: String?
-
-    func validate() throws {
-        guard (1...10_000_000).contains(stallTimeout) else {
-            throw ValidationError("--stall-timeout: expected 1 to 10000000 seconds, found \(stallTimeout)")
-        }
-    }
 
     /// Finds out, before anything is computed, whether the trace can be written.
     ///
@@ -84,10 +80,11 @@ struct ComputationOptions: ParsableArguments {
     ///   - pictures: how many are to be made; nil for a stream of them.
     ///   - passes: what a picture asks of the UNet.
     ///   - jobsInFlight: how many pictures at once, if that is given.
+    ///   - note: hears of ranks that stay idle.
     /// - Throws: `Failure.usage` when the layout that is asked for can't be had.
     func setup(
         _ model: JobModel, _ rank: RankComputation, ranks: Int, latent: (height: Int, width: Int), pictures: Int?,
-        passes: PicturePasses = .balanced, jobsInFlight: Int? = nil
+        passes: PicturePasses = .balanced, jobsInFlight: Int? = nil, note: (String) -> Void = Console.note
     ) throws -> RankSetup {
         let description = model.description
         let costs = LadderCosts(
@@ -104,7 +101,7 @@ struct ComputationOptions: ParsableArguments {
             costs, cluster: cluster, pictures: pictures ?? Self.manyPictures, passes: passes,
             times: TaskTimes(costs, speed), overhead: calibration.taskOverhead
         ).choose(try LayoutRequest(layout))
-        if let note = choice.note { Console.note(note) }
+        if let idle = choice.note { note(idle) }
         return RankSetup(
             model: model.name, fingerprint: model.fingerprint, rank: rank, layout: choice.layout,
             jobsInFlight: jobsInFlight.map(choice.layout.share) ?? choice.jobsInFlight, keepsNetworks: pictures != 1,

@@ -7,13 +7,16 @@ struct InputOptions: ParsableArguments {
         help: ArgumentHelp(
             "Stable Diffusion 1.x or 2.x model in the diffusers layout, safetensors; or scenes, the small model of "
                 + "drawn scenes that comes with the program, unless the working directory has a model of that name "
-                + "(default: what the environment variable PILOT_MODEL names, else scenes).", valueName: "folder"))
+                + "(default: what the environment variable PILOT_MODEL names, else scenes).", valueName: "folder"),
+        completion: .directory)
     var model: String?
 
-    @Option(help: ArgumentHelp("The photograph, PNG or JPEG.", valueName: "file"))
+    @Option(help: ArgumentHelp("The photograph, PNG or JPEG.", valueName: "file"), completion: .file())
     var image: String?
 
-    @Option(help: ArgumentHelp("The mask, PNG or JPEG: white is repainted, black is kept.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("The mask, PNG or JPEG: white is repainted, black is kept.", valueName: "file"),
+        completion: .file())
     var mask: String?
 
     @Option(
@@ -29,7 +32,8 @@ struct InputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Repeat the job that wrote this PNG; options given beside it replace the recorded ones.",
-            valueName: "result.png"))
+            valueName: "result.png"),
+        completion: .file(extensions: ["png"]))
     var from: String?
 
     @Option(
@@ -43,7 +47,8 @@ struct InputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Start from this latent and not from the seed's noise: safetensors, tensor initial_latent [4,h,w].",
-            valueName: "file"))
+            valueName: "file"),
+        completion: .file())
     var initialLatent: String?
 
     /// - Parameter draft: what the recorded job says, if there is one, and defaults.

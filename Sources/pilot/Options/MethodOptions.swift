@@ -48,10 +48,23 @@ struct MethodOptions: ParsableArguments {
     var maskDownsample: PilotParameters.MaskDownsample?
 
     @Option(
-        parsing: .unconditional, help: ArgumentHelp("Seed of the noise, as in PyTorch (default: 0).", valueName: "N"))
-    var seed: UInt64?
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Seed of the noise, as in PyTorch (default: 0); random draws one, and the result's record has what was "
+                + "drawn.", valueName: "N"),
+        transform: SeedOption.read)
+    var seed: SeedOption?
 
-    func apply(to parameters: inout PilotParameters) {
+    func apply(to draft: inout JobDraft) {
+        apply(to: &draft.settings.method)
+        switch seed {
+        case .number(let seed): draft.setSeed(seed)
+        case .random: draft.drawsSeed = true
+        case nil: break
+        }
+    }
+
+    private func apply(to parameters: inout PilotParameters) {
         steps.apply(to: &parameters)
         if let guidanceScale { parameters.guidanceScale = guidanceScale }
         if let learningRate { parameters.learningRate = learningRate }
@@ -62,6 +75,5 @@ struct MethodOptions: ParsableArguments {
         if let crossAttentionMask { parameters.crossAttentionMask = crossAttentionMask }
         if let selfAttentionMask { parameters.selfAttentionMask = selfAttentionMask }
         if let maskDownsample { parameters.maskDownsample = maskDownsample }
-        if let seed { parameters.seed = seed }
     }
 }

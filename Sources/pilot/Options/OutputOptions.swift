@@ -3,13 +3,17 @@ import InpaintingJobs
 
 /// Where the result of one job goes.
 struct OutputOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The result, a PNG file that carries the job's parameters.", valueName: "file.png"))
+    @Option(
+        help: ArgumentHelp("The result, a PNG file that carries the job's parameters.", valueName: "file.png"),
+        completion: .file())
     var output: String?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Make N pictures, with seeds that follow each other: file-1.png, file-2.png, ...", valueName: "N"))
+            "Make N pictures, with seeds that follow each other: file-1.png, file-2.png, ... (default: 1)",
+            valueName: "N"),
+        transform: whole(JobOutputs.counts))
     var count = 1
 
     func apply(to draft: inout JobDraft) {
@@ -26,7 +30,8 @@ struct CompositionOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Blend over this many pixels inside the repainted part (default: 4; 0: a hard edge).", valueName: "N"))
+            "Blend over this many pixels inside the repainted part (default: 4; 0: a hard edge).", valueName: "N"),
+        transform: whole(JobSettings.feathers))
     var feather: Int?
 
     func apply(to settings: inout JobSettings) {
@@ -40,18 +45,21 @@ struct ExtraOutputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Image, mask, result, and what blending alone (coherence 0) makes of the same seed, side by side.",
-            valueName: "file.png"))
+            valueName: "file.png"),
+        completion: .file())
     var compare: String?
 
     @Option(
         help: ArgumentHelp(
             "A picture per optimised timestep: what each branch, and both together, expect the result to be.",
-            valueName: "folder"))
+            valueName: "folder"),
+        completion: .directory)
     var preview: String?
 
     @Option(
         help: ArgumentHelp(
-            "Latents, noise predictions and losses of every step, as safetensors.", valueName: "file"))
+            "Latents, noise predictions and losses of every step, as safetensors.", valueName: "file"),
+        completion: .file())
     var dump: String?
 
     func apply(to draft: inout JobDraft) {

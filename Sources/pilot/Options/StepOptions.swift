@@ -11,7 +11,9 @@ struct StepOptions: ParsableArguments {
             "Steps, coherence and gradient steps that belong together (default: balanced).", valueName: "name"))
     var preset: PilotParameters.Preset?
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("DDIM steps (default: 50).", valueName: "N"))
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("DDIM steps (default: 50).", valueName: "N"),
+        transform: whole(PilotParameters.counts))
     var steps: Int?
 
     @Option(
@@ -23,12 +25,14 @@ struct StepOptions: ParsableArguments {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Optimise at every Nth of these steps, tau (default: 5).", valueName: "N"))
+        help: ArgumentHelp("Optimise at every Nth of these steps, tau (default: 5).", valueName: "N"),
+        transform: whole(PilotParameters.counts))
     var optimizeEvery: Int?
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Gradient steps at an optimised timestep, K (default: 10).", valueName: "N"))
+        help: ArgumentHelp("Gradient steps at an optimised timestep, K (default: 10).", valueName: "N"),
+        transform: whole(PilotParameters.counts))
     var gradientSteps: Int?
 
     func apply(to parameters: inout PilotParameters) {

@@ -2,9 +2,10 @@ import Failures
 import Foundation
 import InpaintingJobs
 import PilotInpainting
+import ShardedRuntime
 import Synchronization
 
-/// Tells the user what `pilot batch` is at: a line that is drawn over itself on a terminal, lines in a log.
+/// Tells the user what `pilot batch` is at.
 final class BatchReport: Sendable {
     private struct State {
         /// How many jobs there are to be, if that is known.
@@ -17,17 +18,25 @@ final class BatchReport: Sendable {
         var plans: [String: PilotPlan] = [:]
         /// Since when pictures are made.
         var start: ContinuousClock.Instant?
-        var isDrawn = false
         var results: ResultsFile?
         /// Of refused lines, until it is known whether there is a file for them.
         var early: [BatchResult]? = []
     }
 
     private let printsJSON: Bool
-    private let isTerminal = Console.isTerminal
+    private let line: ProgressLine
     private let state = Mutex(State())
 
-    init(printsJSON: Bool) { self.printsJSON = printsJSON }
+    init(printsJSON: Bool, _ options: ReportOptions) {
+        self.printsJSON = printsJSON
+        line = ProgressLine(options)
+    }
+
+    /// The batch is at something that tells nothing on its way.
+    func begin(_ phase: String) { line.begin(phase) }
+
+    /// Ranks from which nothing comes; nil when it is over.
+    func hear(_ notice: StallNotice?) { line.hear(notice) }
 
     /// The batch is about to begin: results go to a file, too, if there is one, and first those that there are.
     func begin(writing results: ResultsFile?) {
@@ -44,16 +53,18 @@ final class BatchReport: Sendable {
 
     /// The engine is there.
     func begin(on layout: String) {
-        note("computing on \(layout)")
+        line.clear()
+        line.note("computing on \(layout)")
         state.withLock { $0.start = .now }
+        show()
     }
 
     func observe(_ event: BatchEvent) {
         switch event {
-        case .refused(let fault): note("refused: \(fault.failure.message)")
+        case .refused(let fault): line.tell("refused: \(fault.failure.message)")
         case .counted(let jobs, let present):
             state.withLock { $0.total = jobs }
-            note(Console.count(jobs, "job") + (present > 0 ? ", \(present) of them done before" : ""))
+            line.note(Console.count(jobs, "job") + (present > 0 ? ", \(present) of them done before" : ""))
         case .started(let job): state.withLock { $0.fractions[job.name] = 0 }
         case .job(let job, let event): observe(event, of: job)
         case .finished(let result): finish(result)
@@ -62,23 +73,17 @@ final class BatchReport: Sendable {
     }
 
     /// Takes the progress off the terminal.
-    func clear() {
-        let wasDrawn = state.withLock { state in
-            defer { state.isDrawn = false }
-            return state.isDrawn
-        }
-        if wasDrawn { Console.write("\u{1b}[K", to: .standardError) }
-    }
+    func clear() { line.clear() }
 
     private func observe(_ event: JobEvent, of job: BatchJob) {
         switch event {
-        case .warning(let text): note("warning: line \(job.line), \(job.name): \(text)")
-        case .note(let text): note("line \(job.line), \(job.name): \(text)")
+        case .warning(let text): line.warn("line \(job.line), \(job.name): \(text)")
+        case .note(let text): line.note("line \(job.line), \(job.name): \(text)")
         case .planned(_, let plan, _): state.withLock { $0.plans[job.name] = plan }
         case .sampling(let event, _): count(event, of: job.name)
-        case .comparing, .samplingComparison, .written: break
+        case .began, .comparing, .samplingComparison, .written: break
         }
-        draw()
+        show()
     }
 
     private func count(_ event: PilotEvent, of name: String) {
@@ -111,38 +116,32 @@ final class BatchReport: Sendable {
             }
             return BatchProgress(state)
         }
-        if printsJSON, let line = try? result.json() {
-            clear()
-            Console.print(line)
+        if printsJSON, let object = try? result.json() {
+            line.clear()
+            Console.print(object)
         }
         switch result.status {
-        case .failed: note("failed: \(result.error ?? "")")
-        case .done where !isTerminal:
+        case .failed: line.tell("failed: \(result.error ?? "")")
+        case .done:
             let seconds = String(format: "%.1f s", result.seconds ?? 0)
-            note("\(result.output ?? ""): \(seconds); \(progress.text)")
-        case .done, .present, .refused: break
+            line.log("\(result.output ?? ""): \(seconds); \(progress.text(nil))")
+        case .present, .refused: break
         }
-        draw()
+        show()
     }
 
-    private func draw() {
-        guard isTerminal else { return }
-        let progress = state.withLock { state in
-            state.isDrawn = true
-            return BatchProgress(state)
-        }
-        // The cursor rests before the line, so that whatever is printed next goes over it.
-        Console.write("\(progress.text.prefix(Console.terminalWidth - 1))\u{1b}[K\r", to: .standardError)
-    }
-
-    private func note(_ text: String) {
-        clear()
-        Console.note(text)
+    private func show() {
+        guard state.withLock({ $0.start }) != nil else { return }
+        line.show { [weak self] notice in self?.state.withLock { BatchProgress($0) }.text(notice) ?? "" }
     }
 
     /// How far a batch is, as a line.
     private struct BatchProgress {
-        let text: String
+        private let parts: [String]
+
+        func text(_ notice: String?) -> String {
+            ([parts[0]] + [notice].compactMap { $0 } + parts.dropFirst()).joined(separator: ", ")
+        }
 
         init(_ state: State) {
             let ready = state.done + state.present
@@ -159,7 +158,7 @@ final class BatchReport: Sendable {
                     if left > 0 { parts.append("\(ProgressReport.clock(left / rate)) left") }
                 }
             }
-            text = parts.joined(separator: ", ")
+            self.parts = parts
         }
     }
 }

@@ -1,17 +1,13 @@
+import Failures
 import Foundation
-import Glibc
 
 /// Lines for the person who started the job. Errors are not printed here: they are thrown, and printed once.
 enum Console {
-    /// Whether somebody looks at standard error while it is written.
-    static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+    /// Where somebody looks at standard error while it is written; nil in a log.
+    static let terminal = Terminal.find()
 
     /// How many characters a line has there.
-    static var terminalWidth: Int {
-        var size = winsize()
-        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 20 else { return 80 }
-        return Int(size.ws_col)
-    }
+    static var width: Int { terminal?.width ?? Terminal.usualWidth }
 
     /// Writes a line to standard output.
     static func print(_ text: String) {
@@ -25,8 +21,9 @@ enum Console {
 
     /// Writes `pilot: …`, one line, to standard error.
     static func note(_ message: String) {
-        let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-        write("pilot: \(line)\n", to: .standardError)
+        let line = shortened(message.split(whereSeparator: \.isNewline).joined(separator: " "))
+        // A line of progress may be there, with the cursor before it.
+        write("\(terminal == nil ? "" : "\u{1b}[K")pilot: \(line)\n", to: .standardError)
     }
 
     /// Writes text as it is, in one piece.

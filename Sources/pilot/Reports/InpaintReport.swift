@@ -1,5 +1,6 @@
 import InpaintingJobs
 import PilotInpainting
+import ShardedRuntime
 import Synchronization
 
 /// Tells the user what `pilot inpaint` is at.
@@ -10,54 +11,58 @@ final class InpaintReport: Sendable {
         var comparisons: [Int: ProgressReport] = [:]
     }
 
-    private let model: String
+    private let settings: JobSettings
     private let count: Int
+    private let line: ProgressLine
     private let state = Mutex(State())
 
     /// - Parameter count: how many pictures the job makes.
-    init(model: String, count: Int) {
-        self.model = model
+    init(_ settings: JobSettings, count: Int, _ options: ReportOptions) {
+        self.settings = settings
         self.count = count
+        line = ProgressLine(options)
     }
+
+    /// The job is at something that tells nothing on its way.
+    func begin(_ phase: String) { line.begin(phase) }
+
+    /// Ranks from which nothing comes; nil when it is over.
+    func hear(_ notice: StallNotice?) { line.hear(notice) }
 
     func observe(_ event: JobEvent) {
         switch event {
-        case .warning(let text):
-            clear()
-            Console.warn(text)
-        case .note(let text):
-            clear()
-            Console.note(text)
+        case .warning(let text): line.warn(text)
+        case .note(let text): line.note(text)
+        case .began(.decoding) where count > 1: break
+        case .began(let phase): line.begin(phase.rawValue)
         case .planned(let geometry, let plan, let layout):
-            Console.note(Self.describe(model, geometry, plan, layout))
-            state.withLock { $0.progress = ProgressReport(plan: plan, imageCount: count) }
+            line.clear()
+            line.note(describe(geometry, plan, layout))
+            state.withLock { $0.progress = ProgressReport(plan: plan, imageCount: count, line: line) }
         case .sampling(let event, let image):
             state.withLock { $0.progress }?.observe(event, image: image)
         case .comparing(let plan, let image):
-            clear()
-            Console.note("for comparison, blending alone")
-            state.withLock { $0.comparisons[image] = ProgressReport(plan: plan, imageCount: 1, first: image) }
+            line.note("for comparison, blending alone")
+            state.withLock {
+                $0.comparisons[image] = ProgressReport(plan: plan, imageCount: 1, first: image, line: line)
+            }
         case .samplingComparison(let event, let image):
             state.withLock { $0.comparisons[image] }?.observe(event, image: image)
         case .written(_, let image):
-            clear()
+            line.clear()
             state.withLock { $0.comparisons[image] = nil }
         }
     }
 
     /// Takes the progress off the terminal.
-    func clear() {
-        let reports = state.withLock { [$0.progress].compactMap { $0 } + $0.comparisons.values }
-        for report in reports { report.clear() }
-    }
+    func clear() { line.clear() }
 
-    private static func describe(
-        _ model: String, _ geometry: JobGeometry, _ plan: PilotPlan, _ layout: String
-    ) -> String {
+    private func describe(_ geometry: JobGeometry, _ plan: PilotPlan, _ layout: String) -> String {
         let optimised = plan.steps.filter(\.isOptimized)
         let gradientSteps = Console.count(optimised.first?.gradientSteps ?? 0, "gradient step")
         let work =
             optimised.isEmpty ? "none optimised" : "\(optimised.count) of them optimised with \(gradientSteps) each"
-        return "\(model): \(geometry.summary), \(Console.count(plan.steps.count, "step")), \(work); \(layout)"
+        return "\(settings.model): \(geometry.summary), \(Console.count(plan.steps.count, "step")), \(work), "
+            + "\(ResultLine.seeds(settings.method.seed, count: count)); \(layout)"
     }
 }

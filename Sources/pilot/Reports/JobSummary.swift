@@ -8,6 +8,7 @@ struct JobSummary {
     let reports: [RankReport]
     /// How the machine was used, in a few words.
     let layout: String
+    let result: ResultLine
 
     var text: String {
         let total = ledger.secondsSinceStart
@@ -18,7 +19,7 @@ struct JobSummary {
         lines.append(Self.row("other", other, of: total))
         lines.append(Self.row("total", total, of: total))
         lines += rates
-        lines.append(RankTable(reports: reports).text)
+        lines += [RankTable(reports: reports).text, result.text]
         return lines.joined(separator: "\n")
     }
 

@@ -3,82 +3,73 @@ import InpaintingJobs
 import PilotInpainting
 import Synchronization
 
-/// How far a job is: a bar that is drawn over itself on a terminal, lines in a log.
+/// How far a job's steps are: as a bar, and as lines for a log.
 final class ProgressReport: Sendable {
     private struct State {
         var losses: [Int: LossValues] = [:]
         /// The share of its work that is done, of each image that was begun.
         var fractions: [Int: Double] = [:]
-        var isDrawn = false
     }
 
     private let plan: PilotPlan
     private let imageCount: Int
     private let first: Int
+    private let line: ProgressLine
     private let start = ContinuousClock.now
-    private let isTerminal = Console.isTerminal
     private let state = Mutex(State())
 
     /// - Parameters:
     ///   - imageCount: how often `plan` is carried out.
     ///   - first: the number of the image that comes first.
-    init(plan: PilotPlan, imageCount: Int, first: Int = 0) {
+    ///   - line: where it is shown.
+    init(plan: PilotPlan, imageCount: Int, first: Int = 0, line: ProgressLine) {
         self.plan = plan
         self.first = first
         self.imageCount = imageCount
+        self.line = line
     }
 
     func observe(_ event: PilotEvent, image: Int) {
         let image = image - first
         switch event {
         case .stepStarted(let step):
-            draw(step, gradientStepsDone: 0, image: image)
+            show(step, gradientStepsDone: 0, image: image)
         case .gradientStep(let step, let number, let loss):
             state.withLock { $0.losses[image] = loss }
-            draw(step, gradientStepsDone: number, image: image)
+            show(step, gradientStepsDone: number, image: image)
         case .stepFinished(let step):
-            log(step, image: image)
-        case .finalLatent:
-            clear()
+            let next = step.index + 1
+            count(
+                next < plan.steps.count ? plan.fractionDone(at: plan.steps[next], gradientStepsDone: 0) : 1, of: image)
+            line.log(log(step, image: image))
+        case .finalLatent where imageCount == 1:
+            line.clear()
         default: break
         }
     }
 
-    /// Takes the bar off the terminal.
-    func clear() {
-        let wasDrawn = state.withLock { state in
-            defer { state.isDrawn = false }
-            return state.isDrawn
-        }
-        if wasDrawn { Console.write("\u{1b}[K", to: .standardError) }
+    private func show(_ step: PilotStep, gradientStepsDone done: Int, image: Int) {
+        count(plan.fractionDone(at: step, gradientStepsDone: done), of: image)
+        line.show { [weak self] notice in self?.bar(step, done, image, notice) ?? "" }
     }
 
-    private func draw(_ step: PilotStep, gradientStepsDone done: Int, image: Int) {
-        let fraction = count(plan.fractionDone(at: step, gradientStepsDone: done), of: image)
-        guard isTerminal else { return }
-        let loss = state.withLock { state in
-            state.isDrawn = true
-            return state.losses[image]
-        }
+    private func bar(_ step: PilotStep, _ gradientStepsDone: Int, _ image: Int, _ notice: String?) -> String {
+        let fraction = fractionDone
         let width = 16
         let filled = Int(fraction * Double(width))
         let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: width - filled)
         var parts = [String(format: "[%@] %3d %%", bar, Int(fraction * 100))]
-        if let left = timeLeft(fraction) { parts.append("\(left) left") }
+        // While nothing comes nobody knows how long it will take.
+        if let notice { parts.append(notice) } else if let left = timeLeft(fraction) { parts.append("\(left) left") }
         if imageCount > 1 { parts.append("image \(image + 1)/\(imageCount)") }
         parts.append("step \(step.index + 1)/\(step.count)")
-        if step.isOptimized { parts.append("gradient \(done)/\(step.gradientSteps)") }
-        if let loss { parts.append("loss \(Self.short(loss.total))") }
-        // The cursor rests before the bar, so that whatever is printed next, an error say, goes over it.
-        let line = parts.joined(separator: "  ").prefix(Console.terminalWidth - 1)
-        Console.write("\(line)\u{1b}[K\r", to: .standardError)
+        if step.isOptimized { parts.append("gradient \(gradientStepsDone)/\(step.gradientSteps)") }
+        if let loss = state.withLock({ $0.losses[image] }) { parts.append("loss \(Self.short(loss.total))") }
+        return parts.joined(separator: "  ")
     }
 
-    private func log(_ step: PilotStep, image: Int) {
-        let next = step.index + 1
-        let done = next < plan.steps.count ? plan.fractionDone(at: plan.steps[next], gradientStepsDone: 0) : 1
-        let fraction = count(done, of: image)
-        guard !isTerminal else { return }
+    private func log(_ step: PilotStep, image: Int) -> String {
+        let fraction = fractionDone
         let loss = state.withLock { $0.losses[image] }
         var line = imageCount > 1 ? "image \(image + 1)/\(imageCount), " : ""
         line += "step \(step.index + 1)/\(step.count), timestep \(step.timestep)"
@@ -87,15 +78,15 @@ final class ProgressReport: Sendable {
             line += "(background \(Self.short(loss.background)), semantic \(Self.short(loss.semantic)))"
         }
         if let left = timeLeft(fraction), fraction < 1 { line += ", \(left) left" }
-        Console.note(line)
+        return line
     }
 
-    /// Takes down how much of an image is done; returns how much of all is.
-    private func count(_ fraction: Double, of image: Int) -> Double {
-        state.withLock { state in
-            state.fractions[image] = fraction
-            return state.fractions.values.reduce(0, +) / Double(imageCount)
-        }
+    /// Takes down how much of an image is done.
+    private func count(_ fraction: Double, of image: Int) { state.withLock { $0.fractions[image] = fraction } }
+
+    /// How much of all images is done.
+    private var fractionDone: Double {
+        state.withLock { $0.fractions.values.reduce(0, +) / Double(imageCount) }
     }
 
     private func timeLeft(_ fraction: Double) -> String? {
