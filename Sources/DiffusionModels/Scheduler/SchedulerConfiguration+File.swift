@@ -4,19 +4,17 @@ import Foundation
 extension SchedulerConfiguration {
     /// More training timesteps than any model has; a file that says more is damaged or hostile.
     private static let mostTrainingTimesteps = 100_000
+    /// So many timesteps may each have its beta in the file.
+    private static let mostBytes = 4 << 20
 
     /// Reads and checks a `scheduler_config.json`.
     ///
     /// - Throws: `Failure.missingInput` when the file can't be read; `Failure.badData` naming file and key when it is
-    ///   not JSON, a value has the wrong type, is not supported, or is absurd.
+    ///   too large, not JSON, a value has the wrong type, is not supported, or is absurd.
     public init(contentsOf url: URL) throws {
-        let data: Data
-        do {
-            data = try Data(contentsOf: url)
-        } catch {
-            throw Failure.missingInput("\(url.path): can't read the scheduler's configuration")
-        }
-        try self.init(json: data, file: url.path)
+        let bytes = try RegularFile.contents(
+            of: url.path, expected: "a scheduler's configuration", atMost: Self.mostBytes)
+        try self.init(json: Data(bytes), file: url.path)
     }
 
     /// As `init(contentsOf:)`, from the file's bytes; `file` is its name in messages.
