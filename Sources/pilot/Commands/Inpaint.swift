@@ -20,24 +20,24 @@ struct Inpaint: RankedCommand {
     @OptionGroup(title: "The computation") var computation: ComputationOptions
 
     func run(on communicator: any Communicator) async throws {
-        let recorded = try input.from.map { try JobRecord(fromResult: $0) }
+        let recorded = try input.from.map { try JobRecord(repeating: $0) }
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
         input.apply(to: &draft)
         method.apply(to: &draft.settings.method)
         output.apply(to: &draft)
-        composition.apply(to: &draft.settings)
+        composition.apply(to: &draft)
         extras.apply(to: &draft)
         computation.apply(to: &draft.settings.computation)
+        if let recorded, let result = input.from { try recorded.checkNames(in: draft, from: result) }
         if let missing = draft.missing.first {
             throw Failure.usage("--\(missing) is missing; see pilot inpaint --help")
         }
         let (settings, outputs) = draft.finished()
         let rank = try computation.rank(computing: settings.computation)
         let job = InpaintingJob(settings: settings, outputs: outputs, repeating: recorded)
-        try job.check()
-        try computation.checkTrace(
-            against: [settings.image, settings.mask, settings.initialLatent]
-                + (0..<outputs.count).flatMap { [outputs.picture($0), outputs.comparison($0), outputs.dump($0)] })
+        var files = FileClaims()
+        try job.check(in: &files, overwrites: output.overwrite)
+        try computation.checkTrace(in: &files, overwrites: output.overwrite)
 
         let ledger = PhaseLedger()
         let report = InpaintReport(model: settings.model, count: outputs.count)
@@ -65,6 +65,9 @@ struct Inpaint: RankedCommand {
         if let trace = computation.trace { try await engine.writeTrace(to: trace) }
         engine.stop()
         if let leftover = RankTable(reports: reports).leftover { Console.warn(leftover) }
-        Console.print(JobSummary(ledger: ledger, reports: reports, layout: engine.layout).text)
+        let summary = JobSummary(ledger: ledger, reports: reports, layout: engine.layout).text
+        // Nothing may come between a picture's bytes.
+        guard !outputs.takesStandardOutput else { return Console.write(summary + "\n") }
+        try Console.print(summary)
     }
 }

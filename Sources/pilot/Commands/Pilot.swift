@@ -15,6 +15,7 @@ struct Pilot: ParsableCommand {
         subcommands: [Inpaint.self, BatchCommand.self, Plan.self, Model.self, Trace.self])
 
     static func main() async {
+        StandardStreams.reserveNumbers()
         // Whoever stops reading the progress does not mean to lose the picture.
         signal(SIGPIPE, SIG_IGN)
         let cleanUps = CleanUps()
@@ -43,7 +44,7 @@ struct Pilot: ParsableCommand {
             guard exitCode(for: error) == .success else {
                 throw Failure.usage("\(message(for: error)) (see pilot --help)")
             }
-            Console.print(fullMessage(for: error))
+            try Console.print(fullMessage(for: error))
         }
         try await RankOrder.nothing.give(to: communicator)
     }

@@ -3,8 +3,13 @@ import InpaintingJobs
 
 /// Where the result of one job goes.
 struct OutputOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The result, a PNG file that carries the job's parameters.", valueName: "file.png"))
+    @Option(
+        help: ArgumentHelp(
+            "The result, a PNG file that carries the job's parameters; - for standard output.", valueName: "file.png"))
     var output: String?
+
+    @Flag(help: "Write over files that are there already.")
+    var overwrite = false
 
     @Option(
         parsing: .unconditional,
@@ -29,9 +34,13 @@ struct CompositionOptions: ParsableArguments {
             "Blend over this many pixels inside the repainted part (default: 4; 0: a hard edge).", valueName: "N"))
     var feather: Int?
 
-    func apply(to settings: inout JobSettings) {
-        if let paste { settings.pastesKeptPixels = paste }
-        if let feather { settings.feather = feather }
+    @Flag(inversion: .prefixedNo, help: "Name the job's files in the result's record (default: --paths).")
+    var paths: Bool?
+
+    func apply(to draft: inout JobDraft) {
+        if let paste { draft.settings.pastesKeptPixels = paste }
+        if let feather { draft.settings.feather = feather }
+        if let paths { draft.extras.recordsPaths = paths }
     }
 }
 

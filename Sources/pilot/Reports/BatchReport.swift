@@ -19,6 +19,7 @@ final class BatchReport: Sendable {
         var start: ContinuousClock.Instant?
         var isDrawn = false
         var results: ResultsFile?
+        var printingFailure: Failure?
         /// Of refused lines, until it is known whether there is a file for them.
         var early: [BatchResult]? = []
     }
@@ -39,8 +40,11 @@ final class BatchReport: Sendable {
         for result in early { results?.append(result) }
     }
 
-    /// Why a result could not be written to the file, if that was so.
-    var resultsFailure: Failure? { state.withLock { $0.results }?.failure }
+    /// Why a result could not be written to the file or printed, if that was so. No job ends for it.
+    var lostResult: Failure? {
+        let (results, printingFailure) = state.withLock { ($0.results, $0.printingFailure) }
+        return results?.failure ?? printingFailure
+    }
 
     /// The engine is there.
     func begin(on layout: String) {
@@ -67,7 +71,7 @@ final class BatchReport: Sendable {
             defer { state.isDrawn = false }
             return state.isDrawn
         }
-        if wasDrawn { Console.write("\u{1b}[K", to: .standardError) }
+        if wasDrawn { Console.write("\u{1b}[K") }
     }
 
     private func observe(_ event: JobEvent, of job: BatchJob) {
@@ -111,10 +115,7 @@ final class BatchReport: Sendable {
             }
             return BatchProgress(state)
         }
-        if printsJSON, let line = try? result.json() {
-            clear()
-            Console.print(line)
-        }
+        if printsJSON { print(result) }
         switch result.status {
         case .failed: note("failed: \(result.error ?? "")")
         case .done where !isTerminal:
@@ -125,6 +126,16 @@ final class BatchReport: Sendable {
         draw()
     }
 
+    private func print(_ result: BatchResult) {
+        clear()
+        do {
+            try Console.print(try result.json())
+        } catch {
+            let failure = error as? Failure ?? .internalFault("unexpected error: \(error)")
+            state.withLock { $0.printingFailure = $0.printingFailure ?? failure }
+        }
+    }
+
     private func draw() {
         guard isTerminal else { return }
         let progress = state.withLock { state in
@@ -132,7 +143,7 @@ final class BatchReport: Sendable {
             return BatchProgress(state)
         }
         // The cursor rests before the line, so that whatever is printed next goes over it.
-        Console.write("\(progress.text.prefix(Console.terminalWidth - 1))\u{1b}[K\r", to: .standardError)
+        Console.write("\(progress.text.prefix(Console.terminalWidth - 1))\u{1b}[K\r")
     }
 
     private func note(_ text: String) {

@@ -1,3 +1,4 @@
+import Failures
 import Foundation
 import Glibc
 
@@ -14,9 +15,11 @@ enum Console {
     }
 
     /// Writes a line to standard output.
-    static func print(_ text: String) {
-        write(text + "\n", to: .standardOutput)
-    }
+    ///
+    /// - Returns: whether anybody reads what is printed there.
+    /// - Throws: `Failure.inputOutput` when the line is lost.
+    @discardableResult
+    static func print(_ text: String) throws -> Bool { try StandardOutput.print(text) }
 
     /// Writes `pilot: warning: …`, one line, to standard error.
     static func warn(_ message: String) {
@@ -26,13 +29,13 @@ enum Console {
     /// Writes `pilot: …`, one line, to standard error.
     static func note(_ message: String) {
         let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-        write("pilot: \(line)\n", to: .standardError)
+        write("pilot: \(line)\n")
     }
 
-    /// Writes text as it is, in one piece.
-    static func write(_ text: String, to handle: FileHandle) {
+    /// Writes text to standard error as it is, in one piece.
+    static func write(_ text: String) {
         // A closed pipe is no reason to lose the picture.
-        try? handle.write(contentsOf: Data(text.utf8))
+        try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
     }
 
     /// `1 step`, `2 steps`.

@@ -50,7 +50,7 @@ final class ProgressReport: Sendable {
             defer { state.isDrawn = false }
             return state.isDrawn
         }
-        if wasDrawn { Console.write("\u{1b}[K", to: .standardError) }
+        if wasDrawn { Console.write("\u{1b}[K") }
     }
 
     private func draw(_ step: PilotStep, gradientStepsDone done: Int, image: Int) {
@@ -71,7 +71,7 @@ final class ProgressReport: Sendable {
         if let loss { parts.append("loss \(Self.short(loss.total))") }
         // The cursor rests before the bar, so that whatever is printed next, an error say, goes over it.
         let line = parts.joined(separator: "  ").prefix(Console.terminalWidth - 1)
-        Console.write("\(line)\u{1b}[K\r", to: .standardError)
+        Console.write("\(line)\u{1b}[K\r")
     }
 
     private func log(_ step: PilotStep, image: Int) {
