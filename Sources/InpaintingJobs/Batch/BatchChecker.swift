@@ -167,7 +167,8 @@ extension BatchChecker {
         for file in files {
             let shown = quoted(String(file.dropFirst(folder.path.count + 1)))
             if outputs[file] == Self.lineOfBatch {
-                throw Failure.badData("output: \(shown) is the name of another file of the batch; name another")
+                throw Failure.badData(
+                    "output: \(shown) is the name of the sheet, or of another file of the batch; name another")
             }
             if let line = outputs[file] {
                 throw Failure.badData(

@@ -10,12 +10,10 @@ struct InputOptions: ParsableArguments {
                 + "(default: what the environment variable PILOT_MODEL names, else scenes).", valueName: "folder"))
     var model: String?
 
-    @Option(help: ArgumentHelp("The photograph, PNG or JPEG; - for standard input.", valueName: "file"))
+    @Option(help: ArgumentHelp("The photograph, PNG or JPEG.", valueName: "file"))
     var image: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "The mask, PNG or JPEG: white is repainted, black is kept; - for standard input.", valueName: "file"))
+    @Option(help: ArgumentHelp("The mask, PNG or JPEG: white is repainted, black is kept.", valueName: "file"))
     var mask: String?
 
     @Option(
