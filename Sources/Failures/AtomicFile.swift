@@ -42,8 +42,8 @@ public enum AtomicFile {
 
     /// Writes a file in one step: `body` appends the contents, then they take the place of whatever `path` was.
     ///
-    /// A symbolic link is followed and an existing file's permissions are kept. A destination that can't be replaced, a
-    /// device or a pipe, is written to directly.
+    /// A symbolic link is followed and an existing file's permissions are kept. A device that takes characters, such as
+    /// `/dev/null`, is written to directly; a pipe, which might never be read, is refused, as folders and disks are.
     /// - Throws: `Failure.inputOutput` if the folder is missing or not writable or the disk is full, or what `body`
     ///   throws; in both cases no temporary file is left.
     public static func write<Result>(
@@ -72,17 +72,26 @@ public enum AtomicFile {
         }
     }
 
-    /// Finds out, before hours of work, whether `write(to:_:)` can succeed, by creating a temporary file and removing it.
+    /// Finds out, before hours of work, whether `write(to:_:)` can succeed, by writing a block to a temporary file, which
+    /// is removed again.
     /// - Throws: `Failure.inputOutput` if not.
     public static func checkWritable(_ path: String) throws {
         let destination = try Destination(path)
         guard destination.isReplaceable else {
-            if access(path, W_OK) != 0 { throw writingFailed(path, errno) }
+            let descriptor = try openDevice(path)
+            defer { close(descriptor) }
+            // Nothing is written, but a device that takes nothing, such as /dev/full, says so.
+            var byte: UInt8 = 0
+            if Glibc.write(descriptor, &byte, 0) < 0 { throw writingFailed(path, errno) }
             return
         }
         let (descriptor, temporary) = try openTemporary(for: destination)
-        close(descriptor)
-        remove(temporary)
+        defer {
+            close(descriptor)
+            remove(temporary)
+        }
+        // A full disk has room for an empty file.
+        try Writer(descriptor: descriptor, path: path).write([UInt8](repeating: 0, count: 4096))
     }
 
     /// Removes the temporary files and folders of writes that are under way, for a process that is about to be ended by a signal.
@@ -117,10 +126,17 @@ public enum AtomicFile {
     private static func writeDirectly<Result>(
         to path: String, _ body: (Writer) throws -> Result
     ) throws -> Result {
-        let descriptor = open(path, O_WRONLY | O_CLOEXEC)
-        if descriptor < 0 { throw writingFailed(path, errno) }
+        let descriptor = try openDevice(path)
         defer { close(descriptor) }
         return try body(Writer(descriptor: descriptor, path: path))
+    }
+
+    /// Opens a device without waiting for whoever is at its other end; writing waits.
+    private static func openDevice(_ path: String) throws -> Int32 {
+        let descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+        if descriptor < 0 { throw writingFailed(path, errno) }
+        _ = fcntl(descriptor, F_SETFL, O_WRONLY)
+        return descriptor
     }
 
     private static func remove(_ temporary: String) {
@@ -143,7 +159,7 @@ private struct Destination {
     let folder: String
     /// The permissions of the file that will be replaced, if there is one.
     let mode: mode_t?
-    /// False for a device, a pipe or a socket: a rename would put a regular file in its place.
+    /// False for a device: a rename would put a regular file in its place.
     let isReplaceable: Bool
 
     init(_ named: String) throws {
@@ -153,13 +169,19 @@ private struct Destination {
         let resolved = Self.resolvingLinks(named)
         var status = stat()
         if stat(resolved, &status) == 0 {
-            let type = status.st_mode & S_IFMT
-            if type == S_IFDIR { throw Failure.inputOutput("cannot write \(named): it is a folder; name a file in it") }
-            isReplaceable = type == S_IFREG
+            switch FileKind(status) {
+            case .regular: isReplaceable = true
+            case .characterDevice: isReplaceable = false
+            case .folder: throw Failure.inputOutput("cannot write \(named): it is a folder; name a file in it")
+            case let other: throw Failure.inputOutput("cannot write \(named): it is \(other.name); name a file")
+            }
             mode = status.st_mode & 0o777
         } else {
             if errno != ENOENT { throw writingFailed(named, errno) }
             if resolved.hasSuffix("/") { throw Failure.inputOutput("cannot write \(named): a folder, not a file name") }
+            if lstat(resolved, &status) == 0 {
+                throw Failure.inputOutput("cannot write \(named): it is a link to what is not there; remove the link")
+            }
             isReplaceable = true
             mode = nil
         }

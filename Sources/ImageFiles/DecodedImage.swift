@@ -21,7 +21,9 @@ public struct DecodedImage: Sendable {
     /// - Throws: `Failure.missingInput` if the file can't be read; `badData` if it is of another kind, corrupt, cut
     ///   short, or above the limits.
     public static func read(_ path: String, limits: ImageLimits = .standard) throws -> DecodedImage {
-        try decode(InputFile.read(path, limit: limits.fileBytes), path: path, limits: limits)
+        let file = try RegularFile.contents(
+            of: path, expected: ImageLimits.expectation, atMost: limits.fileBytes)
+        return try decode(file, path: path, limits: limits)
     }
 
     /// As `read`, for a file's bytes that are in memory already; `path` is for messages.

@@ -1,5 +1,8 @@
 /// How large an input picture may be; what is larger is refused before anything is allocated for it.
 public struct ImageLimits: Sendable, Equatable {
+    /// What a file of such a size is, for messages.
+    public static let expectation = "a PNG or JPEG picture"
+
     /// Width times height.
     public var pixels: Int
     /// The file's own size.

@@ -16,7 +16,14 @@ extension RGBImage {
         }
     }
 
-    private func withPNG(of texts: [EncodedText], _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    /// The bytes of the file that `writePNG` writes.
+    public func png(textChunks: [TextChunk] = []) throws -> [UInt8] {
+        try withPNG(of: textChunks.map(EncodedText.init)) { [UInt8]($0) }
+    }
+
+    private func withPNG<Result>(
+        of texts: [EncodedText], _ body: (UnsafeRawBufferPointer) throws -> Result
+    ) throws -> Result {
         guard let width = UInt32(exactly: width), let height = UInt32(exactly: height) else {
             throw Failure.internalFault("a picture of \(width) x \(height) pixels does not fit a PNG file")
         }
@@ -27,7 +34,7 @@ extension RGBImage {
         }
         guard let file else { throw Failure.internalFault("cannot encode the PNG: \(String(message: message))") }
         defer { free(file) }
-        try body(UnsafeRawBufferPointer(start: file, count: size))
+        return try body(UnsafeRawBufferPointer(start: file, count: size))
     }
 
     // Nests one scope per text, in which its bytes keep their place.

@@ -100,6 +100,7 @@ public enum ParallelProgram {
     static func explanation(of signal: TerminationHandler.Signal, underLauncher: Bool) -> String {
         switch signal {
         case .interrupt: return "interrupted by Ctrl-C"
+        case .quit: return "interrupted by Ctrl-\\"
         case .hangUp: return "stopped: the terminal is gone (SIGHUP)"
         case .terminate where underLauncher: return "stopped by the launcher (SIGTERM)"
         case .terminate: return "stopped by a request to terminate (SIGTERM)"

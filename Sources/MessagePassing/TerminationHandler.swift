@@ -1,7 +1,7 @@
 import Dispatch
 import Glibc
 
-/// Turns Ctrl-C and requests to terminate into an orderly end.
+/// Turns Ctrl-C, Ctrl-\ and requests to terminate into an orderly end.
 ///
 /// Under mpirun, Ctrl-C reaches the ranks as SIGTERM, and about a second later as SIGKILL.
 public final class TerminationHandler: Sendable {
@@ -9,6 +9,8 @@ public final class TerminationHandler: Sendable {
     public enum Signal: Int32, CaseIterable, Sendable {
         case hangUp = 1
         case interrupt = 2
+        /// By default it would end the process with what it has half-written, and Swift's runtime would open its debugger.
+        case quit = 3
         case terminate = 15
 
         /// What shells call a process that the signal ended: 128 + its number.

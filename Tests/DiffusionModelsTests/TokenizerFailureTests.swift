@@ -143,7 +143,7 @@ struct TokenizerFailureTests {
         let irregular = try #require(throws: Failure.self) {
             try CLIPTokenizer(folder: folder.path, vocabularySize: 10)
         }
-        #expect(irregular.kind == .badData && irregular.message.contains("tokenizer.json"))
+        #expect(irregular.kind == .missingInput && irregular.message.contains("tokenizer.json"))
     }
 
     @Test("a file too large to be a tokenizer's is not read")

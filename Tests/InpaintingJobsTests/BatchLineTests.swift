@@ -168,7 +168,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
             "coherence": 0, "optimize_every": 3, "gradient_steps": 4, "learning_rate": 1e-2, \
             "warmup_learning_rate": 0.5, "momentum": 0.25, "lambda": 8, "lambda_area": "linear", \
             "cross_attention_mask": false, "self_attention_mask": false, "mask_downsample": "max", \
-            "seed": 18446744073709551615, "dtype": "bfloat16", "backend": "openblas"}
+            "seed": 18446744073709551615, "dtype": "bfloat16", "backend": "openblas", "paths": false}
             """
         let (draft, recorded) = try JobDraft.read(Array(line.utf8), defaults: JobDraft(model: "x"))
         #expect(recorded == nil && draft.missing.isEmpty)
@@ -186,7 +186,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         (expected.computation.elementType, expected.computation.backend) = (.bfloat16, .openBLAS)
         let (settings, outputs) = draft.finished()
         #expect(settings == expected)
-        #expect((outputs.picture, outputs.count) == ("o", 2))
+        #expect((outputs.picture, outputs.count, outputs.recordsPaths) == ("o", 2, false))
         #expect([outputs.comparison, outputs.preview, outputs.dump] == ["c", "v", "d"])
         let keys = BatchKey.all.map(\.name)
         #expect(Set(keys).count == keys.count)

@@ -44,7 +44,7 @@ import Testing
         let outcome = try await folder.run(setup)
         #expect(outcome.entries.map(\.result.status) == [.present, .failed, .present])
         let file = folder.file("sheet.png")
-        try ContactSheet.write(outcome.entries, to: file)
+        try ContactSheet.write(outcome.entries, to: file, overwrites: false)
         let sheet = try DecodedImage.read(file).rgb
         #expect(sheet.height == 8 + 3 * 136 && sheet.width == 8 + 3 * 136 + 480 + 8)
 

@@ -81,7 +81,7 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: file))
     }
 
-    @Test(arguments: [SIGHUP, SIGINT, SIGTERM])
+    @Test(arguments: [SIGHUP, SIGINT, SIGQUIT, SIGTERM])
     func aSignalToAProgramStartedByHandEndsItWithTheShellsCode(signal: Int32) async throws {
         let file = temporaryFile()
         let result = try await Launcher.run("RankProbe", ["wait", file]) { process in
@@ -90,6 +90,20 @@ import Testing
         #expect(!result.hasHung)
         #expect(result.exitCode == 128 + signal)
         #expect(result.failureLines.count == 1, "\(result.errors)")
+        #expect(!FileManager.default.fileExists(atPath: file))
+    }
+
+    /// Ctrl-\ ends mpirun itself, and the ranks see that it is gone.
+    @Test func quittingMpirunEndsAllRanks() async throws {
+        let file = temporaryFile()
+        let result = try await Launcher.mpirun(ranks: 2, "RankProbe", ["wait", file]) { mpirun in
+            kill(mpirun.processIdentifier, SIGQUIT)
+        }
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 128 + SIGQUIT)
+        for _ in 0..<100 where FileManager.default.fileExists(atPath: file) {
+            try await Task.sleep(for: .milliseconds(100))
+        }
         #expect(!FileManager.default.fileExists(atPath: file))
     }
 

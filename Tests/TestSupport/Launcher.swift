@@ -60,12 +60,34 @@ public enum Launcher {
         variables: [String: String] = [:], onOutput: (@Sendable (Process) -> Void)? = nil,
         onErrorOutput: (@Sendable (Process) -> Void)? = nil
     ) async throws -> ProgramResult {
+        try await execute(
+            try mpirunPath(), try mpirunOptions(ranks, program) + arguments, folder: folder,
+            environment: mpirunEnvironment(variables), onOutput: onOutput, onErrorOutput: onErrorOutput)
+    }
+
+    /// Runs a shell's script in which `"$@"` is the program with its arguments, on so many ranks: for redirections,
+    /// pipes and limits.
+    public static func shell(
+        _ script: String, ranks: Int = 1, _ program: String, _ arguments: [String], in folder: String? = nil
+    ) async throws -> ProgramResult {
+        let command =
+            ranks == 1 ? [try path(of: program)] : [try mpirunPath()] + (try mpirunOptions(ranks, program))
+        return try await execute(
+            "/bin/sh", ["-c", script, "sh"] + command + arguments, folder: folder, environment: mpirunEnvironment([:]),
+            onOutput: nil, onErrorOutput: nil)
+    }
+
+    private static func mpirunPath() throws -> String {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
         let candidates = folders.map { "\($0)/mpirun" }
         guard let mpirun = candidates.first(where: FileManager.default.isExecutableFile(atPath:)) else {
             throw LaunchError(
                 description: "mpirun is not installed: these tests need Open MPI (Debian: apt install openmpi-bin)")
         }
+        return mpirun
+    }
+
+    private static func mpirunEnvironment(_ variables: [String: String]) -> [String: String] {
         var environment = outerEnvironment().merging(variables) { _, new in new }
         environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
         environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
@@ -73,10 +95,11 @@ public enum Launcher {
         environment["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none"
         // One machine needs no ssh, but Open MPI looks for it.
         environment["OMPI_MCA_plm_rsh_agent"] = "sh"
-        let launch = ["-q", "--oversubscribe", "--bind-to", "none", "-np", String(ranks)]
-        return try await execute(
-            mpirun, launch + [try path(of: program)] + arguments, folder: folder, environment: environment,
-            onOutput: onOutput, onErrorOutput: onErrorOutput)
+        return environment
+    }
+
+    private static func mpirunOptions(_ ranks: Int, _ program: String) throws -> [String] {
+        ["-q", "--oversubscribe", "--bind-to", "none", "-np", String(ranks), try path(of: program)]
     }
 
     static func path(of program: String) throws -> String {

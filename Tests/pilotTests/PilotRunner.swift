@@ -11,6 +11,9 @@ final class PilotRunner: Sendable {
         URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path()
         + "DiffusionModelsTests/Fixtures/models"
 
+    /// In kilobytes, as `ulimit -v` has it: room for a small job, and none for a file of 4 GiB.
+    static let addressSpace = 3_000_000
+
     let folder: String
 
     init() throws {

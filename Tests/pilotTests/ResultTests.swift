@@ -91,7 +91,7 @@ import Testing
         try picture.rgb.writePNG(to: runner.path("old.png"), textChunks: chunks)
         for options in [["--threads", "2"], []] {
             let again = try await runner.inpaint(
-                ["--from", runner.path("old.png"), "--output", runner.path("again.png")] + options)
+                ["--from", runner.path("old.png"), "--output", runner.path("again.png"), "--overwrite"] + options)
             #expect(again.exitCode == 0, "\(again.errors)")
             #expect(try runner.contents("again.png") == runner.contents("a.png"))
         }
@@ -170,7 +170,7 @@ import Testing
         #expect(first.exitCode == 0, "\(first.errors)")
         #expect(runner.files().filter { $0.hasPrefix("previews/step-") }.count == 1)
         let second = try await runner.inpaint(
-            job + ["--initial-latent", runner.path("a.safetensors"), "--output", runner.path("b.png")])
+            job + ["--initial-latent", runner.path("a.safetensors"), "--output", runner.path("b.png"), "--overwrite"])
         #expect(second.exitCode == 0, "\(second.errors)")
         // With gamma 1 the seed gives nothing but the start.
         #expect(try DecodedImage.read(runner.path("a.png")).rgb == DecodedImage.read(runner.path("b.png")).rgb)
@@ -186,18 +186,19 @@ import Testing
         #expect(warnings.first?.hasSuffix("the last\\nwords\"") == true)
     }
 
-    @Test(arguments: [1, 2])
-    func interruptionLeavesNothing(ranks: Int) async throws {
+    @Test(arguments: [(1, SIGINT), (1, SIGQUIT), (2, SIGINT)])
+    func interruptionLeavesNothing(ranks: Int, signal: Int32) async throws {
         let runner = try PilotRunner()
         let before = runner.files()
         let arguments = ["inpaint"] + runner.job + ["--steps", "900", "--output", runner.path("a.png")]
         let result =
             ranks == 1
-            ? try await Launcher.run("pilot", arguments, onErrorOutput: { $0.interrupt() })
-            : try await Launcher.mpirun(ranks: ranks, "pilot", arguments, onErrorOutput: { $0.interrupt() })
+            ? try await Launcher.run("pilot", arguments, onErrorOutput: { kill($0.processIdentifier, signal) })
+            : try await Launcher.mpirun(
+                ranks: ranks, "pilot", arguments, onErrorOutput: { kill($0.processIdentifier, signal) })
         #expect(!result.hasHung)
         // mpirun has an exit code of its own for Ctrl-C.
-        #expect(ranks == 1 ? result.exitCode == 130 : result.exitCode != 0)
+        #expect(ranks == 1 ? result.exitCode == 128 + signal : result.exitCode != 0)
         #expect(result.failureLines.count == 1)
         #expect(runner.files() == before)
     }

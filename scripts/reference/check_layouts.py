@@ -60,7 +60,7 @@ def main():
         if options.layouts and layout not in options.layouts:
             continue
         launch(options, ranks, ["inpaint"] + picture + common(options, threads, layout) + [
-            "--count", "2", "--output", str(folder / "many.png"), "--dump", str(folder / "many.safetensors")])
+            "--count", "2", "--output", str(folder / "many.png"), "--dump", str(folder / "many.safetensors"), "--overwrite"])
         jobs = folder / "jobs.jsonl"
         with open(jobs, "w") as file:
             for seed in range(4):

@@ -27,7 +27,7 @@ class Engine:
         """Runs one job on one rank of one thread and returns its seconds, as the engine sums them up."""
         command = [self.program, "inpaint", "--image", image, "--mask", mask, "--prompt", prompt, "--output", output]
         command += ["--model", self.model] if self.model else []
-        command += ["--threads", "1", *self.options, *options]
+        command += ["--overwrite", "--threads", "1", *self.options, *options]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
         if done.returncode != 0:

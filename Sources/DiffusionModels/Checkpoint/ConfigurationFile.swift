@@ -1,6 +1,5 @@
 import Failures
 import Foundation
-import TensorKernels
 
 /// A value of a JSON file, kept until it is known what is expected there.
 enum ConfigurationValue: Decodable, Sendable, Equatable {
@@ -64,7 +63,7 @@ struct ConfigurationError: Error {
 /// Reads the small JSON files of a model folder.
 enum ConfigurationFile {
     /// The index of a sharded checkpoint is the largest of them, with a line per tensor.
-    private static let maximumLength = 64_000_000
+    private static let mostBytes = 16 << 20
 
     /// - Throws: `Failure` naming the file and, if it can be told, key, expected and found.
     static func read<Configuration: Decodable>(_ type: Configuration.Type, from path: String) throws -> Configuration {
@@ -94,11 +93,7 @@ enum ConfigurationFile {
     }
 
     private static func contents(of path: String) throws -> Data {
-        let file = try MappedFile(path: path)
-        guard file.count <= maximumLength else {
-            throw Failure.badData("\(path): \(file.count) bytes; expected a small JSON file")
-        }
-        return file.withUnsafeBytes { Data($0) }
+        Data(try RegularFile.contents(of: path, expected: "a small JSON file", atMost: mostBytes))
     }
 
     private static func malformed(_ path: String) -> Failure {

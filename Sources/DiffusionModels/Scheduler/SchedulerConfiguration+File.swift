@@ -5,7 +5,7 @@ extension SchedulerConfiguration {
     /// Reads and checks a `scheduler_config.json`.
     ///
     /// - Throws: `Failure.missingInput` when the file can't be read; `Failure.badData` naming file and key when it is
-    ///   not JSON, a value has the wrong type, is not supported, or is absurd.
+    ///   too large, not JSON, a value has the wrong type, is not supported, or is absurd.
     public init(contentsOf url: URL) throws {
         self = try ConfigurationFile.read(SchedulerConfiguration.self, from: url.path)
         try validate(file: url.path)

@@ -70,24 +70,7 @@ struct TokenizerFiles {
 
     /// The bytes of a regular file of bearable size, nil if there is none.
     private static func read(_ path: String) throws -> [UInt8]? {
-        let url = URL(fileURLWithPath: path).resolvingSymlinksInPath()
-        guard FileManager.default.fileExists(atPath: url.path) else { return nil }
-        do {
-            let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
-            guard attributes[.type] as? FileAttributeType == .typeRegular else {
-                throw Failure.badData("\(path): not a regular file")
-            }
-            let size = (attributes[.size] as? NSNumber)?.intValue ?? 0
-            guard size <= largestFile else {
-                throw Failure.badData(
-                    "\(path): expected a file of at most \(largestFile) bytes, found \(size); this is no CLIP tokenizer"
-                )
-            }
-            return [UInt8](try Data(contentsOf: url))
-        } catch let failure as Failure {
-            throw failure
-        } catch {
-            throw Failure.missingInput("\(path): can't be read: \(error.localizedDescription)")
-        }
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        return try RegularFile.contents(of: path, expected: "a file of a CLIP tokenizer", atMost: largestFile)
     }
 }

@@ -73,7 +73,8 @@ struct BatchChecker {
         var (settings, outputs) = draft.finished()
         if draft.drawsSeed, let seed = seedOfEarlierRun(outputs) { settings.method.seed = seed }
         let job = InpaintingJob(settings: settings, outputs: outputs, repeating: recorded)
-        try job.checkSettings()
+        var ownFiles = FileClaims()
+        try job.checkSettings(in: &ownFiles)
         try checkIsOfBatch(settings)
         try model.check(steps: settings.method.steps)
         if let size = settings.size {
@@ -137,19 +138,16 @@ struct BatchChecker {
 
     /// The files that a job reads, with links followed.
     private static func checkedInputs(_ settings: JobSettings) throws -> [String] {
-        let files = [("image", settings.image), ("mask", settings.mask), ("initial_latent", settings.initialLatent)]
-        return try files.compactMap { key, path in
-            guard let path else { return nil }
-            guard !path.utf8.contains(0), let resolved = OutputFolder.resolve(path) else {
-                throw Failure.missingInput("\(key) \(quoted(path)): no such file")
+        try JobFile.all(of: settings).map { file in
+            let key = file.option.dropFirst(2).split(separator: "-").joined(separator: "_")
+            guard !file.isStandardInput else {
+                throw Failure.usage(
+                    "\(key): - is standard input, which a batch does not read pictures from; name a file")
             }
-            var status = stat()
-            guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-                throw Failure.missingInput("\(key) \(quoted(path)): it is no file, but a folder or a device")
+            guard !file.path.utf8.contains(0), let resolved = OutputFolder.resolve(file.path) else {
+                throw Failure.missingInput("\(key) \(quoted(file.path)): no such file")
             }
-            guard access(path, R_OK) == 0 else {
-                throw Failure.missingInput("\(key) \(quoted(path)): \(String(cString: strerror(errno)))")
-            }
+            try file.check(calledBy: key)
             return resolved
         }
     }
@@ -177,7 +175,8 @@ extension BatchChecker {
         for file in files {
             let shown = quoted(String(file.dropFirst(folder.path.count + 1)))
             if outputs[file] == Self.lineOfBatch {
-                throw Failure.badData("output: \(shown) is the name of the sheet or of the results; name another")
+                throw Failure.badData(
+                    "output: \(shown) is the name of the sheet, or of another file of the batch; name another")
             }
             if let line = outputs[file] {
                 throw Failure.badData(
@@ -226,9 +225,7 @@ extension BatchChecker {
     private func hasRecord(_ file: String, of job: InpaintingJob) throws -> Bool {
         // A picture that can't be read, or has no record, is somebody else's.
         guard let found = try? JobRecord(fromResult: file) else { return false }
-        let record = JobRecord(
-            settings: job.settings, fingerprints: try JobInputs.fingerprints(of: job.settings, repeating: nil),
-            modelFingerprint: model.fingerprint)
-        return found.isSameJob(as: record)
+        let fingerprints = try JobInputs.fingerprints(of: job.settings)
+        return found.isSameJob(as: job.record(fingerprints: fingerprints, model: model))
     }
 }

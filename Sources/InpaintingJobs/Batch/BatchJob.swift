@@ -15,7 +15,7 @@ public struct BatchJob: Sendable {
     /// All files that it writes. Of previews the names' beginning stands for all of them.
     var files: [String] {
         let outputs = job.outputs
-        let previews = outputs.preview.map { "\($0)/\(outputs.previewPrefix(0))step" }
+        let previews = outputs.preview.map { "\($0)/\(outputs.previewPrefix(0))\(PreviewWriter.beginning)" }
         return [outputs.picture, outputs.comparison, outputs.dump, previews].compactMap { $0 }
     }
 }

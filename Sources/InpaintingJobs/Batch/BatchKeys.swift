@@ -21,7 +21,7 @@ package struct BatchKey: Sendable {
             text("negative_prompt", \.settings.negativePrompt), flag("invert_mask", \.settings.invertsMask),
             size, text("initial_latent", \.settings.initialLatent),
             text("output", \.output), whole("count", JobOutputs.counts, \.extras.count),
-            flag("paste", \.settings.pastesKeptPixels),
+            flag("paste", \.settings.pastesKeptPixels), flag("paths", \.extras.recordsPaths),
             whole("feather", JobSettings.feathers, \.settings.feather), text("compare", \.extras.comparison),
             text("preview", \.extras.preview), text("dump", \.extras.dump),
         ] + method + [

@@ -15,9 +15,8 @@ extension JobDraft {
         let known = Set(BatchKey.all.map(\.name) + [BatchKey.from])
         for member in members where !known.contains(member.key) { throw unknown(member.key, known) }
 
-        let recorded = try json[BatchKey.from].map {
-            try JobRecord(fromResult: try BatchKey.text(BatchKey.from, $0))
-        }
+        let result = try json[BatchKey.from].map { try BatchKey.text(BatchKey.from, $0) }
+        let recorded = try result.map { try JobRecord(repeating: $0) }
         var draft = defaults
         if let recorded {
             draft = JobDraft(model: recorded.settings.model, repeating: recorded.settings)
@@ -26,6 +25,7 @@ extension JobDraft {
         for key in BatchKey.all {
             if let value = json[key.name] { try key.apply(value, &draft) }
         }
+        if let recorded, let result { try recorded.checkNames(in: draft, from: result) }
         return (draft, recorded)
     }
 

@@ -38,11 +38,12 @@ package final class LineReader: Sendable {
             self.init(descriptor: STDIN_FILENO, name: "standard input", isOwned: false)
             return
         }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw Failure.missingInput("cannot read \(path): \(String(cString: strerror(errno)))")
+        let source = try LineSource(path)
+        self.init(descriptor: source.descriptor, name: path, isOwned: true)
+        state.withLock { state in
+            state.buffer = source.firstBytes
+            state.isAtEnd = source.isAtEnd
         }
-        self.init(descriptor: descriptor, name: path, isOwned: true)
     }
 
     /// - Parameter isOwned: whether the descriptor is closed with this.

@@ -21,10 +21,13 @@ public final class ResultsFile: Sendable {
     /// - Throws: `Failure.inputOutput` when the file can't be opened for writing.
     public init(_ path: String) throws {
         self.path = path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+        // A pipe that nobody reads is not waited for.
+        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0o666)
         guard descriptor >= 0 else {
-            throw Failure.inputOutput("--results \(path): cannot be written: \(String(cString: strerror(errno)))")
+            let reason = errno == ENXIO ? "nobody reads this pipe" : String(cString: strerror(errno))
+            throw Failure.inputOutput("--results \(path): cannot be written: \(reason)")
         }
+        _ = fcntl(descriptor, F_SETFL, O_WRONLY | O_APPEND)
     }
 
     deinit { close(descriptor) }

@@ -1,6 +1,5 @@
 import Failures
 import Foundation
-import Glibc
 
 /// Tells whether a file has changed: the FNV-1a hash of 64 bits of its contents. No defence against forgery.
 struct Fingerprint {
@@ -19,11 +18,16 @@ struct Fingerprint {
         return fingerprint.digits
     }
 
-    /// The fingerprint of a regular file; nil for what is none or can't be read.
-    static func ofFile(_ path: String) -> String? {
-        var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-        return FileManager.default.contents(atPath: path).map { data in data.withUnsafeBytes { of($0) } }
+    /// The fingerprint of a file, which is read piece by piece.
+    ///
+    /// - Throws: `Failure.missingInput` if it can't be read.
+    static func of(_ file: RegularFile) throws -> String {
+        var fingerprint = Fingerprint()
+        while true {
+            let bytes = try file.read(atMost: 1 << 20)
+            if bytes.isEmpty { return fingerprint.digits }
+            fingerprint.add(bytes)
+        }
     }
 
     /// One fingerprint of several files in this order, their sizes counted; of a large one, as much as `largestWhole`

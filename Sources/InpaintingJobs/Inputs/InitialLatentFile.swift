@@ -5,6 +5,8 @@ import TensorKernels
 /// A file that holds the latent a job starts from: a safetensors file, such as another job's dump.
 enum InitialLatentFile {
     private static let name = "initial_latent"
+    /// The dump of a job with the steps of the paper has less, at any size.
+    static let mostBytes = 1 << 30
 
     /// The tensor `initial_latent`, or the only one there, of `shape` `[channels, h, w]`; an axis of 1 may go before.
     ///

@@ -1,6 +1,5 @@
 import DiffusionModels
 import Failures
-import Foundation
 import ImageFiles
 import PilotInpainting
 
@@ -25,9 +24,14 @@ struct JobInputs: Sendable {
     /// - Throws: `Failure` naming the file or the option.
     init(_ settings: JobSettings, model: ModelDescription, repeating recorded: JobRecord?) throws {
         let vae = model.vaeConfiguration
-        fingerprints = try Self.fingerprints(of: settings, repeating: recorded)
-        let image = try DecodedImage.read(settings.image)
-        let painted = try DecodedImage.read(settings.mask)
+        var fingerprints: [String: String] = [:]
+        func decoded(_ file: JobFile) throws -> DecodedImage {
+            let (bytes, fingerprint) = try file.contents(repeating: recorded)
+            fingerprints[file.path] = fingerprint
+            return try DecodedImage.decode(bytes, path: file.name)
+        }
+        let image = try decoded(.image(settings))
+        let painted = try decoded(.mask(settings))
         let (grey, resizing) = try painted.mask(forWidth: image.width, height: image.height)
         let geometry = try JobGeometry(
             photograph: PictureSize(width: image.width, height: image.height), asked: settings.size,
@@ -52,7 +56,11 @@ struct JobInputs: Sendable {
             isCovering && fits ? mask : pictureMask, height: geometry.latentHeight, width: geometry.latentWidth,
             downsample: settings.method.maskDownsample)
         let shape = [vae.latentChannels, geometry.latentHeight, geometry.latentWidth]
-        initialLatent = try settings.initialLatent.map { try InitialLatentFile.read($0, shape: shape) }
+        initialLatent = try JobFile.initialLatent(settings).map { file in
+            fingerprints[file.path] = try file.fingerprint(repeating: recorded)
+            return try InitialLatentFile.read(file.path, shape: shape)
+        }
+        self.fingerprints = fingerprints
     }
 
     /// What to say when there is nothing to do.
@@ -65,30 +73,10 @@ struct JobInputs: Sendable {
 
     /// Of every file that the job reads, by the name that the user gave.
     ///
-    /// - Throws: `Failure` if a file is not there, or has changed since it was recorded.
-    static func fingerprints(
-        of settings: JobSettings, repeating recorded: JobRecord?
-    ) throws -> [String: String] {
-        let files =
-            [("--image", settings.image), ("--mask", settings.mask)]
-            + (settings.initialLatent.map { [("--initial-latent", $0)] } ?? [])
+    /// - Throws: `Failure` if a file is not there or too large.
+    static func fingerprints(of settings: JobSettings) throws -> [String: String] {
         var found: [String: String] = [:]
-        for (option, path) in files {
-            let expected = recorded?.fingerprints[path]
-            guard FileManager.default.fileExists(atPath: path) else {
-                let advice = expected == nil ? "" : ", the file of the recorded job; name it with \(option)"
-                throw Failure.missingInput("\(option) \(path): no such file\(advice)")
-            }
-            // Folders, devices and what may not be read are for the decoders to refuse, by their kind.
-            guard let fingerprint = Fingerprint.ofFile(path) else { continue }
-            found[path] = fingerprint
-            if let expected, expected != fingerprint {
-                throw Failure.badData(
-                    "\(option) \(path): has changed since the recorded job was run (its contents have the hash "
-                        + "\(fingerprint), then \(expected)); bring the old file back, or copy the new one and name the "
-                        + "copy with \(option)")
-            }
-        }
+        for file in JobFile.all(of: settings) { found[file.path] = try file.fingerprint(repeating: nil) }
         return found
     }
 }

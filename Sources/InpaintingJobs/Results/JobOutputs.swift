@@ -3,7 +3,7 @@ import Foundation
 
 /// Where a job's results go.
 public struct JobOutputs: Equatable, Sendable {
-    /// The PNG file.
+    /// The PNG file; `-` is standard output.
     public var picture: String
     /// How many pictures to make, with seeds that follow each other.
     public var count = 1
@@ -13,11 +13,19 @@ public struct JobOutputs: Equatable, Sendable {
     public var dump: String?
     /// A folder for the reconstructions on the way.
     public var preview: String?
+    /// Whether the picture's record names the files that the job reads.
+    public var recordsPaths = true
 
     /// What the names of the previews begin with, if this is one picture of several.
     private var onlyPreviewPrefix = ""
 
     public init(picture: String) { self.picture = picture }
+
+    /// What stands for standard output where the picture's file is named.
+    static let standardOutput = "-"
+
+    /// Whether the picture goes to standard output, and nothing else may.
+    public var takesStandardOutput: Bool { picture == Self.standardOutput }
 
     /// The picture's file, `name-3.png` for the third of several.
     public func picture(_ index: Int) -> String { numbered(picture, index) }
@@ -36,17 +44,18 @@ public struct JobOutputs: Equatable, Sendable {
         outputs.comparison = comparison(index)
         outputs.dump = dump(index)
         outputs.preview = preview
+        outputs.recordsPaths = recordsPaths
         outputs.onlyPreviewPrefix = Self.previewPrefix(index)
         return outputs
     }
 
     private static func previewPrefix(_ index: Int) -> String { "image-\(index + 1)-" }
 
-    /// Finds out whether the names make sense, without looking at the disk.
+    /// Finds out whether the names make sense, and whether each is a file of its own.
     ///
-    /// - Parameter sources: files of the job that must not be written over.
+    /// - Parameter files: has what the command reads, and gets what it will write.
     /// - Throws: `Failure.usage`.
-    func checkNames(against sources: [String]) throws {
+    func checkNames(in files: inout FileClaims) throws {
         guard Self.counts.contains(count) else {
             throw Failure.usage("--count: expected 1 to \(Self.counts.upperBound), found \(count)")
         }
@@ -56,44 +65,60 @@ public struct JobOutputs: Equatable, Sendable {
                 throw Failure.usage("\(option) \(file): results are PNG files; expected a name that ends in .png")
             }
         }
-        for file in allFiles where sources.contains(where: { isSame($0, file) }) {
-            throw Failure.usage(
-                "\(file) would be written over, and is the job's image, mask or latent; name another output")
+        for (option, file) in [("--compare", comparison), ("--dump", dump), ("--preview", preview)]
+        where file == Self.standardOutput {
+            throw Failure.usage("\(option) -: standard output takes the picture alone, by --output -; name a file")
         }
-        let files = [("--output", picture), ("--compare", comparison), ("--dump", dump)]
-            .compactMap { option, file in file.map { (option, $0) } }
-        for (index, (option, file)) in files.enumerated() {
-            for (other, same) in files[..<index] where same == file {
-                throw Failure.usage("\(other) and \(option) name the same file, \(file)")
-            }
+        guard count == 1 || !takesStandardOutput else {
+            throw Failure.usage("--output -: standard output takes one picture, and --count asks for \(count)")
         }
+        for index in 0..<count {
+            if !takesStandardOutput { try files.write(picture(index), by: "--output") }
+            try files.write(comparison(index), by: "--compare")
+            try files.write(dump(index), by: "--dump")
+        }
+        try files.write(
+            filesIn: preview, beginning: (0..<count).map { previewPrefix($0) + PreviewWriter.beginning },
+            by: "--preview")
+    }
+
+    /// Finds out whether something would be written over.
+    ///
+    /// - Throws: `Failure.usage` naming what is there already.
+    func checkAreNew() throws {
+        let previews = preview.map { previewsPresent(in: $0) } ?? []
+        try AtomicFile.checkAreNew(allFiles + previews)
     }
 
     /// Finds out, before anything is computed, whether all of this can be written.
     ///
     /// - Throws: `Failure.inputOutput`.
     func checkWritable() throws {
+        if takesStandardOutput { try StandardOutput.checkTakesFile() }
         for file in allFiles { try AtomicFile.checkWritable(file) }
-        if let preview {
-            // The folder is made with its first picture: a job that fails before leaves nothing.
-            let isThere = FileManager.default.fileExists(atPath: preview)
-            try AtomicFile.checkWritable(isThere ? "\(preview)/preview.png" : preview)
+        if let preview { try PreviewWriter.checkWritable(preview) }
+    }
+
+    /// The files of all pictures; previews have a folder, and standard output is none.
+    private var allFiles: [String] {
+        (0..<count).flatMap { index in
+            [takesStandardOutput ? nil : picture(index), comparison(index), dump(index)].compactMap { $0 }
         }
     }
 
-    /// The files of all pictures; previews have a folder.
-    private var allFiles: [String] {
-        (0..<count).flatMap { [picture($0), comparison($0), dump($0)].compactMap { $0 } }
+    /// Files that have names of this job's previews.
+    private func previewsPresent(in folder: String) -> [String] {
+        let beginnings = Set((0..<count).map { previewPrefix($0) + PreviewWriter.beginning })
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.sorted().filter { name in
+            guard let end = name.range(of: PreviewWriter.beginning)?.upperBound else { return false }
+            return beginnings.contains(String(name[..<end]))
+        }.map { "\(folder)/\($0)" }
     }
 
     /// How many pictures a job may have.
     public static let counts = 1...10_000
     private static let otherFormats: Set<String> = ["jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic"]
-
-    private func isSame(_ path: String, _ other: String) -> Bool {
-        func resolved(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
-        return resolved(path) == resolved(other)
-    }
 
     private func numbered(_ path: String, _ index: Int) -> String {
         guard count > 1 else { return path }

@@ -23,6 +23,14 @@ public struct JobRecord: Codable, Equatable, Sendable {
         self.modelFingerprint = modelFingerprint
     }
 
+    /// Reads the record of a job that is to be repeated. A relative path of it that leads nowhere from the working
+    /// directory is looked for beside the result, too.
+    ///
+    /// - Throws: as `init(fromResult:)`.
+    public init(repeating result: String) throws {
+        self = try JobRecord(fromResult: result).relocated(beside: result)
+    }
+
     /// Reads the record from a result.
     ///
     /// - Throws: `Failure` if the file can't be read, is no picture, or holds no record that can be understood.
@@ -45,6 +53,55 @@ public struct JobRecord: Codable, Equatable, Sendable {
                 "--from \(path): its record has layout \(format), this version (\(Version.text)) reads layout "
                     + "\(Self.currentFormat)")
         }
+    }
+
+    /// The same without the names of files and folders, which may tell more of their owner than of the picture. The
+    /// contents of the files stay known, by what they are for.
+    func withoutPaths() -> JobRecord {
+        var copy = self
+        copy.fingerprints = [:]
+        for file in JobFile.all(of: settings) {
+            copy.fingerprints[String(file.option.dropFirst(2))] = fingerprints[file.path]
+        }
+        copy.settings.image = ""
+        copy.settings.mask = ""
+        copy.settings.initialLatent = settings.initialLatent.map { _ in "" }
+        copy.settings.model = settings.model.split(separator: "/").last.map(String.init) ?? settings.model
+        return copy
+    }
+
+    /// Finds out whether whoever repeats the job has named the files that its record does not name.
+    ///
+    /// - Parameter draft: what is known of the new job.
+    /// - Throws: `Failure.usage` naming the options.
+    public func checkNames(in draft: JobDraft, from result: String) throws {
+        let unnamed = [
+            ("--image", draft.image == nil), ("--mask", draft.mask == nil),
+            ("--initial-latent", draft.settings.initialLatent == ""),
+        ].filter(\.1)
+        guard !unnamed.isEmpty else { return }
+        throw Failure.usage(
+            "--from \(result): its record does not name the file of \(unnamed.map(\.0).joined(separator: ", ")), which "
+                + "was read from standard input, or recorded with --no-paths; name it")
+    }
+
+    /// Whether a record's path leads to a file: it may have been left out, or stand for standard input.
+    static func isName(_ path: String) -> Bool { !path.isEmpty && path != StandardInput.name }
+
+    private func relocated(beside result: String) -> JobRecord {
+        let folder = result.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        func found(_ path: String) -> String {
+            guard Self.isName(path), !path.hasPrefix("/"), result.contains("/"), !isThere(path) else { return path }
+            return isThere("\(folder)/\(path)") ? "\(folder)/\(path)" : path
+        }
+        func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+        var copy = self
+        copy.settings.image = found(settings.image)
+        copy.settings.mask = found(settings.mask)
+        copy.settings.initialLatent = settings.initialLatent.map(found)
+        copy.fingerprints = Dictionary(fingerprints.map { (found($0), $1) }) { first, _ in first }
+        if settings.model != ShippedModel.name { copy.settings.model = found(settings.model) }
+        return copy
     }
 
     /// Whether both are of one job on the same files and the same model, by whatever version of the program.

@@ -11,12 +11,34 @@ struct PreviewWriter: Sendable {
     /// The prefix of the files' names, for jobs of several pictures.
     let prefix: String
 
+    /// What the names of previews begin with, behind their prefix.
+    static let beginning = "step-"
+
+    /// Finds out whether there can be previews in the folder, without making it: that comes with the first picture, so
+    /// that a job that fails before leaves nothing.
+    ///
+    /// - Throws: `Failure.inputOutput`.
+    static func checkWritable(_ folder: String) throws {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
+            return try AtomicFile.checkWritable(withoutSlash(folder))
+        }
+        guard isFolder.boolValue else {
+            throw Failure.inputOutput("--preview \(folder): is a file; expected a folder, or a name for a new one")
+        }
+        try AtomicFile.checkWritable("\(folder)/preview.png")
+    }
+
+    private static func withoutSlash(_ folder: String) -> String {
+        folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
+    }
+
     /// - Parameter pictures: decoded, `[3, H, W]` each at the job's size.
     func write(_ pictures: [[Float]], step: Int, timestep: Int) throws {
         try makeFolder()
         let size = geometry.picture
         let images = try pictures.map { try RGBImage(planes: $0, width: size.width, height: size.height) }
-        let name = String(format: "%@step-%03d-timestep-%03d.png", prefix, step, timestep)
+        let name = String(format: "%@%@%03d-timestep-%03d.png", prefix, Self.beginning, step, timestep)
         try RGBImage.strip(images).writePNG(to: "\(folder)/\(name)")
     }
 

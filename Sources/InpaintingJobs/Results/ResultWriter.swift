@@ -43,8 +43,11 @@ struct ResultWriter: Sendable {
     func write(_ picture: RGBImage, to path: String, image: Int) throws {
         var record = record
         record.settings.method.seed &+= UInt64(image)
-        try picture.writePNG(
-            to: path, textChunks: [parameters(of: record.settings).textChunk, try record.textChunk()])
+        let textChunks = [parameters(of: record.settings).textChunk, try record.textChunk()]
+        guard path != JobOutputs.standardOutput else {
+            return try StandardOutput.write(try picture.png(textChunks: textChunks))
+        }
+        try picture.writePNG(to: path, textChunks: textChunks)
     }
 
     /// What other tools show: the names are theirs as far as they have one.

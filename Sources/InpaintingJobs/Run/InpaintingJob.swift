@@ -16,19 +16,32 @@ public struct InpaintingJob: Sendable {
 
     /// Finds what can be found wrong without reading a file.
     ///
+    /// - Parameters:
+    ///   - files: gets the job's files, and has others that the command reads.
+    ///   - overwrites: whether what is there may be written over.
     /// - Throws: `Failure.usage` or `Failure.inputOutput`.
-    public func check() throws {
-        try checkSettings()
+    public func check(in files: inout FileClaims, overwrites: Bool) throws {
+        try checkSettings(in: &files)
+        if !overwrites { try outputs.checkAreNew() }
         try outputs.checkWritable()
     }
 
-    /// Finds what can be found wrong without the disk.
+    /// Finds what can be found wrong in settings and names.
     ///
     /// - Throws: `Failure.usage`.
-    func checkSettings() throws {
+    func checkSettings(in files: inout FileClaims) throws {
         try settings.validate()
-        try outputs.checkNames(
-            against: [settings.image, settings.mask] + [settings.initialLatent].compactMap { $0 })
+        guard settings.initialLatent != StandardInput.name else {
+            throw Failure.usage("--initial-latent -: standard input gives an image or a mask; name a file")
+        }
+        let inputs = JobFile.all(of: settings)
+        let streamed = inputs.filter(\.isStandardInput)
+        guard streamed.count < 2 else {
+            throw Failure.usage(
+                "\(streamed.map(\.option).joined(separator: " and ")): only one of them can be -, standard input")
+        }
+        for file in inputs where !file.isStandardInput { files.read(file.path, by: file.option) }
+        try outputs.checkNames(in: &files)
     }
 
     /// Reads and checks all files of the job, before anything expensive is computed.
@@ -40,10 +53,15 @@ public struct InpaintingJob: Sendable {
         if let recorded { try model.checkIsUnchanged(since: recorded) }
         for warning in inputs.warnings { observer(.warning(warning)) }
         if inputs.latentMask.isEmpty { observer(.note(inputs.explanationOfEmptyMask)) }
-        let record = JobRecord(
-            settings: settings, fingerprints: inputs.fingerprints, modelFingerprint: model.fingerprint)
+        let record = record(fingerprints: inputs.fingerprints, model: model)
         return PreparedJob(
             model: model, inputs: inputs, outputs: outputs, writer: ResultWriter(inputs: inputs, record: record),
             observer: observer)
+    }
+
+    /// What the result will say of this job.
+    func record(fingerprints: [String: String], model: JobModel) -> JobRecord {
+        let record = JobRecord(settings: settings, fingerprints: fingerprints, modelFingerprint: model.fingerprint)
+        return outputs.recordsPaths ? record : record.withoutPaths()
     }
 }

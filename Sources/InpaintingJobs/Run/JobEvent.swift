@@ -1,3 +1,4 @@
+import Failures
 import PilotInpainting
 
 /// What a job tells whoever watches it.
@@ -34,4 +35,6 @@ public struct PictureResult: Sendable {
     public let seconds: Double
     /// Where that time went.
     public let ledger: PhaseLedger
+    /// Why a file beside the picture could not be written, if so.
+    let failureBeside: Failure?
 }

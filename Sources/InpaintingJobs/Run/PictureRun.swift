@@ -15,16 +15,18 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
     let writer: ResultWriter
     let observer: JobObserver
 
-    /// Makes picture `index`, 0 for the first, and writes all its files.
+    /// Makes picture `index`, 0 for the first, and writes all its files, the picture first. A file beside it that can't
+    /// be written costs nothing else: the result says so.
     func make(_ index: Int) async throws -> PictureResult {
         let ledger = PhaseLedger()
+        let extras = ExtraFiles()
         let dump = outputs.dump == nil ? nil : TensorDump()
         let last = LastLoss()
         if let dump { describe(in: dump) }
         let decoded = try await picture(of: sampler, index, ledger) { event in
             last.observe(event)
             dump?.observe(event)
-            try await preview(event, index, ledger)
+            if extras.failure == nil { try await extras.write { try await preview(event, index, ledger) } }
             observer(.sampling(event, image: index))
         }
         let size = inputs.geometry.picture
@@ -34,12 +36,16 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
         try await ledger.measure(.writing) {
             // The picture first: what lies beside a picture that has this job's record is this job's too.
             try writer.write(result, to: file, image: index)
-            if let dump, let dumpFile = outputs.dump(index) { try dump.write(to: dumpFile) }
+            if let dump, let dumpFile = outputs.dump(index) {
+                try await extras.write { try dump.write(to: dumpFile) }
+            }
         }
-        if let comparison = outputs.comparison(index) { try await compare(result, index, to: comparison, ledger) }
+        if let comparison = outputs.comparison(index) {
+            try await extras.write { try await compare(result, index, to: comparison, ledger) }
+        }
         let made = PictureResult(
             file: file, seed: sampler.parameters.seed &+ UInt64(index), loss: last.value,
-            seconds: ledger.secondsSinceStart, ledger: ledger)
+            seconds: ledger.secondsSinceStart, ledger: ledger, failureBeside: extras.failure)
         observer(.written(made, image: index))
         return made
     }
@@ -100,6 +106,23 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
         try await ledger.measure(.previews) {
             let pictures = try await decoded([unconditional, conditional, guided])
             try previews.write(pictures, step: step.index, timestep: step.timestep)
+        }
+    }
+}
+
+/// Writes what is beside a picture, and remembers when that fails.
+private final class ExtraFiles: Sendable {
+    private let firstFailure = Mutex<Failure?>(nil)
+
+    /// What could not be written, if anything.
+    var failure: Failure? { firstFailure.withLock { $0 } }
+
+    /// - Throws: what `body` throws, but that it could not write.
+    func write(_ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch let failure as Failure where failure.kind == .inputOutput {
+            firstFailure.withLock { $0 = $0 ?? failure }
         }
     }
 }

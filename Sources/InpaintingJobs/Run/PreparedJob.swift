@@ -37,7 +37,7 @@ public struct PreparedJob: Sendable {
             }
             let result = PictureResult(
                 file: outputs.picture(index), seed: settings.method.seed &+ UInt64(index), loss: nil,
-                seconds: ledger.secondsSinceStart, ledger: ledger)
+                seconds: ledger.secondsSinceStart, ledger: ledger, failureBeside: nil)
             observer(.written(result, image: index))
             return result
         }
@@ -46,7 +46,8 @@ public struct PreparedJob: Sendable {
     /// Makes the pictures, as many at a time as keep the engine busy, and writes each when it is finished.
     ///
     /// - Parameter ledger: gets the time of what all pictures share, and the pictures' own.
-    /// - Throws: `Failure`; pictures that were finished before stay.
+    /// - Throws: `Failure`; pictures that were finished before stay. When a file beside a picture can't be written, all
+    ///   pictures are made first.
     @discardableResult
     public func run(on engine: some InpaintingEngine, ledger: PhaseLedger) async throws -> [PictureResult] {
         observer(.began(.prompts))
@@ -62,11 +63,16 @@ public struct PreparedJob: Sendable {
         let run = PictureRun(
             engine: engine, inputs: inputs, outputs: outputs, embeddings: embeddings, sampler: sampler, writer: writer,
             observer: observer)
-        return try await mapInFlight(0..<outputs.count, atMost: engine.jobsInFlight) { index in
+        let results = try await mapInFlight(0..<outputs.count, atMost: engine.jobsInFlight) { index in
             let result = try await run.make(index)
             ledger.add(result.ledger)
             return result
         }
+        if let failure = results.lazy.compactMap(\.failureBeside).first {
+            let result = results.count == 1 ? "the picture itself is" : "all \(results.count) pictures are"
+            throw Failure(failure.kind, "\(failure.message); \(result) written")
+        }
+        return results
     }
 
     /// What each branch works with: the embeddings of the negative prompt and of the prompt, in this order.

@@ -13,18 +13,32 @@ public enum ContactSheet {
     /// A page of these is 27,000 pixels high, which most programs still show.
     static let rowsOfPage = 200
 
+    /// Says of a PNG file that it is a sheet, and may be drawn anew when the batch is run again.
+    private static let mark = TextChunk(keyword: "pilot-sheet", text: "the contact sheet of a batch")
+
+    /// Finds out whether a sheet can be written there.
+    ///
+    /// - Parameter overwrites: whether what is there and is no sheet may be written over.
+    /// - Throws: `Failure`.
+    public static func check(_ file: String, overwrites: Bool) throws {
+        let isSheet = (try? DecodedImage.read(file).textChunks.contains(mark)) ?? false
+        if !overwrites && !isSheet { try AtomicFile.checkAreNew([file]) }
+        try AtomicFile.checkWritable(file)
+    }
+
     /// Writes the sheet: one PNG file, or `file-1.png`, `file-2.png`, … for more rows than one can show.
     ///
     /// Pictures are read again, one row at a time. One that can't be read is left grey.
-    /// - Throws: `Failure.inputOutput`.
-    public static func write(_ entries: [Batch.Entry], to file: String) throws {
+    /// - Throws: `Failure`.
+    public static func write(_ entries: [Batch.Entry], to file: String, overwrites: Bool) throws {
         let rows = entries.filter { $0.job != nil }
         guard !rows.isEmpty else { return }
         var pages = JobOutputs(picture: file)
         pages.count = (rows.count + rowsOfPage - 1) / rowsOfPage
         for page in 0..<pages.count {
             let shown = rows[page * rowsOfPage..<min(rows.count, (page + 1) * rowsOfPage)]
-            try draw(Array(shown)).writePNG(to: pages.picture(page))
+            try check(pages.picture(page), overwrites: overwrites)
+            try draw(Array(shown)).writePNG(to: pages.picture(page), textChunks: [mark])
         }
     }
 

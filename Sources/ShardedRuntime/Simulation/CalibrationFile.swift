@@ -7,6 +7,7 @@ public enum CalibrationFile {
     public static let version = 1
     /// A calibration is some kilobytes; what is larger is something else.
     private static let mostBytes = 16 << 20
+    private static let expectation = "a calibration, as pilot plan --calibrate writes it,"
 
     private struct Contents: Codable {
         var version: Int
@@ -42,18 +43,12 @@ public enum CalibrationFile {
         guard path != nil || FileManager.default.fileExists(atPath: file) else {
             return (.builtIn, "built-in figures of one core with AVX-512, for want of \(file)")
         }
-        guard let data = FileManager.default.contents(atPath: file) else {
-            throw Failure.missingInput(
-                "cannot read \(file): expected a calibration, as pilot plan --calibrate --output \(file) writes it")
-        }
-        let calibration = try decode(data, file: file)
+        let calibration = try decode(
+            Data(try RegularFile.contents(of: file, expected: expectation, atMost: mostBytes)), file: file)
         return (calibration, "\(file), measured on \(calibration.machine ?? "")")
     }
 
     public static func decode(_ data: Data, file: String) throws -> Calibration {
-        guard data.count <= mostBytes else {
-            throw Failure.badData("\(file): \(data.count) bytes, and a calibration has \(mostBytes) at most")
-        }
         do {
             let found = try JSONDecoder().decode(Version.self, from: data).version
             guard found == version else {
@@ -81,18 +76,30 @@ public enum CalibrationFile {
                 driverSeconds: calibration.driverSeconds, node: calibration.node, speeds: calibration.speeds))
     }
 
+    /// Finds out, before anything is measured, whether the file can be written, and makes its folder if it is not there.
+    ///
+    /// - Throws: `Failure.inputOutput`.
+    public static func checkWritable(_ path: String) throws {
+        try makeFolder(of: path)
+        try AtomicFile.checkWritable(path)
+    }
+
     /// Writes the file, and makes its folder if it is not there.
     ///
     /// - Throws: `Failure.inputOutput`.
     public static func write(_ calibration: Calibration, to path: String) throws {
+        try makeFolder(of: path)
+        let data = try encode(calibration)
+        try AtomicFile.write(to: path) { try $0.write([UInt8](data)) }
+    }
+
+    private static func makeFolder(of path: String) throws {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         } catch {
             throw Failure.inputOutput("cannot make the folder \(folder): \(error.localizedDescription)")
         }
-        let data = try encode(calibration)
-        try AtomicFile.write(to: path) { try $0.write([UInt8](data)) }
     }
 
     // MARK: Checks

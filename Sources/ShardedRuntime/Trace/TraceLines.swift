@@ -1,5 +1,4 @@
 import Failures
-import Foundation
 
 /// The lines of a trace, one at a time, so that a file of gigabytes takes no more memory than its longest line.
 struct TraceLines {
@@ -11,7 +10,7 @@ struct TraceLines {
     /// Of the line that was returned last, from 1.
     private(set) var number = 0
     private let path: String
-    private let file: FileHandle
+    private let file: RegularFile
     private var buffer: [UInt8] = []
     private var position = 0
     private var isAtEnd = false
@@ -19,15 +18,7 @@ struct TraceLines {
     /// - Throws: `Failure.missingInput`.
     init(_ path: String) throws {
         self.path = path
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw Failure.missingInput("cannot read \(path): no such file")
-        }
-        guard !isFolder.boolValue else { throw Failure.missingInput("cannot read \(path): it is a folder") }
-        guard let file = FileHandle(forReadingAtPath: path) else {
-            throw Failure.missingInput("cannot read \(path): you may not")
-        }
-        self.file = file
+        file = try RegularFile(path, expected: "a file that --trace wrote")
     }
 
     /// The next line without its end; nil after the last.
@@ -61,12 +52,8 @@ struct TraceLines {
     }
 
     private mutating func fill() throws {
-        do {
-            let data = try file.read(upToCount: Self.chunkBytes)
-            isAtEnd = data?.isEmpty ?? true
-            buffer += data ?? Data()
-        } catch {
-            throw Failure.missingInput("cannot read \(path): \(error.localizedDescription)")
-        }
+        let bytes = try file.read(atMost: Self.chunkBytes)
+        isAtEnd = bytes.isEmpty
+        buffer += bytes
     }
 }

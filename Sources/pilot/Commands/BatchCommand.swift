@@ -41,10 +41,9 @@ struct BatchCommand: RankedCommand {
         let outcome = try await machine.run(stream) {
             // From standard input lines come when they come, and nobody can say what takes long.
             report.clear()
-            // They may be in the batch's folder.
+            // They may be in the batch's folder, which is there only now.
+            try checkFiles()
             report.begin(writing: try batch.results.map { try ResultsFile($0) })
-            if let sheet = batch.sheet { try AtomicFile.checkWritable(sheet) }
-            try computation.checkTrace(against: [setup.lines, batch.sheet, batch.results])
         } start: {
             if let warning = ComputationOptions.bindingWarning(threads: rank.threads) { Console.warn(warning) }
             report.begin("reading the model")
@@ -64,12 +63,28 @@ struct BatchCommand: RankedCommand {
             try await RankOrder.nothing.give(to: communicator)
         }
         if let leftover = RankTable(reports: reports).leftover { Console.warn(leftover) }
+        let sheet = Result { try writeSheet(of: outcome) }
         if !batch.json, !reporting.quiet {
-            Console.print(BatchTable(entries: outcome.entries).text)
-            if !reports.isEmpty { Console.print(RankTable(reports: reports).text) }
+            try Console.print(BatchTable(entries: outcome.entries).text)
+            if !reports.isEmpty { try Console.print(RankTable(reports: reports).text) }
         }
-        if let sheet = batch.sheet { try ContactSheet.write(outcome.entries, to: sheet) }
-        try throwFailure(of: outcome, report.resultsFailure)
+        try throwFailure(of: outcome, report.lostResult)
+        try sheet.get()
+    }
+
+    private func writeSheet(of outcome: Batch.Outcome) throws {
+        guard let sheet = batch.sheet else { return }
+        try ContactSheet.write(outcome.entries, to: sheet, overwrites: batch.overwrite)
+    }
+
+    /// Finds out whether the batch's own files can be written.
+    private func checkFiles() throws {
+        var files = FileClaims()
+        files.read(jobs, by: "the jobs")
+        try files.write(batch.results, by: "--results")
+        try files.write(batch.sheet, by: "--sheet")
+        if let sheet = batch.sheet { try ContactSheet.check(sheet, overwrites: batch.overwrite) }
+        try computation.checkTrace(in: &files, overwrites: batch.overwrite)
     }
 
     private func setup() throws -> BatchSetup {
@@ -77,10 +92,10 @@ struct BatchCommand: RankedCommand {
             let options = [("<jobs.jsonl>", jobs), ("--output", batch.output)]
             throw MissingOptions.failure(options.filter { $0.1 == nil }.map(\.0), of: "pilot batch")
         }
-        let recorded = try input.from.map { try JobRecord(fromResult: $0) }
+        let recorded = try input.from.map { try JobRecord(repeating: $0) }
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
         input.apply(to: &draft)
-        composition.apply(to: &draft.settings)
+        composition.apply(to: &draft)
         method.apply(to: &draft)
         computation.apply(to: &draft.settings.computation)
         // A default that makes no sense is said once, and not for every line.
@@ -90,18 +105,18 @@ struct BatchCommand: RankedCommand {
         setup.keepsGoing = batch.keepGoing
         setup.jobsInFlight = batch.jobsInFlight
         setup.remembersJobs = batch.sheet != nil
-        setup.reserved = [batch.sheet, batch.results, computation.trace].compactMap { $0 }
+        setup.reserved = [batch.sheet, batch.results, computation.trace, jobs].compactMap { $0 }
         return setup
     }
 
     /// - Throws: what came first, if anything failed; its kind is the exit code.
-    private func throwFailure(of outcome: Batch.Outcome, _ resultsFailure: Failure?) throws {
+    private func throwFailure(of outcome: Batch.Outcome, _ lostResult: Failure?) throws {
         if let first = outcome.firstFailure {
             let count = "\(outcome.failureCount) of \(Console.count(outcome.entries.count, "job")) failed"
             throw Failure(
                 first.kind,
                 outcome.failureCount == 1 ? "\(count): \(first.message)" : "\(count), first \(first.message)")
         }
-        if let resultsFailure { throw resultsFailure }
+        if let lostResult { throw lostResult }
     }
 }

@@ -31,7 +31,7 @@ enum BatchHelp {
 
         A picture is written as soon as it is finished, and is the same file, byte for byte, as pilot inpaint writes. \
         So a batch can be run again: what is there with the record of its job is not made again, and what is there \
-        and is something else is refused unless --overwrite is given.
+        and is something else is refused unless --overwrite is given. The contact sheet is drawn anew.
 
         Exit codes: as for pilot inpaint; when jobs failed or were left out, that of the first of them.
         """

@@ -28,5 +28,5 @@ struct Completions: ParsableCommand {
     @Argument(help: "The shell.")
     var shell: Shell
 
-    func run() { Console.print(shell.script) }
+    func run() throws { try Console.print(shell.script) }
 }

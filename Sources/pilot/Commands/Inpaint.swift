@@ -21,24 +21,24 @@ struct Inpaint: RankedCommand {
     @OptionGroup(title: "What is told meanwhile") var reporting: ReportOptions
 
     func run(on communicator: any Communicator) async throws {
-        let recorded = try input.from.map { try JobRecord(fromResult: $0) }
+        let recorded = try input.from.map { try JobRecord(repeating: $0) }
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
         input.apply(to: &draft)
         method.apply(to: &draft)
         output.apply(to: &draft)
-        composition.apply(to: &draft.settings)
+        composition.apply(to: &draft)
         extras.apply(to: &draft)
         computation.apply(to: &draft.settings.computation)
+        if let recorded, let result = input.from { try recorded.checkNames(in: draft, from: result) }
         guard draft.missing.isEmpty else {
             throw MissingOptions.failure(draft.missing.map { "--\($0)" }, of: "pilot inpaint")
         }
         let (settings, outputs) = draft.finished()
         let rank = try computation.rank(computing: settings.computation)
         let job = InpaintingJob(settings: settings, outputs: outputs, repeating: recorded)
-        try job.check()
-        try computation.checkTrace(
-            against: [settings.image, settings.mask, settings.initialLatent]
-                + (0..<outputs.count).flatMap { [outputs.picture($0), outputs.comparison($0), outputs.dump($0)] })
+        var files = FileClaims()
+        try job.check(in: &files, overwrites: output.overwrite)
+        try computation.checkTrace(in: &files, overwrites: output.overwrite)
 
         let ledger = PhaseLedger()
         let report = InpaintReport(settings, count: outputs.count, reporting)
@@ -53,7 +53,7 @@ struct Inpaint: RankedCommand {
             try await RankOrder.nothing.give(to: communicator)
             try prepared.writePhotographs()
             report.clear()
-            if !reporting.quiet { Console.print(result(settings, outputs, ledger).text) }
+            try tell(result(settings, outputs, ledger).text, outputs)
             return
         }
         if let warning = ComputationOptions.bindingWarning(threads: rank.threads) { Console.warn(warning) }
@@ -71,12 +71,18 @@ struct Inpaint: RankedCommand {
         if let trace = computation.trace { try await engine.writeTrace(to: trace) }
         engine.stop()
         if let leftover = RankTable(reports: reports).leftover { Console.warn(leftover) }
-        guard !reporting.quiet else { return }
         let result = result(settings, outputs, ledger)
-        Console.print(JobSummary(ledger: ledger, reports: reports, layout: engine.layout, result: result).text)
+        try tell(JobSummary(ledger: ledger, reports: reports, layout: engine.layout, result: result).text, outputs)
     }
 
     private func result(_ settings: JobSettings, _ outputs: JobOutputs, _ ledger: PhaseLedger) -> ResultLine {
         ResultLine(settings: settings, outputs: outputs, seconds: ledger.secondsSinceStart)
+    }
+
+    private func tell(_ summary: String, _ outputs: JobOutputs) throws {
+        guard !reporting.quiet else { return }
+        // Nothing may come between a picture's bytes.
+        guard !outputs.takesStandardOutput else { return Console.write(summary + "\n") }
+        try Console.print(summary)
     }
 }

@@ -25,10 +25,17 @@ enum InpaintHelp {
               --preset fast --count 3 --output ball.png
           pilot inpaint --from ball-2.png --preset paper --output best.png
 
+        --from looks for the recorded files from the working directory, then beside the result. What is there already is \
+        written over only with --overwrite.
+
+        A photograph from one program, the result to another; all that is said goes to standard error then:
+          convert photo.tif png:- | pilot inpaint --image - --mask mask.png \\
+              --prompt "a red bench" --output - | display
+
         Presets: paper has 200 steps, optimises at every 10th, 10 gradient steps each, coherence 1; balanced has 50, \
         5, 10, 0.5; fast has 30, 3, 3, 0.4.
 
         Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 internal error or a number that became NaN, \
-        74 writing failed, 130 interrupted.
+        74 writing failed, 130 and 131 interrupted by Ctrl-C and Ctrl-\\.
         """
 }

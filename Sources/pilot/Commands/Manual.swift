@@ -16,6 +16,6 @@ struct Manual: ParsableCommand {
     func run() throws {
         // The parser's own description of all that is declared, so that the page can't say anything else.
         let description = try JSONDecoder().decode(ToolDescription.self, from: Data(Pilot._dumpHelp().utf8))
-        Console.print(ManualPage(description.command, version: Version.text).text)
+        try Console.print(ManualPage(description.command, version: Version.text).text)
     }
 }

@@ -36,6 +36,9 @@ struct ModelBenchmark: RankedCommand {
     @Option(help: "The timestep to evaluate at (default: 500).", transform: whole(0...999))
     var timestep = 500
 
+    @Flag(help: "Write over a trace that is there already.")
+    var overwrite = false
+
     @OptionGroup var computation: ComputationOptions
 
     func run(on communicator: any Communicator) async throws {
@@ -44,7 +47,8 @@ struct ModelBenchmark: RankedCommand {
         var chosen = Computation()
         computation.apply(to: &chosen)
         let rank = try computation.rank(computing: chosen)
-        try computation.checkTrace(against: [])
+        var files = FileClaims()
+        try computation.checkTrace(in: &files, overwrites: overwrite)
         let setup = try computation.setup(
             model, rank, ranks: communicator.size, latent: (geometry.latentHeight, geometry.latentWidth), pictures: 1)
         let engine = try await ShardedEngine(setup, communicator: communicator)
@@ -54,7 +58,7 @@ struct ModelBenchmark: RankedCommand {
             var result = try await trial.run(on: predictor, gradient: gradient)
             result.pass = pass
             result.peakBytesPerRank = try await engine.reports().map(\.peakMemoryBytes)
-            Console.print(try result.line())
+            guard try Console.print(try result.line()) else { break }
         }
         await engine.finish(predictor)
         if let trace = computation.trace { try await engine.writeTrace(to: trace) }

@@ -33,7 +33,7 @@ struct ModelInit: ParsableCommand {
         }
         try RandomModel.write(
             architecture, tensors: architecture.tensors, seed: seed, elementType: dtype.stored, to: output)
-        Console.print("\(output): \(architecture.rawValue) with random weights, seed \(seed), \(dtype.rawValue)")
+        try Console.print("\(output): \(architecture.rawValue) with random weights, seed \(seed), \(dtype.rawValue)")
     }
 }
 

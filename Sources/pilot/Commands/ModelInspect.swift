@@ -35,9 +35,9 @@ struct ModelInspect: ParsableCommand {
             let encoder = JSONEncoder()
             encoder.keyEncodingStrategy = .convertToSnakeCase
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            Console.print(String(decoding: try encoder.encode(figures), as: UTF8.self))
+            try Console.print(String(decoding: try encoder.encode(figures), as: UTF8.self))
         } else {
-            Console.print(ModelReport(figures: figures).text)
+            try Console.print(ModelReport(figures: figures).text)
         }
     }
 }

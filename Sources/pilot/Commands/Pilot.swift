@@ -24,6 +24,7 @@ struct Pilot: ParsableCommand {
     }
 
     static func main() async {
+        StandardStreams.reserveNumbers()
         // Whoever stops reading the progress does not mean to lose the picture.
         signal(SIGPIPE, SIG_IGN)
         let cleanUps = CleanUps()
@@ -52,7 +53,7 @@ struct Pilot: ParsableCommand {
             guard exitCode(for: error) == .success else {
                 throw CommandLineFault(error, arguments: arguments).failure
             }
-            Console.print(fullMessage(for: error))
+            try Console.print(fullMessage(for: error))
         }
         try await RankOrder.nothing.give(to: communicator)
     }

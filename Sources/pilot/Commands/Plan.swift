@@ -115,7 +115,7 @@ struct Plan: ParsableCommand {
         try parameters.validate()
         let passes = try PicturePasses(parameters, description.scheduler(warn: Console.warn))
         let figures = try PlanFigures(subject, question(passes))
-        Console.print(json ? try figures.json() : PlanReport(figures).text)
+        try Console.print(json ? try figures.json() : PlanReport(figures).text)
     }
 
     private func question(_ passes: PicturePasses) throws -> PlanQuestion {

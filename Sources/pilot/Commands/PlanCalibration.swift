@@ -30,15 +30,16 @@ struct PlanCalibration {
     ///   threads stays.
     func run(writingTo path: String?) throws {
         let path = path ?? CalibrationFile.defaultPath()
-        let speed = try measuredSpeed()
         var calibration = Calibration.builtIn
         if FileManager.default.fileExists(atPath: path) { calibration = try CalibrationFile.read(path).calibration }
+        try CalibrationFile.checkWritable(path)
+        let speed = try measuredSpeed()
         if calibration.machine == nil { calibration.speeds = [] }
         calibration.machine = Self.machine()
         calibration.merge(speed)
         try CalibrationFile.write(calibration, to: path)
         let pass = subject.costs.total.operations / speed.ladders[0].forwardSeconds / 1e9
-        Console.print(
+        try Console.print(
             "\(path): \(subject.name) at \(subject.geometry.picture), \(subject.costs.elementType.rawValue), "
                 + "\(Console.count(threads, "thread")): "
                 + String(

@@ -20,15 +20,22 @@ struct Trace: ParsableCommand {
     @Option(help: ArgumentHelp("Draw a picture and print no table.", valueName: "file.svg"), completion: .file())
     var svg: String?
 
+    @Flag(help: "Write over a picture that is there already.")
+    var overwrite = false
+
     func run() throws {
         if let svg {
-            guard svg != trace else {
-                throw Failure.usage("--svg \(svg) would be written over the trace; name another file")
-            }
+            var files = FileClaims()
+            files.read(trace, by: "the trace")
+            try files.write(svg, by: "--svg")
+            if !overwrite { try AtomicFile.checkAreNew([svg]) }
             try AtomicFile.checkWritable(svg)
         }
         let file = try TraceFile(trace)
-        guard let svg else { return Console.print(TraceTable(file).text) }
+        guard let svg else {
+            try Console.print(TraceTable(file).text)
+            return
+        }
         let picture = TracePicture(file).text
         try AtomicFile.write(to: svg) { try $0.write(picture) }
     }

@@ -45,20 +45,6 @@ struct ComputationOptions: ParsableArguments {
         completion: .file())
     var trace: String?
 
-    /// Finds out, before anything is computed, whether the trace can be written.
-    ///
-    /// - Parameter others: the files of the job.
-    /// - Throws: `Failure.usage` or `Failure.inputOutput`.
-    func checkTrace(against others: [String?]) throws {
-        guard let trace else { return }
-        func resolved(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
-        for other in others.compactMap({ $0 }) where resolved(other) == resolved(trace) {
-            throw Failure.usage(
-                "--trace \(trace) would be written over \(other), which is the job's; name another file")
-        }
-        try AtomicFile.checkWritable(trace)
-    }
-
     func apply(to computation: inout Computation) {
         if let elementType { computation.elementType = elementType }
         if let backend { computation.backend = backend }

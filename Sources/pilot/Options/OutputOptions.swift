@@ -4,9 +4,13 @@ import InpaintingJobs
 /// Where the result of one job goes.
 struct OutputOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp("The result, a PNG file that carries the job's parameters.", valueName: "file.png"),
+        help: ArgumentHelp(
+            "The result, a PNG file that carries the job's parameters; - for standard output.", valueName: "file.png"),
         completion: .file())
     var output: String?
+
+    @Flag(help: "Write over files that are there already.")
+    var overwrite = false
 
     @Option(
         parsing: .unconditional,
@@ -34,9 +38,13 @@ struct CompositionOptions: ParsableArguments {
         transform: whole(JobSettings.feathers))
     var feather: Int?
 
-    func apply(to settings: inout JobSettings) {
-        if let paste { settings.pastesKeptPixels = paste }
-        if let feather { settings.feather = feather }
+    @Flag(inversion: .prefixedNo, help: "Name the job's files in the result's record (default: --paths).")
+    var paths: Bool?
+
+    func apply(to draft: inout JobDraft) {
+        if let paste { draft.settings.pastesKeptPixels = paste }
+        if let feather { draft.settings.feather = feather }
+        if let paths { draft.extras.recordsPaths = paths }
     }
 }
 

@@ -19,6 +19,7 @@ final class BatchReport: Sendable {
         /// Since when pictures are made.
         var start: ContinuousClock.Instant?
         var results: ResultsFile?
+        var printingFailure: Failure?
         /// Of refused lines, until it is known whether there is a file for them.
         var early: [BatchResult]? = []
     }
@@ -48,8 +49,11 @@ final class BatchReport: Sendable {
         for result in early { results?.append(result) }
     }
 
-    /// Why a result could not be written to the file, if that was so.
-    var resultsFailure: Failure? { state.withLock { $0.results }?.failure }
+    /// Why a result could not be written to the file or printed, if that was so. No job ends for it.
+    var lostResult: Failure? {
+        let (results, printingFailure) = state.withLock { ($0.results, $0.printingFailure) }
+        return results?.failure ?? printingFailure
+    }
 
     /// The engine is there.
     func begin(on layout: String) {
@@ -116,10 +120,7 @@ final class BatchReport: Sendable {
             }
             return BatchProgress(state)
         }
-        if printsJSON, let object = try? result.json() {
-            line.clear()
-            Console.print(object)
-        }
+        if printsJSON { print(result) }
         switch result.status {
         case .failed: line.tell("failed: \(result.error ?? "")")
         case .done:
@@ -133,6 +134,16 @@ final class BatchReport: Sendable {
     private func show() {
         guard state.withLock({ $0.start }) != nil else { return }
         line.show { [weak self] notice in self?.state.withLock { BatchProgress($0) }.text(notice) ?? "" }
+    }
+
+    private func print(_ result: BatchResult) {
+        line.clear()
+        do {
+            try Console.print(try result.json())
+        } catch {
+            let failure = error as? Failure ?? .internalFault("unexpected error: \(error)")
+            state.withLock { $0.printingFailure = $0.printingFailure ?? failure }
+        }
     }
 
     /// How far a batch is, as a line.

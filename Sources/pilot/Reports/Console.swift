@@ -10,9 +10,11 @@ enum Console {
     static var width: Int { terminal?.width ?? Terminal.usualWidth }
 
     /// Writes a line to standard output.
-    static func print(_ text: String) {
-        write(text + "\n", to: .standardOutput)
-    }
+    ///
+    /// - Returns: whether anybody reads what is printed there.
+    /// - Throws: `Failure.inputOutput` when the line is lost.
+    @discardableResult
+    static func print(_ text: String) throws -> Bool { try StandardOutput.print(text) }
 
     /// Writes `pilot: warning: …`, one line, to standard error.
     static func warn(_ message: String) {
@@ -23,13 +25,13 @@ enum Console {
     static func note(_ message: String) {
         let line = shortened(message.split(whereSeparator: \.isNewline).joined(separator: " "))
         // A line of progress may be there, with the cursor before it.
-        write("\(terminal == nil ? "" : "\u{1b}[K")pilot: \(line)\n", to: .standardError)
+        write("\(terminal == nil ? "" : "\u{1b}[K")pilot: \(line)\n")
     }
 
-    /// Writes text as it is, in one piece.
-    static func write(_ text: String, to handle: FileHandle) {
+    /// Writes text to standard error as it is, in one piece.
+    static func write(_ text: String) {
         // A closed pipe is no reason to lose the picture.
-        try? handle.write(contentsOf: Data(text.utf8))
+        try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
     }
 
     /// `1 step`, `2 steps`.

@@ -153,12 +153,12 @@ final class ProgressLine: Sendable {
         state.isDrawn = true
         state.drawn = .now
         // The cursor rests before the line, so that whatever is printed next, an error say, goes over it.
-        Console.write("\(line)\u{1b}[K\r", to: .standardError)
+        Console.write("\(line)\u{1b}[K\r")
     }
 
     private func erase(_ state: inout State) {
         guard state.isDrawn else { return }
         state.isDrawn = false
-        Console.write("\u{1b}[K", to: .standardError)
+        Console.write("\u{1b}[K")
     }
 }

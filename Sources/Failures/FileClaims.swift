@@ -1,0 +1,84 @@
+import Glibc
+
+/// Which file a path means, whatever it is called: `a.png`, `./a.png`, a link to it, or the file's other name.
+///
+/// Of a file that is not there it is the folder and the name. Devices have none: two outputs may well go to `/dev/null`.
+struct FileIdentity: Hashable {
+    private let device: dev_t
+    private let number: ino_t
+    /// In the folder of that number, for what is not there yet.
+    private let name: String?
+
+    init?(_ path: String) {
+        var trimmed = path[...]
+        while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
+        var status = stat()
+        if stat(String(trimmed), &status) == 0 {
+            guard [.regular, .folder].contains(FileKind(status)) else { return nil }
+            name = nil
+        } else {
+            let parts = trimmed.split(separator: "/", omittingEmptySubsequences: false)
+            guard let last = parts.last,
+                stat(parts.dropLast().joined(separator: "/") + (parts.count > 1 ? "/" : "."), &status) == 0
+            else { return nil }
+            name = String(last)
+        }
+        device = status.st_dev
+        number = status.st_ino
+    }
+}
+
+/// The files of a command, by the options that name them: nothing is written over what the command reads, and no two
+/// outputs are one file.
+public struct FileClaims {
+    private struct Claim {
+        let option: String
+        let path: String
+        let isOutput: Bool
+    }
+
+    private var claims: [FileIdentity: Claim] = [:]
+
+    public init() {}
+
+    /// The command reads the file, should there be one.
+    public mutating func read(_ path: String?, by option: String) {
+        guard let path, let file = FileIdentity(path) else { return }
+        claims[file] = Claim(option: option, path: path, isOutput: false)
+    }
+
+    /// The command will write the file, should there be one. What it reads comes first.
+    ///
+    /// - Throws: `Failure.usage` if the file is claimed already.
+    public mutating func write(_ path: String?, by option: String) throws {
+        guard let path, let file = FileIdentity(path) else { return }
+        guard let other = claims[file] else {
+            claims[file] = Claim(option: option, path: path, isOutput: true)
+            return
+        }
+        guard other.isOutput else {
+            throw Failure.usage(
+                "\(option) \(path) would be written over \(other.path), the file of \(other.option); name another file")
+        }
+        throw Self.sameFile(other, path, option)
+    }
+
+    /// The command will make files in the folder, should there be one, whose names begin so.
+    ///
+    /// - Throws: `Failure.usage` if the folder is a claimed file's name, or a claimed file might be one of these.
+    public mutating func write(filesIn folder: String?, beginning: [String], by option: String) throws {
+        try write(folder, by: option)
+        guard let folder, let place = FileIdentity(folder) else { return }
+        for claim in claims.values {
+            let parts = claim.path.split(separator: "/", omittingEmptySubsequences: false)
+            let parent = parts.count > 1 ? parts.dropLast().joined(separator: "/") + "/" : "."
+            guard FileIdentity(parent) == place, let name = parts.last else { continue }
+            if beginning.contains(where: name.hasPrefix) { throw Self.sameFile(claim, claim.path, option) }
+        }
+    }
+
+    private static func sameFile(_ other: Claim, _ path: String, _ option: String) -> Failure {
+        let names = other.path == path ? path : "\(other.path) and \(path)"
+        return .usage("\(other.option) and \(option) name the same file, \(names); each needs its own")
+    }
+}

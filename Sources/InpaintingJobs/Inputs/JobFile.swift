@@ -1,0 +1,86 @@
+import Failures
+import ImageFiles
+
+/// A file that a job reads.
+struct JobFile {
+    /// The option that names it.
+    let option: String
+    /// As the user typed it; `-` is standard input.
+    let path: String
+    private let expected: String
+    private let mostBytes: Int
+
+    /// All that a job reads beside its model.
+    static func all(of settings: JobSettings) -> [JobFile] {
+        [image(settings), mask(settings)] + [initialLatent(settings)].compactMap { $0 }
+    }
+
+    static func image(_ settings: JobSettings) -> JobFile { picture("--image", settings.image) }
+    static func mask(_ settings: JobSettings) -> JobFile { picture("--mask", settings.mask) }
+
+    static func initialLatent(_ settings: JobSettings) -> JobFile? {
+        settings.initialLatent.map { path in
+            JobFile(
+                option: "--initial-latent", path: path, expected: "a safetensors file",
+                mostBytes: InitialLatentFile.mostBytes)
+        }
+    }
+
+    private static func picture(_ option: String, _ path: String) -> JobFile {
+        JobFile(
+            option: option, path: path, expected: ImageLimits.expectation,
+            mostBytes: ImageLimits.standard.fileBytes)
+    }
+
+    var isStandardInput: Bool { path == StandardInput.name }
+
+    /// What messages call it.
+    var name: String { isStandardInput ? "standard input" : path }
+
+    /// The whole file, and its fingerprint.
+    ///
+    /// - Parameter recorded: the job that is repeated, if one is.
+    /// - Throws: `Failure` if the file is not there, too large, or has changed since it was recorded.
+    func contents(repeating recorded: JobRecord?) throws -> (bytes: [UInt8], fingerprint: String) {
+        if isStandardInput {
+            let bytes = try StandardInput.contents(expected: expected, atMost: mostBytes)
+            return (bytes, Fingerprint.of(bytes))
+        }
+        let file = try opened(repeating: recorded)
+        let bytes = try file.read(atMost: file.byteCount)
+        let fingerprint = Fingerprint.of(bytes)
+        try checkIsUnchanged(fingerprint, since: recorded)
+        return (bytes, fingerprint)
+    }
+
+    /// As `contents`, without holding the file in memory.
+    func fingerprint(repeating recorded: JobRecord?) throws -> String {
+        let fingerprint = try Fingerprint.of(try opened(repeating: recorded))
+        try checkIsUnchanged(fingerprint, since: recorded)
+        return fingerprint
+    }
+
+    /// Finds out whether the file is there and not too large, without reading it.
+    ///
+    /// - Parameter name: what names the file, for messages.
+    /// - Throws: `Failure`.
+    func check(calledBy name: String) throws { _ = try opened(calledBy: name, repeating: nil) }
+
+    private func opened(calledBy name: String? = nil, repeating recorded: JobRecord?) throws -> RegularFile {
+        do {
+            return try RegularFile(path, expected: expected, atMost: mostBytes)
+        } catch let failure as Failure {
+            let isRecorded = recorded?.fingerprints[path] != nil && failure.kind == .missingInput
+            let advice = isRecorded ? ", the file of the recorded job; name it with \(option)" : ""
+            throw Failure(failure.kind, "\(name ?? option): \(failure.message)\(advice)")
+        }
+    }
+
+    private func checkIsUnchanged(_ fingerprint: String, since recorded: JobRecord?) throws {
+        guard let expected = recorded?.fingerprints[path], expected != fingerprint else { return }
+        throw Failure.badData(
+            "\(option) \(path): has changed since the recorded job was run (its contents have the hash "
+                + "\(fingerprint), then \(expected)); bring the old file back, or copy the new one and name the copy "
+                + "with \(option)")
+    }
+}
