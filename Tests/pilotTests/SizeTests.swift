@@ -60,7 +60,7 @@ import Testing
         let nearest = try await runner.inpaint(job)
         #expect(nearest.errors.contains("fall between the latent's cells"), "\(nearest.errors)")
         let result = try await runner.inpaint(
-            job + ["--mask-downsample", "max", "--dump", runner.path("a.safetensors")])
+            job + ["--mask-downsample", "max", "--dump", runner.path("a.safetensors"), "--overwrite"])
         #expect(result.exitCode == 0, "\(result.errors)")
         let mask = try #require(try TensorFile(runner.path("a.safetensors")).tensors["latent_mask"])
         #expect(mask.shape == [16, 16])
