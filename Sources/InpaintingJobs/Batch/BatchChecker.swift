@@ -71,9 +71,9 @@ struct BatchChecker {
         draft.extras.dump = try draft.extras.dump.map { try folder.place($0, key: "dump") }
         draft.extras.preview = try draft.extras.preview.map { try folder.place($0, key: "preview") }
         var (settings, outputs) = draft.finished()
+        try InpaintingJob(settings: settings, outputs: outputs).checkSettings()
         if draft.drawsSeed, let seed = seedOfEarlierRun(outputs) { settings.method.seed = seed }
         let job = InpaintingJob(settings: settings, outputs: outputs, repeating: recorded)
-        try job.checkSettings()
         try checkIsOfBatch(settings)
         try model.check(steps: settings.method.steps)
         if let size = settings.size {
