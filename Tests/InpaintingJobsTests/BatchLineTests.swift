@@ -35,7 +35,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         BadLine(#"{"output": 7}"#, "output: expected a text, found 7"),
         BadLine(#"{"output": "a.png", "prompt": null}"#, "prompt: expected a text, found null"),
         BadLine(#"{"output": "a.png", "steps": "50"}"#, "steps: expected a whole number"),
-        BadLine(#"{"output": "a.png", "steps": 2.5}"#, "steps: expected a whole number, found 2.5"),
+        BadLine(#"{"output": "a.png", "steps": 2.5}"#, "steps: expected a whole number from 1 to 100000, found 2.5"),
         BadLine(#"{"output": "a.png", "steps": 99999999999999999999}"#, "steps: expected a whole number"),
         BadLine(#"{"output": "a.png", "steps": 0}"#, "steps: expected 1 to", kind: .usage),
         BadLine(#"{"output": "a.png", "steps": 1001}"#, "steps", kind: .usage),

@@ -96,6 +96,22 @@ import Testing
         #expect(batch.output.isEmpty && batch.errors.isEmpty, "\(batch.output)\(batch.errors)")
     }
 
+    @Test func theLastLineOfABatchSaysWhereItsResultsAre() async throws {
+        let runner = try PilotRunner()
+        let jobs = #"{"output": "a.png", "seed": 1}"# + "\n" + #"{"output": "b.png"}"# + "\n"
+        try runner.write(jobs, to: "jobs.jsonl")
+        let command = ["batch", runner.path("jobs.jsonl"), "--output", runner.path("out")] + runner.job
+        let first = try await runner.run(command)
+        #expect(first.exitCode == 0, "\(first.errors)")
+        let line = String(first.output.split(separator: "\n").last ?? "")
+        #expect(line.hasPrefix("\(runner.path("out")): 2 done in "), "\(line)")
+        try runner.write(jobs + #"{"output": "c.png", "steps": 0}"#, to: "jobs.jsonl")
+        let second = try await runner.run(command + ["--keep-going"])
+        #expect(second.exitCode == 65, "\(second.errors)")
+        let other = String(second.output.split(separator: "\n").last ?? "")
+        #expect(other.contains("2 present, 1 refused in ") && other.contains("the same command"), "\(other)")
+    }
+
     @Test func theLastLineSaysHowToGoOn() async throws {
         let runner = try PilotRunner()
         try FileManager.default.createDirectory(atPath: runner.path("a b"), withIntermediateDirectories: false)

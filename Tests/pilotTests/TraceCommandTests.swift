@@ -56,7 +56,7 @@ import Testing
         let runner = try PilotRunner()
         let result = try await runner.inpaint(
             runner.job + ["--layout", "branches=2", "--output", runner.path("a.png")], ranks: 2)
-        let lines = result.output.split(separator: "\n").suffix(3)
+        let lines = result.output.split(separator: "\n").suffix(4).dropLast()
         #expect(lines.first?.split(separator: " ").first == "rank", "\(result.output)")
         #expect(lines.dropFirst().map { $0.split(separator: " ").first } == ["0", "1"])
         #expect(lines.allSatisfy { $0.count <= 120 })
@@ -73,7 +73,7 @@ import Testing
             runner.job + ["--output", runner.path("a.png"), "--layout", "replicas=5,branches=2", "--count", "5"],
             ranks: 10)
         #expect(result.exitCode == 0, "\(result.errors)")
-        let lines = result.output.split(separator: "\n").suffix(10)
+        let lines = result.output.split(separator: "\n").suffix(11).dropLast()
         #expect(lines.first?.hasPrefix("  of 10 ranks") == true, "\(result.output)")
         #expect(lines.allSatisfy { $0.count <= 100 })
     }

@@ -71,10 +71,10 @@ struct BatchChecker {
         draft.extras.dump = try draft.extras.dump.map { try folder.place($0, key: "dump") }
         draft.extras.preview = try draft.extras.preview.map { try folder.place($0, key: "preview") }
         var (settings, outputs) = draft.finished()
+        var ownFiles = FileClaims()
+        try InpaintingJob(settings: settings, outputs: outputs, repeating: recorded).checkSettings(in: &ownFiles)
         if draft.drawsSeed, let seed = seedOfEarlierRun(outputs) { settings.method.seed = seed }
         let job = InpaintingJob(settings: settings, outputs: outputs, repeating: recorded)
-        var ownFiles = FileClaims()
-        try job.checkSettings(in: &ownFiles)
         try checkIsOfBatch(settings)
         try model.check(steps: settings.method.steps)
         if let size = settings.size {

@@ -60,9 +60,10 @@ package struct BatchKey: Sendable {
         }
     }
 
+    /// A number that is out of the range is refused later, with all that is wrong with the job's settings.
     private static func whole(_ name: String, _ range: ClosedRange<Int>, _ place: any Place<Int>) -> BatchKey {
         BatchKey(name: name) { value, draft in
-            guard case .number(let spelling) = value, let number = Int(spelling), range.contains(number) else {
+            guard case .number(let spelling) = value, let number = Int(spelling) else {
                 throw unexpected(name, "a whole number from \(range.lowerBound) to \(range.upperBound)", value)
             }
             draft[keyPath: place] = number

@@ -25,6 +25,7 @@ struct BatchCommand: RankedCommand {
     @OptionGroup(title: "What is told meanwhile") var reporting: ReportOptions
 
     func run(on communicator: any Communicator) async throws {
+        let begin = ContinuousClock.now
         let setup = try setup()
         let rank = try computation.rank(computing: setup.defaults.settings.computation)
         let report = BatchReport(printsJSON: batch.json, reporting)
@@ -65,8 +66,11 @@ struct BatchCommand: RankedCommand {
         if let leftover = RankTable(reports: reports).leftover { Console.warn(leftover) }
         let sheet = Result { try writeSheet(of: outcome) }
         if !batch.json, !reporting.quiet {
-            try Console.print(BatchTable(entries: outcome.entries).text)
+            let table = BatchTable(entries: outcome.entries)
+            try Console.print(table.text)
             if !reports.isEmpty { try Console.print(RankTable(reports: reports).text) }
+            let seconds = (ContinuousClock.now - begin).inSeconds
+            if let line = table.lastLine(folder: setup.folder, seconds: seconds) { try Console.print(line) }
         }
         try throwFailure(of: outcome, report.lostResult)
         try sheet.get()

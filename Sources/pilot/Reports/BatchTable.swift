@@ -8,14 +8,27 @@ struct BatchTable {
     var text: String {
         let results = entries.map(\.result)
         let rows = results.map(Self.row)
-        let counts = [BatchResult.Status.done, .present, .failed, .refused].compactMap { status in
-            let count = results.count { $0.status == status }
-            return count > 0 ? "\(count) \(status.rawValue)" : nil
-        }
         let header = ["line", "output", "status", "seed", "seconds", "loss", "background", "semantic"]
-        let summary = counts.isEmpty ? "no jobs" : counts.joined(separator: ", ")
         return rows.isEmpty
-            ? summary : TextTable(header: header, rows: rows, words: ["output", "status"]).text + "\n" + summary
+            ? "no jobs" : TextTable(header: header, rows: rows, words: ["output", "status"]).text + "\n" + counts
+    }
+
+    /// The last line: where the results are, how long it took, and how to go on; nil when there were no jobs.
+    ///
+    /// - Parameter folder: of the batch.
+    func lastLine(folder: String, seconds: Double) -> String? {
+        guard !entries.isEmpty else { return nil }
+        let line = "\(folder): \(counts) in \(String(format: "%.1f", seconds)) s"
+        let isWhole = entries.allSatisfy { [.done, .present].contains($0.result.status) }
+        return isWhole ? line : "\(line); the same command makes what is missing, and leaves what is there"
+    }
+
+    /// `3 done, 1 failed`
+    private var counts: String {
+        [BatchResult.Status.done, .present, .failed, .refused].compactMap { status in
+            let count = entries.count { $0.result.status == status }
+            return count > 0 ? "\(count) \(status.rawValue)" : nil
+        }.joined(separator: ", ")
     }
 
     private static func row(_ result: BatchResult) -> [String] {
