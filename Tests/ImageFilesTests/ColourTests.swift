@@ -131,20 +131,20 @@ struct ColourTests {
         let end = try #require(whole.indices.first { whole[$0...].starts(with: [0xFF, 0xDB]) })
         var converted = 0
         try withTemporaryFolder { folder in
-            for round in 0..<300 {
+            for round in 0..<60 {
                 var damaged = whole
                 for _ in 0..<Int.random(in: 1...6, using: &generator) {
                     damaged[Int.random(in: 20..<end, using: &generator)] = .random(in: 0...255, using: &generator)
                 }
                 guard let picture = try? DecodedImage.decode(damaged, path: name) else { continue }
                 _ = picture.colours.fromSRGB(picture.colours.toSRGB(picture.rgb))
-                if round % 10 == 0 {
+                if round % 5 == 0 {
                     try picture.rgb.writePNG(to: folder + "/a.png", metadata: picture.metadata)
                     #expect(try DecodedImage.read(folder + "/a.png").metadata == picture.metadata)
                 }
                 converted += 1
             }
         }
-        #expect(converted > 100)
+        #expect(converted > 20)
     }
 }

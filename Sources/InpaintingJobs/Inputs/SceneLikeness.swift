@@ -2,9 +2,11 @@ import ImageFiles
 
 /// Whether a picture could be of the world that the shipped model knows: drawn, of even and evenly graded areas.
 ///
-/// Measured by the share of pixels that their neighbours foretell: up plus left less up-left. Of 2,000 lossless drawn
-/// scenes none has less than 0.73, with any hole; of 20 photographs, computed at the model's size, none has more than
-/// 0.54. Scenes with the traces of JPEG are told from photographs as long as these are not made smaller.
+/// Measured by the share of pixels that their neighbours foretell: up plus left less up-left. Of 2,600 lossless drawn
+/// scenes, with holes and without, at their own size and made smaller, none has less than 0.66. With the traces of JPEG
+/// 0.2 % of 1,200 are taken for photographs at their own size, below 1 % of those drawn at 256 pixels and more, and 8 %
+/// of those at 160. Of 20 whole photographs none has more than 0.54; of 800 square parts of them 5 % are missed where
+/// these are made smaller, 39 % where they have the networks' size.
 package struct SceneLikeness {
     /// A picture that was made smaller has lost the traces of JPEG, and what remains is the picture's own.
     private static let levels = (small: 1, asItWas: 3)
