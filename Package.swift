@@ -40,7 +40,7 @@ let package = Package(
         room(
             "ShardedRuntime", uses: ["DiffusionModels", "NeuralLayers", "MessagePassing", "TensorKernels", "Failures"]),
         room("DiffusionModels", uses: ["NeuralLayers", "TensorKernels", "Failures"]),
-        room("ImageFiles", uses: ["Failures", "CPNG", "CJPEG"]),
+        room("ImageFiles", uses: ["Failures", "CPNG", "CJPEG", "CLittleCMS"]),
         room("MessagePassing", uses: ["Failures", "COpenMPI"]),
         room("NeuralLayers", uses: ["TensorKernels", "Failures"]),
         room("TensorKernels", uses: ["Failures", "COneDNN", "COpenBLAS", "CVectorKernels", "CSharedMemory"]),
@@ -60,6 +60,8 @@ let package = Package(
             name: "CPNG", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("png")]),
         .target(
             name: "CJPEG", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("jpeg")]),
+        .target(
+            name: "CLittleCMS", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("lcms2")]),
         .target(
             name: "CVectorKernels", cSettings: [.treatAllWarnings(as: .error)],
             linkerSettings: [.linkedLibrary("gomp")]),

@@ -20,7 +20,7 @@ show_help() {
 # headers, the linker's start files and libgomp, which the Swift toolchain takes from the system. iproute2 is for the
 # tests that make several hosts.
 packages=(
-    libopenmpi-dev openmpi-bin libopenblas-dev libdnnl-dev libpng-dev libjpeg62-turbo-dev
+    libopenmpi-dev openmpi-bin libopenblas-dev libdnnl-dev libpng-dev libjpeg62-turbo-dev liblcms2-dev
     pkg-config g++ git iproute2
 )
 least_swift=6.2

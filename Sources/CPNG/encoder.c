@@ -55,16 +55,47 @@ static void set_texts(encoder *state, const pilot_png_text *texts, int count) {
     png_set_text(state->png, state->info, state->texts, count);
 }
 
+static void set_colours(encoder *state, const pilot_png_metadata *metadata) {
+    const int32_t *xy = metadata->chromaticities;
+    if (metadata->profile != NULL) {
+        png_set_iCCP(
+            state->png, state->info, "ICC profile", PNG_COMPRESSION_TYPE_BASE, metadata->profile,
+            (png_uint_32)metadata->profile_size);
+    } else if (metadata->has_srgb) {
+        png_set_sRGB(state->png, state->info, metadata->srgb_intent);
+    } else {
+        if (metadata->has_gamma) png_set_gAMA_fixed(state->png, state->info, metadata->gamma);
+        if (metadata->has_chromaticities) {
+            png_set_cHRM_fixed(state->png, state->info, xy[0], xy[1], xy[2], xy[3], xy[4], xy[5], xy[6], xy[7]);
+        }
+    }
+}
+
+static void set_metadata(encoder *state, const pilot_png_metadata *metadata) {
+    set_colours(state, metadata);
+    if (metadata->has_resolution) {
+        png_set_pHYs(
+            state->png, state->info, metadata->horizontal, metadata->vertical,
+            metadata->is_per_metre ? PNG_RESOLUTION_METER : PNG_RESOLUTION_UNKNOWN);
+    }
+    if (metadata->exif != NULL) {
+        // libpng's interface has no const; it copies the bytes.
+        png_set_eXIf_1(state->png, state->info, (png_uint_32)metadata->exif_size, (png_bytep)metadata->exif);
+    }
+}
+
 static void write_file(
-    encoder *state, const uint8_t *pixels, uint32_t width, uint32_t height, const pilot_png_text *texts,
-    int text_count) {
+    encoder *state, const uint8_t *pixels, uint32_t width, uint32_t height, const pilot_png_metadata *metadata,
+    const pilot_png_text *texts, int text_count) {
     png_set_write_fn(state->png, state, append, nothing_to_flush);
     png_set_IHDR(
         state->png, state->info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE,
         PNG_FILTER_TYPE_BASE);
     // Stated, though they are the defaults, since the bytes of a result are promised not to depend on surroundings.
     png_set_compression_level(state->png, 6);
+    png_set_text_compression_level(state->png, 6);
     png_set_filter(state->png, PNG_FILTER_TYPE_BASE, PNG_ALL_FILTERS);
+    set_metadata(state, metadata);
     set_texts(state, texts, text_count);
     png_write_info(state->png, state->info);
     for (uint32_t y = 0; y < height; y++) png_write_row(state->png, pixels + (size_t)y * width * 3);
@@ -72,8 +103,8 @@ static void write_file(
 }
 
 uint8_t *pilot_png_encode(
-    const uint8_t *pixels, uint32_t width, uint32_t height, const pilot_png_text *texts, int text_count, size_t *size,
-    char message[PILOT_PNG_MESSAGE_SIZE]) {
+    const uint8_t *pixels, uint32_t width, uint32_t height, const pilot_png_metadata *metadata,
+    const pilot_png_text *texts, int text_count, size_t *size, char message[PILOT_PNG_MESSAGE_SIZE]) {
     strcpy(message, "out of memory");
     encoder *state = calloc(1, sizeof *state);
     if (state == NULL) return NULL;
@@ -86,7 +117,7 @@ uint8_t *pilot_png_encode(
         state->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, state, fail, ignore_warning);
         if (state->png != NULL) state->info = png_create_info_struct(state->png);
         if (state->info == NULL) longjmp(state->failure, 1);
-        write_file(state, pixels, width, height, texts, text_count);
+        write_file(state, pixels, width, height, metadata, texts, text_count);
     }
     uint8_t *bytes = state->bytes;
     *size = state->size;

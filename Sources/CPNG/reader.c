@@ -13,6 +13,8 @@ struct pilot_png_reader {
     png_infop info;
     const uint8_t *data;
     size_t size, position, allocated;
+    int file_bits;
+    bool has_profile_warning;
     jmp_buf failure;
     char message[PILOT_PNG_MESSAGE_SIZE];
 };
@@ -52,9 +54,10 @@ static void fail(png_structp png, png_const_charp message) {
     longjmp(reader->failure, 1);
 }
 
-static void ignore_warning(png_structp png, png_const_charp message) {
-    (void)png;
-    (void)message;
+// libpng leaves out a profile that it does not find sound; it says so, and begins with the chunk's name.
+static void notice_warning(png_structp png, png_const_charp message) {
+    pilot_png_reader *reader = png_get_error_ptr(png);
+    if (strncmp(message, "iCCP", 4) == 0) reader->has_profile_warning = true;
 }
 
 static void read_from_memory(png_structp png, png_bytep target, size_t count) {
@@ -64,9 +67,8 @@ static void read_from_memory(png_structp png, png_bytep target, size_t count) {
     reader->position += count;
 }
 
-// Chunks that would change nothing here: colours are taken as they stand, as Pillow takes them.
-static const png_byte ignored_chunks[] =
-    "bKGD\0cHRM\0gAMA\0hIST\0iCCP\0oFFs\0pCAL\0pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0sTER\0tIME";
+// Chunks that would change nothing here.
+static const png_byte ignored_chunks[] = "bKGD\0hIST\0oFFs\0pCAL\0sBIT\0sCAL\0sPLT\0sTER\0tIME";
 
 static void set_limits(png_structp png) {
     png_set_chunk_cache_max(png, PILOT_PNG_CHUNK_COUNT);
@@ -101,12 +103,13 @@ pilot_png_reader *pilot_png_open(const uint8_t *data, size_t size, char message[
         return NULL;
     }
     reader->png = png_create_read_struct_2(
-        PNG_LIBPNG_VER_STRING, reader, fail, ignore_warning, reader, allocate_within_limit, release);
+        PNG_LIBPNG_VER_STRING, reader, fail, notice_warning, reader, allocate_within_limit, release);
     if (reader->png != NULL) reader->info = png_create_info_struct(reader->png);
     if (reader->info == NULL) longjmp(reader->failure, 1);
     set_limits(reader->png);
     png_set_read_fn(reader->png, reader, read_from_memory);
     png_read_info(reader->png, reader->info);
+    reader->file_bits = png_get_bit_depth(reader->png, reader->info);
     ask_for_8_bits(reader->png, reader->info);
     png_set_interlace_handling(reader->png);
     png_read_update_info(reader->png, reader->info);
@@ -123,6 +126,8 @@ uint32_t pilot_png_width(const pilot_png_reader *reader) { return png_get_image_
 uint32_t pilot_png_height(const pilot_png_reader *reader) { return png_get_image_height(reader->png, reader->info); }
 
 int pilot_png_channels(const pilot_png_reader *reader) { return png_get_channels(reader->png, reader->info); }
+
+int pilot_png_file_bits(const pilot_png_reader *reader) { return reader->file_bits; }
 
 static void read_rows(pilot_png_reader *reader, uint8_t *pixels) {
     const size_t row_bytes = (size_t)pilot_png_width(reader) * (size_t)pilot_png_channels(reader);
@@ -165,11 +170,39 @@ pilot_png_text pilot_png_text_at(const pilot_png_reader *reader, int index) {
     return result;
 }
 
-const uint8_t *pilot_png_exif(const pilot_png_reader *reader, size_t *size) {
+static void read_colours(const pilot_png_reader *reader, pilot_png_metadata *metadata) {
+    png_charp name = NULL;
+    int compression = 0;
+    png_bytep profile = NULL;
+    png_uint_32 size = 0;
+    if (png_get_iCCP(reader->png, reader->info, &name, &compression, &profile, &size)) {
+        metadata->profile = profile;
+        metadata->profile_size = size;
+    }
+    metadata->has_srgb = png_get_sRGB(reader->png, reader->info, &metadata->srgb_intent) != 0;
+    metadata->has_gamma = png_get_gAMA_fixed(reader->png, reader->info, &metadata->gamma) != 0;
+    int32_t *xy = metadata->chromaticities;
+    metadata->has_chromaticities =
+        png_get_cHRM_fixed(
+            reader->png, reader->info, &xy[0], &xy[1], &xy[2], &xy[3], &xy[4], &xy[5], &xy[6], &xy[7]) != 0;
+}
+
+pilot_png_metadata pilot_png_metadata_of(const pilot_png_reader *reader) {
+    pilot_png_metadata metadata = {0};
+    read_colours(reader, &metadata);
+    int unit = PNG_RESOLUTION_UNKNOWN;
+    metadata.has_resolution =
+        png_get_pHYs(reader->png, reader->info, &metadata.horizontal, &metadata.vertical, &unit) != 0;
+    metadata.is_per_metre = unit == PNG_RESOLUTION_METER;
     png_uint_32 length = 0;
     png_bytep exif = NULL;
-    *size = 0;
-    if (!png_get_eXIf_1(reader->png, reader->info, &length, &exif)) return NULL;
-    *size = length;
-    return exif;
+    if (png_get_eXIf_1(reader->png, reader->info, &length, &exif)) {
+        metadata.exif = exif;
+        metadata.exif_size = length;
+    }
+    return metadata;
+}
+
+bool pilot_png_has_bad_profile(const pilot_png_reader *reader) {
+    return reader->has_profile_warning && !png_get_valid(reader->png, reader->info, PNG_INFO_iCCP);
 }

@@ -8,6 +8,10 @@ public struct DecodedImage: Sendable {
     public let textChunks: [TextChunk]
     /// Things that did not prevent the reading but that the user should hear of; one line each.
     public let warnings: [String]
+    /// What stood beside the pixels and belongs to a result, too, as it is for the upright picture.
+    public let metadata: PictureMetadata
+    /// What can't be had from this file, and matters if it is a photograph; one line each.
+    let losses: [String]
     let raster: Raster
 
     public var width: Int { raster.width }
@@ -17,7 +21,7 @@ public struct DecodedImage: Sendable {
     ///
     /// Samples become 8 bits: one bit, two and four are spread over 0...255, of 16 bits the upper byte is taken (in a
     /// grey picture without alpha, v * 255 / 65535 rounded). Palettes are looked up. CMYK becomes RGB without a colour
-    /// profile; profiles and gamma are not applied, as in Pillow. The EXIF orientation is.
+    /// profile; profiles and gamma are not applied, as in Pillow: `colours` can do it. The EXIF orientation is.
     /// - Throws: `Failure.missingInput` if the file can't be read; `badData` if it is of another kind, corrupt, cut
     ///   short, or above the limits.
     public static func read(_ path: String, limits: ImageLimits = .standard) throws -> DecodedImage {
@@ -30,22 +34,49 @@ public struct DecodedImage: Sendable {
     package static func decode(_ file: [UInt8], path: String, limits: ImageLimits = .standard) throws -> DecodedImage {
         try file.withUnsafeBytes { bytes in
             switch ImageFormat(bytes) {
-            case .png:
-                let png = try PNGDecoder(bytes, path: path, limits: limits)
-                let orientation = png.exif.withUnsafeBytes { ExifOrientation.ofTIFF($0) }
-                return DecodedImage(
-                    path: path, textChunks: png.textChunks, warnings: [], raster: png.raster.oriented(orientation))
+            case .png: DecodedImage(try PNGDecoder(bytes, path: path, limits: limits), path: path)
             case .jpeg:
-                let jpeg = try JPEGDecoder(bytes, path: path, limits: limits)
-                let stray = "\(path): stray bytes before the JPEG's end mark; the picture itself is whole"
-                return DecodedImage(
-                    path: path, textChunks: [], warnings: jpeg.hasStrayBytes ? [stray] : [],
-                    raster: jpeg.raster.oriented(ExifOrientation.ofJPEG(bytes)))
+                DecodedImage(try JPEGDecoder(bytes, path: path, limits: limits), JPEGSegments(bytes), path: path)
             case .other(let found):
                 throw Failure.badData("\(path): expected a PNG or JPEG picture, found \(found)")
             }
         }
     }
+
+    private init(_ png: PNGDecoder, path: String) {
+        let deep = "\(path): has 16 bits per sample, and results have 8: finer steps of kept pixels are lost, too"
+        self.init(
+            png.raster, path: path, textChunks: png.textChunks,
+            FileMetadata(
+                colours: png.colours, profileFault: png.profileFault, resolution: png.resolution, exif: png.exif),
+            losses: png.isDeep ? [deep] : [])
+    }
+
+    private init(_ jpeg: JPEGDecoder, _ segments: JPEGSegments, path: String) {
+        let stray = "\(path): stray bytes before the JPEG's end mark; the picture itself is whole"
+        let inks =
+            "\(path): has CMYK colours, which become RGB without their profile and may look different; a program that "
+            + "knows colour profiles can convert the file to RGB before"
+        self.init(
+            jpeg.raster, path: path, warnings: jpeg.hasStrayBytes ? [stray] : [],
+            FileMetadata(segments, hasInks: jpeg.hasInks), losses: jpeg.hasInks ? [inks] : [])
+    }
+
+    private init(
+        _ raster: Raster, path: String, textChunks: [TextChunk] = [], warnings: [String] = [], _ found: FileMetadata,
+        losses: [String]
+    ) {
+        self.path = path
+        self.textChunks = textChunks
+        self.warnings = warnings
+        self.raster = raster.oriented(found.orientation)
+        let (metadata, fault) = found.forResult
+        self.metadata = metadata
+        self.losses = losses + (fault.map { ["\(path): its colour profile is left out: it \($0.reason)"] } ?? [])
+    }
+
+    /// How the picture's colours become sRGB, and sRGB becomes such colours.
+    public var colours: ColourConversion { ColourConversion(metadata.colours) }
 
     /// The picture's colours, as Pillow's `convert("RGB")` gives them: an alpha channel is dropped, not blended.
     public var rgb: RGBImage {
@@ -61,14 +92,17 @@ public struct DecodedImage: Sendable {
     }
 
     /// The picture's brightness, as Pillow's `convert("L")` gives it: ITU-R BT.601 luma in 16-bit fixed point.
-    public var grey: GreyImage {
-        let channels = raster.channels
+    public var grey: GreyImage { raster.grey }
+}
+
+extension Raster {
+    var grey: GreyImage {
         let bytes = (0..<(width * height)).map { pixel -> UInt8 in
             let start = channels * pixel
-            if channels < 3 { return raster.bytes[start] }
-            let red = UInt32(raster.bytes[start])
-            let green = UInt32(raster.bytes[start + 1])
-            let blue = UInt32(raster.bytes[start + 2])
+            if channels < 3 { return self.bytes[start] }
+            let red = UInt32(self.bytes[start])
+            let green = UInt32(self.bytes[start + 1])
+            let blue = UInt32(self.bytes[start + 2])
             // 0.299, 0.587 and 0.114 times 65536; their sum is 65536, so the result fits a byte.
             return UInt8((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16)
         }

@@ -5,6 +5,8 @@ import Failures
 struct JPEGDecoder {
     /// Grey or RGB.
     let raster: Raster
+    /// Whether the file's colours are inks (CMYK or YCCK).
+    let hasInks: Bool
     /// Whether stray bytes stood before the end mark; the picture itself is whole.
     let hasStrayBytes: Bool
 
@@ -19,7 +21,8 @@ struct JPEGDecoder {
             for: path, width: pilot_jpeg_width(reader), height: pilot_jpeg_height(reader),
             channels: pilot_jpeg_channels(reader), limit: limits.pixels)
         guard pilot_jpeg_decode(reader, &raster.bytes, &message) else { throw Self.corrupt(path, message) }
-        self.raster = raster.channels == 4 ? Self.rgb(fromInvertedInks: raster) : raster
+        hasInks = raster.channels == 4
+        self.raster = hasInks ? Self.rgb(fromInvertedInks: raster) : raster
         hasStrayBytes = pilot_jpeg_has_stray_bytes(reader)
     }
 

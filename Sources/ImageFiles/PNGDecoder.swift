@@ -6,8 +6,14 @@ import Glibc
 struct PNGDecoder {
     let raster: Raster
     let textChunks: [TextChunk]
-    /// The eXIf chunk: a TIFF structure.
+    /// The eXIf chunk: a TIFF structure; empty for none.
     let exif: [UInt8]
+    let colours: ColourSpace
+    /// Why the file's colour profile can't be used, if there is one that can't.
+    let profileFault: ICCProfile.Fault?
+    let resolution: PictureMetadata.Resolution?
+    /// Whether the file's samples have more than the decoded picture's 8 bits.
+    let isDeep: Bool
 
     /// - Throws: `Failure.badData` if the file is corrupt, cut short or larger than the limits.
     init(_ file: UnsafeRawBufferPointer, path: String, limits: ImageLimits) throws {
@@ -22,8 +28,34 @@ struct PNGDecoder {
         guard pilot_png_decode(reader, &raster.bytes, &message) else { throw Self.corrupt(path, message) }
         self.raster = raster
         textChunks = (0..<pilot_png_text_count(reader)).map { TextChunk(pilot_png_text_at(reader, $0)) }
-        var exifSize = 0
-        exif = Array(UnsafeBufferPointer(start: pilot_png_exif(reader, &exifSize), count: exifSize))
+        isDeep = pilot_png_file_bits(reader) > 8
+        let metadata = pilot_png_metadata_of(reader)
+        exif = Array(UnsafeBufferPointer(start: metadata.exif, count: metadata.exif_size))
+        resolution =
+            metadata.has_resolution
+            ? .init(
+                horizontal: metadata.horizontal, vertical: metadata.vertical, isPerMetre: metadata.is_per_metre) : nil
+        do throws(ICCProfile.Fault) {
+            if pilot_png_has_bad_profile(reader) { throw ICCProfile.Fault.damaged }
+            colours = try Self.colours(metadata)
+            profileFault = nil
+        } catch {
+            colours = .unsaid
+            profileFault = error
+        }
+    }
+
+    private static func colours(_ metadata: pilot_png_metadata) throws(ICCProfile.Fault) -> ColourSpace {
+        if metadata.profile != nil {
+            let bytes = UnsafeBufferPointer(start: metadata.profile, count: metadata.profile_size)
+            return .profile(try ICCProfile(Array(bytes)))
+        }
+        if metadata.has_srgb { return .sRGB(intent: metadata.srgb_intent) }
+        guard metadata.has_gamma || metadata.has_chromaticities else { return .unsaid }
+        let chromaticities = withUnsafeBytes(of: metadata.chromaticities) { Array($0.bindMemory(to: Int32.self)) }
+        return .numbers(
+            gamma: metadata.has_gamma ? metadata.gamma : nil,
+            chromaticities: metadata.has_chromaticities ? chromaticities : nil)
     }
 
     private static func corrupt(_ path: String, _ message: [CChar]) -> Failure {

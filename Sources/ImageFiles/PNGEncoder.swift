@@ -5,24 +5,27 @@ import Glibc
 extension RGBImage {
     /// Writes the picture as PNG, 8-bit RGB, in one step: see `AtomicFile`.
     ///
-    /// The file's bytes depend on pixels and texts alone (and on the version of zlib): no time stamp, compression and
-    /// filters fixed. A text goes to a tEXt chunk if Latin-1 can express it, else to an iTXt chunk. Zero bytes, which no
-    /// text chunk can hold, are left out of texts.
+    /// The file's bytes depend on pixels, metadata and texts alone (and on the version of zlib): no time stamp,
+    /// compression and filters fixed. A text goes to a tEXt chunk if Latin-1 can express it, else to an iTXt chunk. Zero
+    /// bytes, which no text chunk can hold, are left out of texts.
     /// - Throws: `Failure.inputOutput` if the file can't be written.
-    public func writePNG(to path: String, textChunks: [TextChunk] = []) throws {
+    public func writePNG(
+        to path: String, metadata: PictureMetadata = PictureMetadata(), textChunks: [TextChunk] = []
+    ) throws {
         let texts = textChunks.map(EncodedText.init)
-        try withPNG(of: texts) { file in
+        try withPNG(of: metadata, texts) { file in
             try AtomicFile.write(to: path) { try $0.write(file) }
         }
     }
 
     /// The bytes of the file that `writePNG` writes.
-    public func png(textChunks: [TextChunk] = []) throws -> [UInt8] {
-        try withPNG(of: textChunks.map(EncodedText.init)) { [UInt8]($0) }
+    public func png(metadata: PictureMetadata = PictureMetadata(), textChunks: [TextChunk] = []) throws -> [UInt8] {
+        try withPNG(of: metadata, textChunks.map(EncodedText.init)) { [UInt8]($0) }
     }
 
-    private func withPNG<Result>(
-        of texts: [EncodedText], _ body: (UnsafeRawBufferPointer) throws -> Result
+    /// - Throws: `Failure.internalFault` if libpng does not take the picture or what is beside it.
+    func withPNG<Result>(
+        of metadata: PictureMetadata, _ texts: [EncodedText] = [], _ body: (UnsafeRawBufferPointer) throws -> Result
     ) throws -> Result {
         guard let width = UInt32(exactly: width), let height = UInt32(exactly: height) else {
             throw Failure.internalFault("a picture of \(width) x \(height) pixels does not fit a PNG file")
@@ -30,7 +33,10 @@ extension RGBImage {
         var message = [CChar](repeating: 0, count: Int(PILOT_PNG_MESSAGE_SIZE))
         var size = 0
         let file = withChunks(of: texts[...], []) { chunks in
-            pilot_png_encode(bytes, width, height, chunks, Int32(chunks.count), &size, &message)
+            metadata.withPNGMetadata { metadata in
+                pilot_png_encode(
+                    bytes, width, height, &metadata, chunks, Int32(chunks.count), &size, &message)
+            }
         }
         guard let file else { throw Failure.internalFault("cannot encode the PNG: \(String(message: message))") }
         defer { free(file) }
@@ -53,8 +59,47 @@ extension RGBImage {
     }
 }
 
+extension PictureMetadata {
+    /// Calls `body` with what libpng is told.
+    fileprivate func withPNGMetadata<Result>(_ body: (inout pilot_png_metadata) -> Result) -> Result {
+        var metadata = pilot_png_metadata()
+        var profile: [UInt8] = []
+        switch colours {
+        case .unsaid: break
+        case .sRGB(let intent):
+            metadata.has_srgb = true
+            metadata.srgb_intent = intent
+        case .profile(let found): profile = found.bytes
+        case .numbers(let gamma, let chromaticities):
+            metadata.has_gamma = gamma != nil
+            metadata.gamma = gamma ?? 0
+            metadata.has_chromaticities = chromaticities != nil
+            withUnsafeMutableBytes(of: &metadata.chromaticities) { target in
+                for (index, value) in (chromaticities ?? []).prefix(8).enumerated() {
+                    target.storeBytes(of: value, toByteOffset: 4 * index, as: Int32.self)
+                }
+            }
+        }
+        if let resolution {
+            metadata.has_resolution = true
+            metadata.horizontal = resolution.horizontal
+            metadata.vertical = resolution.vertical
+            metadata.is_per_metre = resolution.isPerMetre
+        }
+        return profile.withUnsafeBufferPointer { profile in
+            exif.withUnsafeBufferPointer { exif in
+                if !profile.isEmpty { metadata.profile = profile.baseAddress }
+                metadata.profile_size = profile.count
+                if !exif.isEmpty { metadata.exif = exif.baseAddress }
+                metadata.exif_size = exif.count
+                return body(&metadata)
+            }
+        }
+    }
+}
+
 /// A text chunk's bytes, each string ending with a zero as C wants it.
-private struct EncodedText {
+struct EncodedText {
     let keyword: [CChar]
     let text: [CChar]
     let isUTF8: Bool

@@ -1,8 +1,8 @@
 extension DecodedImage {
-    /// What to tell a user who gives this picture as a photograph, if it is not opaque; nil if it is.
-    public var photographWarning: String? {
-        guard raster.hasAlpha, !transparency.isOpaque else { return nil }
-        return "\(path): the picture has transparent parts; the colours stored beneath them are used"
+    /// What to tell a user who gives this picture as a photograph of what is lost or not looked at; one line each.
+    public var photographWarnings: [String] {
+        guard raster.hasAlpha, !transparency.isOpaque else { return losses }
+        return losses + ["\(path): the picture has transparent parts; the colours stored beneath them are used"]
     }
 
     /// What to tell a user who gives this picture as a mask, if its alpha channel holds something: only its colours are

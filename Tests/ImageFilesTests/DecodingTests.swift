@@ -36,9 +36,9 @@ struct DecodingTests {
         #expect(try #require(painted.maskWarning).contains("painted in its alpha channel"))
         let transparent = try DecodedImage.read(Fixtures.path("rgba-8.png"))
         #expect(try #require(transparent.maskWarning).contains("transparent parts"))
-        #expect(try #require(transparent.photographWarning).contains("transparent parts"))
+        #expect(try #require(transparent.photographWarnings.first).contains("transparent parts"))
         let opaque = try DecodedImage.read(Fixtures.path("grey-8.png"))
-        #expect(opaque.maskWarning == nil && opaque.photographWarning == nil)
+        #expect(opaque.maskWarning == nil && opaque.photographWarnings.isEmpty)
     }
 
     @Test func aMaskIsFittedIfItsAspectAllows() throws {

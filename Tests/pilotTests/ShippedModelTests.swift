@@ -33,6 +33,7 @@ import Testing
                     "--output", runner.path("\(ranks).png"),
                 ], ranks: ranks)
             #expect(result.exitCode == 0, "\(result.errors)")
+            #expect(!result.errors.contains("looks like a photograph"), "\(result.errors)")
         }
         #expect(try runner.contents("1.png") == runner.contents("2.png"))
 
@@ -46,6 +47,27 @@ import Testing
         #expect(blueShare(of: pixels(before, repainted: 1)) == 0)
         // A ball does not fill its hole, and has a lit side and a shaded one.
         #expect(blueShare(of: pixels(after, repainted: 1)) > 0.25)
+    }
+
+    /// It knows drawn scenes alone; what other models know, nobody can say.
+    @Test func aPhotographIsWarnedOf() async throws {
+        let runner = try PilotRunner()
+        let (image, mask) = ("\(Self.root)examples/coffee.png", "\(Self.root)examples/coffee-mask.png")
+        let job = [
+            "--prompt", "a red ball", "--steps", "1", "--coherence", "0", "--threads", "1", "--output",
+            runner.path("a.png"),
+        ]
+        let warning = "warning: \(image) looks like a photograph, and the model scenes knows drawn scenes alone"
+        let shipped = try await runner.inpaint(["--image", image, "--mask", mask] + job)
+        #expect(shipped.exitCode == 0 && shipped.errors.contains(warning), "\(shipped.errors)")
+        let other = try await runner.inpaint(
+            ["--image", image, "--mask", mask, "--model", "\(PilotRunner.models)/sd1"] + job)
+        #expect(other.exitCode == 0 && !other.errors.contains("photograph"), "\(other.errors)")
+        let swapped = try await runner.inpaint(["--image", mask, "--mask", image] + job)
+        #expect(swapped.exitCode == 0, "\(swapped.errors)")
+        #expect(
+            swapped.errors.contains("\(mask) is black and white, and \(image) looks like a photograph"),
+            "\(swapped.errors)")
     }
 
     /// The share of pixels whose hue is within 30 degrees of blue and that are neither grey nor near black.

@@ -9,8 +9,12 @@ struct JobInputs: Sendable {
     let photograph: RGBImage
     /// What is repainted of it, at its own size.
     let mask: BinaryMask
+    /// What goes with the photograph into the result's file.
+    let metadata: PictureMetadata
+    /// How the photograph's colours become those that networks know, and back.
+    let colours: ColourConversion
     let geometry: JobGeometry
-    /// The photograph at the size that the networks see.
+    /// The photograph in sRGB, at the size that the networks see.
     let picture: RGBImage
     let latentMask: LatentMask
     /// The latent to start from, if the user gives one; otherwise noise.
@@ -36,19 +40,31 @@ struct JobInputs: Sendable {
         let geometry = try JobGeometry(
             photograph: PictureSize(width: image.width, height: image.height), asked: settings.size,
             model: model.sizes)
-        warnings =
-            image.warnings + painted.warnings
-            + [image.photographWarning, painted.maskWarning, resizing, geometry.warning].compactMap { $0 }
+        let colours = image.colours
+        var warnings =
+            image.warnings + painted.warnings + image.photographWarnings
+            + [
+                colours.warning(about: settings.image), painted.maskWarning, painted.likenessWarning(asMaskOf: image),
+                resizing, geometry.warning,
+            ].compactMap { $0 }
         let size = geometry.picture
         self.geometry = geometry
+        self.colours = colours
+        metadata = image.metadata
         photograph = image.rgb
-        picture = geometry.photograph == size ? photograph : photograph.resized(width: size.width, height: size.height)
+        picture = colours.toSRGB(
+            geometry.photograph == size ? photograph : photograph.resized(width: size.width, height: size.height))
         func binary(_ grey: GreyImage) -> BinaryMask {
             settings.invertsMask ? grey.binaryMask().inverted : grey.binaryMask()
         }
         mask = binary(grey)
         let pictureMask = binary(
             geometry.photograph == size ? grey : grey.resized(width: size.width, height: size.height, filter: .nearest))
+        if ShippedModel.isMeant(by: settings.model) {
+            let likeness = SceneLikeness(picture, mask: pictureMask, photograph: geometry.photograph)
+            warnings += [likeness.warning(about: settings.image)].compactMap { $0 }
+        }
+        self.warnings = warnings
         // What a cell covers is told by the photograph's own pixels: thin parts may be lost in a smaller picture.
         let isCovering = settings.method.maskDownsample == .max
         let fits = geometry.latentWidth <= mask.width && geometry.latentHeight <= mask.height

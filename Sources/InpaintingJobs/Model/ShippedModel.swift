@@ -15,12 +15,15 @@ public enum ShippedModel {
         return other.isEmpty ? name : other
     }
 
+    /// Whether a user who names this model means the shipped one: the working directory may have a model of that name.
+    static func isMeant(by model: String) -> Bool { model == name && !isModel(model) }
+
     /// The folder of the model that a user names: by a path, or by the name of the shipped one, unless the working
     /// directory has a model of that name.
     ///
     /// - Throws: `Failure.missingInput` if the shipped model is named and is not where it should be.
     static func folder(of model: String) throws -> String {
-        guard model == name, !isModel(model) else { return model }
+        guard isMeant(by: model) else { return model }
         let places = try self.places()
         if let place = places.first(where: isFolder) { return place }
         throw Failure.missingInput(

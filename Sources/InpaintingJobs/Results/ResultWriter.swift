@@ -16,28 +16,31 @@ struct ResultWriter: Sendable {
         let strip = RGBImage.strip(
             [inputs.photograph, inputs.mask.picture, result, blended], gap: max(1, inputs.photograph.height / 32),
             enlarged: factor)
-        try strip.writePNG(to: path)
+        var metadata = PictureMetadata()
+        metadata.colours = inputs.metadata.colours
+        try strip.writePNG(to: path, metadata: metadata)
     }
 
     /// In pixels.
     private static let easilySeen = 256
 
-    /// The picture as the result has it: at the photograph's size, kept pixels pasted if that is wanted.
+    /// The picture as the result has it: in the photograph's colours, at its size, kept pixels pasted if that is wanted.
     ///
-    /// - Parameter decoded: `[3, H, W]` about [-1, 1], at the size that the networks see.
+    /// - Parameter decoded: `[3, H, W]` about [-1, 1], sRGB, at the size that the networks see.
     /// - Throws: `Failure.internalFault` if a value is not finite.
     func composed(_ decoded: [Float]) throws -> RGBImage {
         let (size, original) = (inputs.geometry.picture, inputs.geometry.photograph)
-        let picture = try RGBImage(planes: decoded, width: size.width, height: size.height)
+        let painted = try RGBImage(planes: decoded, width: size.width, height: size.height)
         // A cell of the latent is not repainted for the sake of some pixels in it: then neither are they.
         if inputs.latentMask.isEmpty { return inputs.photograph }
+        let picture = inputs.colours.fromSRGB(painted)
         let atOriginalSize =
             size == original ? picture : picture.resized(width: original.width, height: original.height)
         guard record.settings.pastesKeptPixels else { return atOriginalSize }
         return atOriginalSize.pasted(over: inputs.photograph, mask: inputs.mask, feather: record.settings.feather)
     }
 
-    /// Writes the job's picture number `image`, 0 for the first, with its record.
+    /// Writes the job's picture number `image`, 0 for the first, with its record and the photograph's metadata.
     ///
     /// - Throws: `Failure.inputOutput`.
     func write(_ picture: RGBImage, to path: String, image: Int) throws {
@@ -45,9 +48,9 @@ struct ResultWriter: Sendable {
         record.settings.method.seed &+= UInt64(image)
         let textChunks = [parameters(of: record.settings).textChunk, try record.textChunk()]
         guard path != JobOutputs.standardOutput else {
-            return try StandardOutput.write(try picture.png(textChunks: textChunks))
+            return try StandardOutput.write(try picture.png(metadata: inputs.metadata, textChunks: textChunks))
         }
-        try picture.writePNG(to: path, textChunks: textChunks)
+        try picture.writePNG(to: path, metadata: inputs.metadata, textChunks: textChunks)
     }
 
     /// What other tools show: the names are theirs as far as they have one.

@@ -49,8 +49,7 @@ public enum ContactSheet {
         for (row, entry) in entries.enumerated() {
             guard let job = entry.job else { continue }
             let y = gap + row * (side + gap)
-            for (column, picture) in pictures(of: job.job, entry.result).enumerated() {
-                let thumbnail = fitted(picture)
+            for (column, thumbnail) in thumbnails(of: job.job, entry.result).enumerated() {
                 let x = gap + column * (side + gap)
                 canvas.put(
                     thumbnail, x: x + (side - thumbnail.width) / 2, y: y + (side - thumbnail.height) / 2)
@@ -62,14 +61,21 @@ public enum ContactSheet {
         return canvas.picture
     }
 
-    private static func pictures(of job: InpaintingJob, _ result: BatchResult) -> [RGBImage?] {
+    private static func thumbnails(of job: InpaintingJob, _ result: BatchResult) -> [RGBImage] {
         let settings = job.settings
-        let image = try? DecodedImage.read(settings.image).rgb
         let mask = (try? DecodedImage.read(settings.mask).grey.binaryMask()).map { mask in
             (settings.invertsMask ? mask.inverted : mask).picture
         }
         let isThere = result.status == .done || result.status == .present
-        return [image, mask, isThere ? try? DecodedImage.read(job.outputs.picture).rgb : nil]
+        return [
+            thumbnail(of: settings.image), fitted(mask), isThere ? thumbnail(of: job.outputs.picture) : fitted(nil),
+        ]
+    }
+
+    /// In sRGB, since a sheet has pictures of any colour space.
+    private static func thumbnail(of file: String) -> RGBImage {
+        guard let picture = try? DecodedImage.read(file) else { return fitted(nil) }
+        return picture.colours.toSRGB(fitted(picture.rgb))
     }
 
     /// The picture in a square of `side`: small ones enlarged by a whole factor, large ones reduced; grey for none.
