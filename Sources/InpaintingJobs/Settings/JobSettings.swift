@@ -1,3 +1,4 @@
+import DiffusionModels
 import Failures
 import PilotInpainting
 
@@ -6,6 +7,12 @@ import PilotInpainting
 /// Threads, ranks and who else is in flight are not here: they change when a picture is done, and not what it is.
 public struct JobSettings: Codable, Equatable, Sendable {
     public var model: String
+    /// The folder of a single file's configurations.
+    public var modelConfiguration: String?
+    /// A folder or file with another autoencoder than the model's.
+    public var autoencoder: String?
+    /// What the network predicts, where the model does not say it, or says it wrong.
+    public var prediction: SchedulerConfiguration.PredictionType?
     public var image: String
     public var mask: String
     public var prompt: String
@@ -27,6 +34,15 @@ public struct JobSettings: Codable, Equatable, Sendable {
         self.image = image
         self.mask = mask
         self.prompt = prompt
+    }
+
+    /// All that says which model it is.
+    public var modelChoice: ModelChoice {
+        var choice = ModelChoice(model)
+        choice.configuration = modelConfiguration
+        choice.autoencoder = autoencoder
+        choice.prediction = prediction
+        return choice
     }
 
     /// - Throws: `Failure.usage` naming the option.

@@ -5,10 +5,13 @@ import InpaintingJobs
 struct InputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Stable Diffusion 1.x or 2.x model in the diffusers layout, safetensors; or scenes, the small model of "
-                + "drawn scenes that comes with the program, unless the working directory has a model of that name "
-                + "(default: what the environment variable PILOT_MODEL names, else scenes).", valueName: "folder"))
+            "Stable Diffusion 1.x or 2.x model, safetensors: a folder in the diffusers layout, or a single file; or "
+                + "scenes, the small model of drawn scenes that comes with the program, unless the working directory "
+                + "has a model of that name (default: what the environment variable PILOT_MODEL names, else scenes).",
+            valueName: "folder or file"))
     var model: String?
+
+    @OptionGroup var parts: ModelOptions
 
     @Option(help: ArgumentHelp("The photograph, PNG or JPEG.", valueName: "file"))
     var image: String?
@@ -49,6 +52,7 @@ struct InputOptions: ParsableArguments {
     /// - Parameter draft: what the recorded job says, if there is one, and defaults.
     func apply(to draft: inout JobDraft) {
         if let model { draft.settings.model = model }
+        parts.apply(to: &draft.settings)
         if let image { draft.image = image }
         if let mask { draft.mask = mask }
         if let prompt { draft.prompt = prompt }
