@@ -124,4 +124,30 @@ import Testing
             ["model", "inspect", "\(PilotRunner.models)/sd1", "--model-config", "\(PilotRunner.models)/sd1"])
         #expect(folder.exitCode == 64)
     }
+
+    @Test func lastLayersOfTheTextEncoderAreLeftOut() async throws {
+        let runner = try PilotRunner()
+        var embeddings: [[Float]] = []
+        for (index, options) in [[], ["--clip-skip", "1"], ["--clip-skip", "2"]].enumerated() {
+            let result = try await runner.inpaint(
+                runner.job + options + [
+                    "--output", runner.path("\(index).png"), "--dump", runner.path("\(index).safetensors"),
+                ])
+            #expect(result.exitCode == 0, "\(result.errors)")
+            let dump = try TensorFile(runner.path("\(index).safetensors"))
+            embeddings.append(try #require(dump.tensors["prompt_embedding"]).float32Values())
+        }
+        #expect(embeddings[0] == embeddings[1] && embeddings[0] != embeddings[2])
+        #expect(try runner.contents("0.png") == runner.contents("1.png"))
+        let again = try await runner.inpaint(["--from", runner.path("2.png"), "--output", runner.path("again.png")])
+        #expect(again.exitCode == 0, "\(again.errors)")
+        #expect(try runner.contents("again.png") == runner.contents("2.png"))
+        // Three layers are there.
+        for skip in ["0", "4", "-1"] {
+            let result = try await runner.inpaint(
+                runner.job + ["--clip-skip", skip, "--output", runner.path("x.png")], ranks: skip == "4" ? 2 : 1)
+            #expect(result.exitCode == 64)
+            #expect(result.failureLines.first?.contains("--clip-skip: expected 1 to 3") == true, "\(result.errors)")
+        }
+    }
 }

@@ -1,4 +1,5 @@
-/// The names of OpenAI's CLIP, the text encoder of Stable Diffusion 1.x, in a single file: transformers' under a prefix.
+/// The names of OpenAI's CLIP, the text encoder of Stable Diffusion 1.x, in a single file: transformers' under a
+/// prefix.
 struct CLIPNaming: TensorNaming {
     /// `cond_stage_model.transformer.`, or `conditioner.embedders.0.transformer.`
     let prefix: String
@@ -12,8 +13,8 @@ struct CLIPNaming: TensorNaming {
     func uselessPattern(of name: String) -> String? { name == prefix + "text_projection.weight" ? name : nil }
 }
 
-/// The names of OpenCLIP, the text encoder of Stable Diffusion 2.x, in which an attention's queries, keys and values are
-/// one tensor.
+/// The names of OpenCLIP, the text encoder of Stable Diffusion 2.x, in which an attention's queries, keys and values
+/// are one tensor.
 struct OpenCLIPNaming: TensorNaming {
     /// `cond_stage_model.model.`, or `conditioner.embedders.0.model.`
     let prefix: String

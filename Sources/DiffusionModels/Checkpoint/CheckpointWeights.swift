@@ -4,8 +4,8 @@ import TensorKernels
 
 /// The weights of one network out of a checkpoint, each found under any of the names its tensor has had.
 ///
-/// Layers ask for the current diffusers names; CLIP's without the `text_model.` prefix. Where a file has several tensors
-/// in one, each is a view of its rows. `finish()` tells what did not fit. Not for use by two threads at once.
+/// Layers ask for the current diffusers names; CLIP's without the `text_model.` prefix. Where a file has several
+/// tensors in one, each is a view of its rows. `finish()` tells what did not fit. Not for use by two threads at once.
 public final class CheckpointWeights: WeightSource {
     public let checkpoint: Checkpoint
     public let store: WeightStore
@@ -66,8 +66,8 @@ public final class CheckpointWeights: WeightSource {
         if !faults.contains(fault) { faults.append(fault) }
     }
 
-    /// Has `finish()` look, too, for tensors that others will read: there and of the right shape, whatever their values.
-    /// So a stage knows of the whole network's faults, and of tensors that belong to no part of it.
+    /// Has `finish()` look, too, for tensors that others will read: there and of the right shape, whatever their
+    /// values. So a stage knows of the whole network's faults, and of tensors that belong to no part of it.
     public func expect(_ requests: [TensorRequest]) {
         for request in requests where asked.insert(request.key).inserted {
             _ = find(request.key, request.shape, isFirstAsking: true)

@@ -1,7 +1,7 @@
 /// The UNet's names in the layout of the original Stable Diffusion (LDM), in which single files have it.
 ///
-/// diffusers counts blocks, and layers in a block; LDM counts all parts on the way down and on the way up, and in a part
-/// the residual block is 0, the transformer 1, an upsampler the last. Inside a transformer the names are the same.
+/// diffusers counts blocks, and layers in a block; LDM counts all parts on the way down and on the way up, and in a
+/// part the residual block is 0, the transformer 1, an upsampler the last. Inside a transformer the names are the same.
 struct LDMUNetNaming: TensorNaming {
     static let prefix = "model.diffusion_model."
 

@@ -1,9 +1,9 @@
 import NeuralLayers
 import TensorKernels
 
-/// Finds out what a UNet of Stable Diffusion 2 predicts, which none of its keys tells: at the last timestep all is noise,
-/// so a network that predicts the noise gives back about what it got, and one that predicts the velocity about the
-/// opposite of a clean latent. So AUTOMATIC1111's webui and stable-diffusion.cpp tell them apart.
+/// Finds out what a UNet of Stable Diffusion 2 predicts, which none of its keys tells: at the last timestep all is
+/// noise, so a network that predicts the noise gives back about what it got, and one that predicts the velocity about
+/// the opposite of a clean latent. So AUTOMATIC1111's webui and stable-diffusion.cpp tell them apart.
 package enum PredictionProbe {
     private static let side = 8
     private static let tokens = 2

@@ -3,8 +3,8 @@ import TensorKernels
 
 /// A model in one safetensors file, in the layout of the original Stable Diffusion (LDM), mapped and not copied.
 ///
-/// Such a file holds tensors alone. Their shapes tell the family, and with it configurations, scheduler and tokenizer; or
-/// a folder says them, for models of other sizes.
+/// Such a file holds tensors alone. Their shapes tell the family, and with it configurations, scheduler and tokenizer;
+/// or a folder says them, for models of other sizes.
 public struct SingleFileModel: ModelFiles {
     /// What is said beside the file.
     public struct Options: Sendable {
@@ -38,7 +38,7 @@ public struct SingleFileModel: ModelFiles {
         case folder(ModelFolder)
     }
 
-    /// - Throws: `Failure`: missing input if the file is not there; bad data if it is no safetensors file, holds no UNet
+    /// - Throws: `Failure`: missing input if the file is not there; bad data if it is no safetensors file, has no UNet
     ///   or one that is not built, or a tensor that belongs to nothing. To find out what a network predicts it may have
     ///   to be run, and is then read and checked whole.
     public init(_ path: String, _ options: Options) throws {

@@ -25,8 +25,8 @@ struct CLIPVocabulary {
         let expected = Self.size - 2 * Self.byteSymbols.count - 2
         guard merges.count == expected else {
             throw Failure.badData(
-                "\(path): expected CLIP's \(expected) merges, found \(merges.count); it comes with the program: install "
-                    + "it again")
+                "\(path): expected CLIP's \(expected) merges, found \(merges.count); it comes with the program: "
+                    + "install it again")
         }
     }
 

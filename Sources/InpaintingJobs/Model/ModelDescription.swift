@@ -11,6 +11,8 @@ public struct ModelDescription: Sendable {
     public let textConfiguration: TextEncoderConfiguration
     /// What the network predicts, and how that is known.
     public let prediction: Prediction
+    /// How many of the text encoder's last layers are left out.
+    private let skippedLayers: Int
 
     /// - Throws: `Failure` naming the file and what is wrong with it.
     public init(_ choice: ModelChoice) throws {
@@ -24,6 +26,13 @@ public struct ModelDescription: Sendable {
         prediction =
             try single?.prediction ?? choice.prediction.map { Prediction($0, by: .option) }
             ?? Prediction(files.schedulerConfiguration().predictionType, by: .configuration)
+        let (clipSkip, layers) = (choice.clipSkip ?? 1, textConfiguration.layerCount)
+        guard (1...layers).contains(clipSkip) else {
+            throw Failure.usage(
+                "--clip-skip: expected 1 to \(layers), the layers of the text encoder of \(choice.name), found "
+                    + "\(clipSkip)")
+        }
+        skippedLayers = clipSkip - 1
         try checkAgreement()
     }
 
@@ -57,7 +66,12 @@ public struct ModelDescription: Sendable {
 
     public func textEncoder() throws -> TextEncoder {
         let weights = CheckpointWeights(try files.weights(of: .textEncoder))
-        let network = TextEncoder(textConfiguration, weights: weights)
+        let network = TextEncoder(textConfiguration, skippedLayers: skippedLayers, weights: weights)
+        if skippedLayers > 0 {
+            let whole = RecordingWeights()
+            _ = TextEncoder(textConfiguration, weights: whole)
+            weights.expect(whole.requests)
+        }
         try weights.finish()
         return network
     }
@@ -104,14 +118,14 @@ extension ModelChoice {
         let path = try ShippedModel.folder(of: name)
         guard FileManager.default.fileExists(atPath: path) else {
             throw Failure.missingInput(
-                "\(path): no such file or folder; expected a Stable Diffusion 1.x or 2.x model: a folder in the diffusers "
-                    + "layout, or a single safetensors file")
+                "\(path): no such file or folder; expected a Stable Diffusion 1.x or 2.x model: a folder in the "
+                    + "diffusers layout, or a single safetensors file")
         }
         if ProgramFiles.isFolder(path) {
             if let configuration {
                 throw Failure.usage(
-                    "--model-config \(configuration): is for a model in a single file, and \(name) is a folder, which has "
-                        + "its own configurations")
+                    "--model-config \(configuration): is for a model in a single file, and \(name) is a folder, which "
+                        + "has its own configurations")
             }
             return try ModelFolder(path)
         }

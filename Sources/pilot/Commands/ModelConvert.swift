@@ -10,8 +10,8 @@ struct ModelConvert: ParsableCommand {
         commandName: "convert",
         abstract: "Writes a model in another layout: a folder from a single file, or a single file from a folder.",
         discussion: """
-            Weights keep their bits, unless --dtype says another format; every tensor is checked as before a job. What no \
-            picture depends on, such as a training's averages, is left out.
+            Weights keep their bits, unless --dtype says another format; every tensor is checked as before a job. What \
+            no picture depends on, such as a training's averages, is left out.
 
               pilot model convert v1-5.safetensors --output v1-5
               pilot model convert v1-5 --output v1-5-small.safetensors --dtype float16

@@ -10,8 +10,9 @@ struct ModelInspect: ParsableCommand {
         abstract: "Checks a model and prints what it holds and what a pass costs.",
         discussion: """
             Of a single file it tells the family, what the network predicts and how that is known, which parts are \
-            missing, and which tensors are ignored. Every key and shape of the three networks, the tokenizer and the scheduler are checked as they are before \
-            a job. Operations are counted from the shapes, a multiplication and an addition as two.
+            missing, and which tensors are ignored. Every key and shape of the three networks, the tokenizer and the \
+            scheduler are checked as they are before a job. Operations are counted from the shapes, a multiplication \
+            and an addition as two.
             """)
 
     @Argument(

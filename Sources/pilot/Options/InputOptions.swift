@@ -26,6 +26,13 @@ struct InputOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: ArgumentHelp("What is not to be seen there.", valueName: "text"))
     var negativePrompt: String?
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Take the prompt's states from the text encoder's Nth layer from the end: 2 leaves out the last (default: "
+                + "1).", valueName: "N"))
+    var clipSkip: Int?
+
     @Flag(inversion: .prefixedNo, help: "Repaint black and keep white.")
     var invertMask: Bool?
 
@@ -57,6 +64,7 @@ struct InputOptions: ParsableArguments {
         if let mask { draft.mask = mask }
         if let prompt { draft.prompt = prompt }
         if let negativePrompt { draft.settings.negativePrompt = negativePrompt }
+        if let clipSkip { draft.settings.clipSkip = clipSkip == 1 ? nil : clipSkip }
         if let invertMask { draft.settings.invertsMask = invertMask }
         if let size { draft.settings.size = size }
         if let initialLatent { draft.settings.initialLatent = initialLatent }

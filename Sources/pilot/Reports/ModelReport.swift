@@ -11,7 +11,8 @@ struct ModelReport {
         let lines = [
             "\(figures.folder): \(figures.architecture)",
             "predicts \(figures.prediction) (\(predictionSource)), \(figures.trainingSteps) timesteps; prompts of "
-                + "\(figures.promptTokens) tokens; \(figures.latentFactor)x\(figures.latentFactor) pixels per latent cell",
+                + "\(figures.promptTokens) tokens; \(figures.latentFactor)x\(figures.latentFactor) pixels per latent "
+                + "cell",
             figures.missing.isEmpty ? nil : "missing: \(figures.missing.map(Self.missing).joined(separator: ", "))",
             figures.ignored.isEmpty ? nil : "ignored, since no picture depends on it: \(ignored)",
         ]
