@@ -31,7 +31,7 @@ let package = Package(
                 "MessagePassing", "NeuralLayers", "TensorKernels", "Failures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            resources: [.copy("Resources/scenes")],
+            resources: [.copy("Resources/scenes"), .copy("Resources/clip")],
             swiftSettings: swift),
         room(
             "InpaintingJobs",

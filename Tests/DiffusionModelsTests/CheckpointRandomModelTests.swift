@@ -7,7 +7,7 @@ import Testing
 @Suite("Random models")
 struct CheckpointRandomModelTests {
     let scratch: CheckpointScratch
-    let tensors = RandomModel.Tensors(
+    let tensors = ModelTensors(
         unet: [
             TensorRequest(key: "conv_in.weight", shape: [100, 4, 3, 3]),
             TensorRequest(key: "conv_in.bias", shape: [100]),
@@ -92,7 +92,7 @@ struct CheckpointRandomModelTests {
         let tiny = Self.tensors(of: .tiny)
         let path = "\(scratch.path)/whole"
         try RandomModel.write(
-            .tiny, tensors: RandomModel.Tensors(unet: tiny[0], vae: tiny[1], textEncoder: tiny[2]), seed: 1,
+            .tiny, tensors: ModelTensors(unet: tiny[0], vae: tiny[1], textEncoder: tiny[2]), seed: 1,
             elementType: .bfloat16, to: path)
         let folder = try ModelFolder(path)
         let unet = CheckpointWeights(try folder.weights(of: .unet))

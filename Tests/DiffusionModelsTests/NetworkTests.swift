@@ -1,4 +1,5 @@
 import DiffusionModels
+import Foundation
 import NeuralLayers
 import TensorKernels
 import Testing
@@ -17,6 +18,21 @@ import Testing
             let expected = try fixture.tensor("text_encoder.\(prompt).last_hidden_state").values
             #expect(relativeError(try encoder(ids, in: context), expected) < 2e-5)
         }
+    }
+
+    /// Without the last layers, as --clip-skip asks: scripts/fixtures/make_clip_skip_fixture.py.
+    @Test(arguments: [2, 3])
+    func textEncoderOfFewerLayers(clipSkip: Int) throws {
+        let fixture = try ModelFixture("sd1")
+        let golden = try SafetensorsFile(
+            path: CheckpointScratch.fixtures.deletingLastPathComponent().path + "/clip_skip.safetensors")
+        let expected = try #require(golden.tensors["clip_skip.\(clipSkip)"])
+        let weights = CheckpointWeights(try fixture.folder.weights(of: .textEncoder))
+        let encoder = TextEncoder(
+            try fixture.folder.textEncoderConfiguration(), skippedLayers: clipSkip - 1, weights: weights)
+        let states = try encoder(
+            fixture.integers("text_encoder.0.input_ids"), in: ComputeContext(threads: 1))
+        #expect(relativeError(states, expected.float32Values()) < 2e-5)
     }
 
     @Test(arguments: ModelFixture.names, BackendName.allCases)

@@ -18,7 +18,7 @@ final class BatchFolder: Sendable {
     init() throws {
         path = NSTemporaryDirectory() + "batch-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        model = try JobModel(Self.modelFolder) { _ in }
+        model = try JobModel(ModelChoice(Self.modelFolder)) { _ in }
         for name in ["image.png", "mask.png"] {
             try FileManager.default.copyContents(
                 atPath: Self.tests + "pilotTests/Fixtures/jobs/sd1-border/\(name)", toPath: "\(path)/\(name)")

@@ -1,3 +1,4 @@
+import DiffusionModels
 import Failures
 import Foundation
 import InpaintingJobs
@@ -51,6 +52,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         BadLine(#"{"output": "a.png", "count": 0}"#, "count", kind: .usage),
         BadLine(#"{"output": "a.png", "count": 10001}"#, "count", kind: .usage),
         BadLine(#"{"output": "a.png", "model": "DIR"}"#, "model: a batch has one model"),
+        BadLine(#"{"output": "a.png", "vae": "DIR"}"#, "a batch has one model, and this line wants it otherwise"),
         BadLine(#"{"output": "a.png", "dtype": "bfloat16"}"#, "a batch computes in one way", "bfloat16"),
         BadLine(#"{"output": "a.png", "image": "DIR/nowhere.png"}"#, "image", "no such file", kind: .missingInput),
         BadLine(#"{"output": "a.png", "mask": "DIR"}"#, "mask", "folder", kind: .missingInput),
@@ -162,9 +164,10 @@ struct BadLine: Sendable, CustomTestStringConvertible {
 
     @Test func everyOptionHasAKey() throws {
         let line = """
-            {"model": "m", "image": "i", "mask": "k", "prompt": "p", "negative_prompt": "n", "invert_mask": true, \
-            "size": "64x48", "initial_latent": "l", "output": "o", "count": 2, "paste": false, "feather": 1, \
-            "compare": "c", "preview": "v", "dump": "d", "steps": 7, "preset": "paper", "guidance_scale": 1.5, \
+            {"model": "m", "model_config": "f", "vae": "a", "prediction": "v_prediction", "clip_skip": 2, \
+            "image": "i", "mask": "k", "prompt": "p", "negative_prompt": "n", "invert_mask": true, "size": "64x48", \
+            "initial_latent": "l", "output": "o", "count": 2, "paste": false, "feather": 1, "compare": "c", \
+            "preview": "v", "dump": "d", "steps": 7, "preset": "paper", "guidance_scale": 1.5, \
             "coherence": 0, "optimize_every": 3, "gradient_steps": 4, "learning_rate": 1e-2, \
             "warmup_learning_rate": 0.5, "momentum": 0.25, "lambda": 8, "lambda_area": "linear", \
             "cross_attention_mask": false, "self_attention_mask": false, "mask_downsample": "max", \
@@ -174,6 +177,8 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         #expect(recorded == nil && draft.missing.isEmpty)
         var expected = JobSettings(model: "m", image: "i", mask: "k", prompt: "p")
         (expected.negativePrompt, expected.invertsMask, expected.size) = ("n", true, PictureSize("64x48"))
+        (expected.modelConfiguration, expected.autoencoder, expected.prediction) = ("f", "a", .velocity)
+        expected.clipSkip = 2
         (expected.initialLatent, expected.pastesKeptPixels, expected.feather) = ("l", false, 1)
         expected.method.adopt(.paper)
         // The preset counts first, wherever it stands.

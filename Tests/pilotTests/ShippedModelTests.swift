@@ -129,6 +129,9 @@ import Testing
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: program)
         let inspected = try await Launcher.run(link, ["model", "inspect", "--json"])
         #expect(try folder(inspected) == URL(fileURLWithPath: model).resolvingSymlinksInPath().path)
+        // What single files need comes along, with its licence.
+        let clip = runner.path("prefix/share/pilot-mpi/clip")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: clip).sorted() == ["LICENSE", "merges.txt"])
 
         // A record holds the name, so that it means the same to every installation.
         let first = try await runner.inpaint(job(runner) + ["--output", runner.path("a.png")])

@@ -9,7 +9,12 @@ public struct Checkpoint: Sendable {
     public let location: String
     /// The files the tensors lie in.
     public let files: [String]
+    /// By their names in the files.
     public let tensors: [String: StoredTensor]
+    /// How the files name what layers ask for.
+    public let naming: any TensorNaming
+    /// What says which tensors there are to be, as messages put it: "its config.json describes".
+    let expectation: String
 
     /// The bytes of all tensors.
     public var byteCount: Int { tensors.values.reduce(0) { $0 + $1.byteCount } }
@@ -42,6 +47,28 @@ public struct Checkpoint: Sendable {
         self.location = location
         self.files = files.map(\.path)
         self.tensors = files.reduce(into: [:]) { all, file in all.merge(file.tensors) { first, _ in first } }
+        naming = DiffusersNaming(component: component)
+        expectation = "its config.json describes"
+    }
+
+    /// The part of a single file that is one component.
+    init(
+        _ component: ModelFolder.Component, of file: SafetensorsFile, tensors: [String: StoredTensor],
+        naming: any TensorNaming, expectation: String
+    ) {
+        self.component = component
+        location = file.path
+        files = [file.path]
+        self.tensors = tensors
+        self.naming = naming
+        self.expectation = expectation
+    }
+
+    /// How many tensors there are that are known to be of no use, by the patterns of their names.
+    var uselessKeys: [String: Int] {
+        tensors.keys.reduce(into: [:]) { counts, name in
+            if let pattern = naming.uselessPattern(of: name) { counts[pattern, default: 0] += 1 }
+        }
     }
 
     private static func shards(of index: String, in folder: String) throws -> [SafetensorsFile] {

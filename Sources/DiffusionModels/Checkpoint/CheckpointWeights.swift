@@ -4,8 +4,8 @@ import TensorKernels
 
 /// The weights of one network out of a checkpoint, each found under any of the names its tensor has had.
 ///
-/// Layers ask for the current diffusers names; CLIP's without the `text_model.` prefix. `finish()` tells what did not
-/// fit. Not for use by two threads at once.
+/// Layers ask for the current diffusers names; CLIP's without the `text_model.` prefix. Where a file has several
+/// tensors in one, each is a view of its rows. `finish()` tells what did not fit. Not for use by two threads at once.
 public final class CheckpointWeights: WeightSource {
     public let checkpoint: Checkpoint
     public let store: WeightStore
@@ -21,7 +21,7 @@ public final class CheckpointWeights: WeightSource {
         self.store = store
     }
 
-    public func contains(_ key: String) -> Bool { stored(key) != nil }
+    public func contains(_ key: String) -> Bool { place(of: key) != nil }
 
     public func tensor(_ key: String, _ shape: [Int]) -> StoredTensor {
         let isFirstAsking = asked.insert(key).inserted
@@ -40,26 +40,34 @@ public final class CheckpointWeights: WeightSource {
 
     /// The tensor, if it is there, of the shape and of a type that networks have; what is wrong is remembered once.
     private func find(_ key: String, _ shape: [Int], isFirstAsking: Bool) -> StoredTensor? {
-        guard let found = stored(key) else {
-            if isFirstAsking { missing.append(quoted(key)) }
+        guard let place = place(of: key), let found = checkpoint.tensors[place.name] else {
+            if isFirstAsking { missing.append(quoted(checkpoint.naming.places(of: key).first?.name ?? key)) }
             return nil
         }
-        used.insert(found.name)
-        guard Self.isSame(found.shape, shape) else {
-            if isFirstAsking { misshapen.append("\(quoted(found.name)) is \(found.shape), expected \(shape)") }
+        used.insert(place.name)
+        let whole = place.parts == 1 ? shape : [shape[0] * place.parts] + shape.dropFirst()
+        guard Self.isSame(found.shape, whole) else {
+            if isFirstAsking { note("\(quoted(found.name)) is \(found.shape), expected \(whole)", in: &misshapen) }
             return nil
         }
         guard found.elementType.isNetworkType else {
             if isFirstAsking {
-                unreadable.append("\(quoted(found.name)) is \(found.elementType.rawValue), expected F32, F16 or BF16")
+                note(
+                    "\(quoted(found.name)) is \(found.elementType.rawValue), expected F32, F16 or BF16",
+                    in: &unreadable)
             }
             return nil
         }
-        return found
+        return place.parts == 1 ? found : found.rows(part: place.part, of: place.parts)
     }
 
-    /// Has `finish()` look, too, for tensors that others will read: there and of the right shape, whatever their values.
-    /// So a stage knows of the whole network's faults, and of tensors that belong to no part of it.
+    /// A tensor of several parts is asked for as often, and told of once.
+    private func note(_ fault: String, in faults: inout [String]) {
+        if !faults.contains(fault) { faults.append(fault) }
+    }
+
+    /// Has `finish()` look, too, for tensors that others will read: there and of the right shape, whatever their
+    /// values. So a stage knows of the whole network's faults, and of tensors that belong to no part of it.
     public func expect(_ requests: [TensorRequest]) {
         for request in requests where asked.insert(request.key).inserted {
             _ = find(request.key, request.shape, isFirstAsking: true)
@@ -78,18 +86,16 @@ public final class CheckpointWeights: WeightSource {
         guard !faults.isEmpty else { return }
         let description = faults.map { "\($0.1.count) \($0.0): \(Self.listed($0.1))" }.joined(separator: "; ")
         throw Failure.badData(
-            "\(checkpoint.location): the tensors are not those its config.json describes: \(description)")
+            "\(checkpoint.location): the tensors are not those \(checkpoint.expectation): \(description)")
     }
 
-    private func stored(_ key: String) -> StoredTensor? {
-        for spelling in checkpoint.component.spellings(of: key) {
-            if let tensor = checkpoint.tensors[spelling] { return tensor }
-        }
-        return nil
+    private func place(of key: String) -> TensorPlace? {
+        checkpoint.naming.places(of: key).first { checkpoint.tensors[$0.name] != nil }
     }
 
     private func surplusNames() -> [String] {
-        checkpoint.tensors.keys.filter { !used.contains($0) && !ModelFolder.Component.isIgnorable($0) }.sorted()
+        checkpoint.tensors.keys.filter { !used.contains($0) && checkpoint.naming.uselessPattern(of: $0) == nil }
+            .sorted()
     }
 
     // A 1x1 convolution and a linear layer hold the same numbers, and projections have been saved as either.
@@ -104,34 +110,5 @@ public final class CheckpointWeights: WeightSource {
         let limit = 10
         let rest = names.count - limit
         return names.prefix(limit).joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
-    }
-}
-
-extension ModelFolder.Component {
-    /// The names under which checkpoints have held the tensor that is now called `key`, the current one first.
-    func spellings(of key: String) -> [String] {
-        switch self {
-        case .unet: [key]
-        case .textEncoder: [key, "text_model." + key]
-        case .vae: [key, Self.olderAttentionName(key)].compactMap { $0 }
-        }
-    }
-
-    /// diffusers before 0.14 named the projections of the VAE's attention otherwise.
-    private static func olderAttentionName(_ key: String) -> String? {
-        let older = [
-            "to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn",
-        ]
-        for (name, olderName) in older {
-            for parameter in ["weight", "bias"] where key.hasSuffix(".\(name).\(parameter)") {
-                return key.dropLast("\(name).\(parameter)".count) + "\(olderName).\(parameter)"
-            }
-        }
-        return nil
-    }
-
-    /// Tensors that some versions save and no computation reads: CLIP's list of the numbers from 0 on.
-    static func isIgnorable(_ name: String) -> Bool {
-        name == "position_ids" || name.hasSuffix(".position_ids")
     }
 }

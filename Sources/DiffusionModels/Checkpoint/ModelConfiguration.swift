@@ -7,18 +7,18 @@ public struct ModelConfiguration: Sendable, Equatable {
     public let textEncoder: TextEncoderConfiguration
 
     /// - Throws: `Failure` naming file, key, expected and found.
-    init(_ folder: ModelFolder) throws {
-        unet = try folder.unetConfiguration()
-        vae = try folder.vaeConfiguration()
-        textEncoder = try folder.textEncoderConfiguration()
+    init(_ files: some ModelFiles) throws {
+        unet = try files.unetConfiguration()
+        vae = try files.vaeConfiguration()
+        textEncoder = try files.textEncoderConfiguration()
         guard vae.latentChannels == unet.inputChannels else {
             throw Failure.badData(
-                file: folder.configurationPath(of: .vae), key: VAEConfiguration.CodingKeys.latentChannels.rawValue,
+                file: files.configurationPath(of: .vae), key: VAEConfiguration.CodingKeys.latentChannels.rawValue,
                 expected: "the UNet's in_channels, \(unet.inputChannels)", found: "\(vae.latentChannels)")
         }
         guard textEncoder.hiddenSize == unet.crossAttentionDimension else {
             throw Failure.badData(
-                file: folder.configurationPath(of: .textEncoder),
+                file: files.configurationPath(of: .textEncoder),
                 key: TextEncoderConfiguration.CodingKeys.hiddenSize.rawValue,
                 expected: "the UNet's cross_attention_dim, \(unet.crossAttentionDimension)",
                 found: "\(textEncoder.hiddenSize)")

@@ -3,7 +3,7 @@ import Foundation
 import TensorKernels
 
 /// A model in the diffusers layout: a folder with `model_index.json` and one folder per component.
-public struct ModelFolder: Sendable {
+public struct ModelFolder: ModelFiles {
     /// The three networks of Stable Diffusion 1.x and 2.x.
     public enum Component: String, Sendable, CaseIterable {
         case unet = "unet"
@@ -45,9 +45,21 @@ public struct ModelFolder: Sendable {
     /// The file that describes a component's network.
     public func configurationPath(of component: Component) -> String { "\(folder(of: component))/config.json" }
 
-    /// The configurations of all three networks, checked against each other too.
+    public var tokenizer: TokenizerSource { .folder(tokenizerFolder) }
+    public var descriptionFiles: [String] {
+        Component.allCases.map(configurationPath(of:)) + [schedulerConfigurationPath] + tokenizer.files
+    }
+    public func has(_ component: Component) -> Bool { true }
+    public func uselessKeys() throws -> [String: Int] {
+        try Component.allCases.reduce(into: [:]) { counts, component in
+            counts.merge(try weights(of: component).uselessKeys, uniquingKeysWith: +)
+        }
+    }
+
     /// - Throws: `Failure` naming file, key, expected and found.
-    public func configuration() throws -> ModelConfiguration { try ModelConfiguration(self) }
+    public func schedulerConfiguration() throws -> SchedulerConfiguration {
+        try SchedulerConfiguration(contentsOf: URL(fileURLWithPath: schedulerConfigurationPath))
+    }
 
     /// - Throws: `Failure` naming file, key, expected and found.
     public func unetConfiguration() throws -> UNetConfiguration {
@@ -127,7 +139,8 @@ public struct ModelFolder: Sendable {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         if let single = names.sorted().first(where: { $0.hasSuffix(".safetensors") || $0.hasSuffix(".ckpt") }) {
             throw Failure.badData(
-                "\(path): holds the single-file checkpoint \(quoted(single)); \(Self.expectation)")
+                "\(path): holds the single-file checkpoint \(quoted(single)), which is read if it is named itself; "
+                    + Self.expectation)
         }
         throw Failure.badData(
             "\(path): has no model_index.json and no \(absent.joined(separator: "/, "))/; \(Self.expectation)")

@@ -21,7 +21,7 @@ public struct UNetConfiguration: Codable, Sendable, Equatable {
     /// 4, the channels of the predicted noise.
     public let outputChannels: Int
     /// The side of the latent that the model was trained at, if it says so.
-    public let sampleSize: Int?
+    public internal(set) var sampleSize: Int?
     /// Channels per block, on the way down.
     public let blockChannels: [Int]
     /// Residual layers per block, on the way down; a block of the way up has one more than its counterpart.
@@ -49,7 +49,7 @@ public struct UNetConfiguration: Codable, Sendable, Equatable {
     /// The width of the time embedding after its two linear layers.
     public let timeEmbeddingDimension: Int
     /// Whether attention was trained with float32 products; sums are in float32 here always.
-    public let upcastsAttention: Bool
+    public internal(set) var upcastsAttention: Bool
 
     enum CodingKeys: String, CodingKey {
         case className = "_class_name"
@@ -164,15 +164,17 @@ public struct UNetConfiguration: Codable, Sendable, Equatable {
 }
 
 extension UNetConfiguration {
-    private static let latentChannels = 4
+    static let latentChannels = 4
+
+    /// What UNets are for that take something beside the latent, by their input channels.
+    static let otherKinds = [
+        9: "an inpainting UNet, which takes mask and image as input", 8: "an image-editing UNet",
+        7: "an upscaling UNet", 5: "a depth-guided UNet",
+    ]
 
     private static func inputChannels(_ fields: ConfigurationFields) throws -> Int {
         let key = CodingKeys.inputChannels
-        let kinds = [
-            9: "an inpainting UNet, which takes mask and image as input", 8: "an image-editing UNet",
-            7: "an upscaling UNet", 5: "a depth-guided UNet",
-        ]
-        if case .integer(let channels) = fields[key], let kind = kinds[channels] {
+        if case .integer(let channels) = fields[key], let kind = otherKinds[channels] {
             throw ConfigurationError(
                 key: key.stringValue, expected: "4, a text-to-image UNet", found: "\(channels): \(kind)")
         }

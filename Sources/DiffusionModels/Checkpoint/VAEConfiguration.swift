@@ -1,7 +1,7 @@
 /// The shape of an AutoencoderKL, as its `config.json` describes it; checked when it is decoded.
 public struct VAEConfiguration: Codable, Sendable, Equatable {
     /// The side of the images that it was trained at, if it says so.
-    public let sampleSize: Int?
+    public internal(set) var sampleSize: Int?
     /// Channels per block of the encoder; the decoder has them in reverse.
     public let blockChannels: [Int]
     /// Residual layers per block of the encoder; a block of the decoder has one more.

@@ -9,14 +9,20 @@ public struct TextEncoder: Sendable {
     private let layers: [EncoderLayer]
     private let norm: LayerNorm
 
-    public init(_ configuration: TextEncoderConfiguration, weights: any WeightSource) {
+    /// - Parameter skippedLayers: how many of the last layers are left out; the final norm follows all the same.
+    /// - Precondition: a layer is left.
+    public init(_ configuration: TextEncoderConfiguration, skippedLayers: Int = 0, weights: any WeightSource) {
+        precondition(
+            (0..<configuration.layerCount).contains(skippedLayers), "of \(configuration.layerCount) layers one is left")
         let scope = ParameterScope(weights)
         let width = configuration.hiddenSize
         self.configuration = configuration
         tokenEmbedding = scope["embeddings.token_embedding"].weight("weight", [configuration.vocabularySize, width])
         positionEmbedding = scope["embeddings.position_embedding"].weight(
             "weight", [configuration.maximumPositions, width])
-        layers = (0..<configuration.layerCount).map { EncoderLayer(scope["encoder.layers.\($0)"], configuration) }
+        layers = (0..<configuration.layerCount - skippedLayers).map {
+            EncoderLayer(scope["encoder.layers.\($0)"], configuration)
+        }
         norm = LayerNorm(scope["final_layer_norm"], channels: width, epsilon: configuration.normEpsilon)
     }
 

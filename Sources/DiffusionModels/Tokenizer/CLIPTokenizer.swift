@@ -44,7 +44,10 @@ public struct CLIPTokenizer: Sendable {
     /// - Throws: `Failure`: missing input if a file is not there; bad data, naming file and entry, if one is malformed,
     ///   an id is used twice or out of range, a merge names an unknown token, or a special token is missing.
     public init(folder: String, vocabularySize: Int) throws {
-        let files = try TokenizerFiles(folder: folder)
+        try self.init(TokenizerFiles(folder: folder), vocabularySize: vocabularySize)
+    }
+
+    init(_ files: TokenizerFiles, vocabularySize: Int) throws {
         let vocabulary = try TokenizerVocabulary(files: files, vocabularySize: vocabularySize)
         let special = try SpecialTokens(files: files)
         let added = try special.numbered(in: vocabulary, vocabularySize: vocabularySize)

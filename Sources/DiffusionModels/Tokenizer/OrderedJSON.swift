@@ -37,7 +37,7 @@ package enum OrderedJSON: Equatable, Sendable {
         if case .boolean(let flag) = self { flag } else { nil }
     }
 
-    var integer: Int? {
+    package var integer: Int? {
         if case .number(let spelling) = self { Int(spelling) } else { nil }
     }
 

@@ -7,6 +7,8 @@ struct TokenizerFiles {
     private static let largestFile = 64 << 20
 
     let folder: String
+    /// CLIP's own, where only its merges are there.
+    private let clip: CLIPVocabulary?
     /// `tokenizer.json`; where it is there the vocabulary is taken from it.
     let tokenizer: OrderedJSON?
     let configuration: OrderedJSON?
@@ -15,6 +17,7 @@ struct TokenizerFiles {
 
     init(folder: String) throws {
         self.folder = folder
+        clip = nil
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: folder, isDirectory: &isDirectory), isDirectory.boolValue else {
             throw Failure.missingInput(
@@ -26,22 +29,57 @@ struct TokenizerFiles {
         addedTokens = try Self.readJSON("added_tokens.json", in: folder)
     }
 
+    /// CLIP's tokenizer, of which the folder holds the merges alone.
+    ///
+    /// - Parameter paddingToken: the token that fills a prompt up, which Stable Diffusion's versions choose.
+    init(clip folder: String, paddingToken: String) throws {
+        self.folder = folder
+        clip = try CLIPVocabulary(folder: folder)
+        configuration = .object([
+            .init(key: "model_max_length", value: .number("\(CLIPVocabulary.contextLength)")),
+            .init(key: "pad_token", value: .string(paddingToken)),
+        ])
+        tokenizer = nil
+        specialTokensMap = nil
+        addedTokens = nil
+    }
+
+    /// The tokens with their ids, where no `tokenizer.json` has them.
+    func vocabulary() throws -> OrderedJSON {
+        if let clip {
+            return .object(clip.tokens.enumerated().map { .init(key: $1, value: .number("\($0)")) })
+        }
+        return try requiredJSON("vocab.json")
+    }
+
+    /// The merges, where no `tokenizer.json` has them.
+    func merges() throws -> [MergeEntry] {
+        try clip?.merges ?? MergeEntry.entries(ofText: requiredText("merges.txt"), file: path("merges.txt"))
+    }
+
     func path(_ name: String) -> String { Self.path(name, in: folder) }
 
-    private static func path(_ name: String, in folder: String) -> String {
+    static func path(_ name: String, in folder: String) -> String {
         folder.hasSuffix("/") ? folder + name : folder + "/" + name
     }
 
     /// The object in the file `name`, which must be there.
-    func requiredJSON(_ name: String) throws -> OrderedJSON {
+    private func requiredJSON(_ name: String) throws -> OrderedJSON {
         if let json = try Self.readJSON(name, in: folder) { return json }
         throw missing(name)
     }
 
-    func requiredText(_ name: String) throws -> String {
-        guard let bytes = try Self.read(path(name)) else { throw missing(name) }
+    private func requiredText(_ name: String) throws -> String {
+        guard let text = try Self.text(name, in: folder) else { throw missing(name) }
+        return text
+    }
+
+    /// The text of a file; nil if there is none.
+    static func text(_ name: String, in folder: String) throws -> String? {
+        let path = path(name, in: folder)
+        guard let bytes = try read(path) else { return nil }
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw Failure.badData("\(path(name)): not UTF-8 text; fetch the file again")
+            throw Failure.badData("\(path): not UTF-8 text; fetch the file again")
         }
         return text
     }

@@ -24,10 +24,9 @@ struct TokenizerVocabulary {
             pairs = try MergeEntry.entries(of: model, file: file)
         } else {
             file = files.path("vocab.json")
-            vocabulary = try files.requiredJSON("vocab.json")
+            vocabulary = try files.vocabulary()
             entry = "the vocabulary"
-            pairs = try MergeEntry.entries(
-                ofText: files.requiredText("merges.txt"), file: files.path("merges.txt"))
+            pairs = try files.merges()
         }
         ids = try Self.ids(of: vocabulary, file: file, entry: entry, vocabularySize: vocabularySize)
         merges = try Self.merges(pairs, ids: ids)

@@ -120,7 +120,8 @@ struct BatchChecker {
 
     /// One engine serves the whole batch.
     private func checkIsOfBatch(_ settings: JobSettings) throws {
-        let (name, computation) = (setup.defaults.settings.model, setup.defaults.settings.computation)
+        let defaults = setup.defaults.settings
+        let (name, computation) = (defaults.model, defaults.computation)
         if settings.model != name {
             let folders = try [settings.model, name].map { OutputFolder.resolve(try ShippedModel.folder(of: $0)) }
             guard folders[0] != nil, folders[0] == folders[1] else {
@@ -128,6 +129,13 @@ struct BatchChecker {
                     "model: a batch has one model, here \(quoted(name)), and this line has \(quoted(settings.model)); "
                         + "put its lines into a batch of their own")
             }
+        }
+        var choice = settings.modelChoice
+        choice.name = name
+        guard choice == defaults.modelChoice else {
+            throw Failure.badData(
+                "vae, model_config, prediction, clip_skip: a batch has one model, and this line wants it otherwise; "
+                    + "put its lines into a batch of their own")
         }
         guard settings.computation == computation else {
             throw Failure.badData(

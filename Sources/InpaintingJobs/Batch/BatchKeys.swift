@@ -17,7 +17,9 @@ package struct BatchKey: Sendable {
     /// In the order in which they are applied: a preset before what it presets.
     package static let all: [BatchKey] =
         [
-            text("model", \.settings.model), text("image", \.image), text("mask", \.mask), text("prompt", \.prompt),
+            text("model", \.settings.model), text("model_config", \.settings.modelConfiguration),
+            text("vae", \.settings.autoencoder), prediction, clipSkip, text("image", \.image), text("mask", \.mask),
+            text("prompt", \.prompt),
             text("negative_prompt", \.settings.negativePrompt), flag("invert_mask", \.settings.invertsMask),
             size, text("initial_latent", \.settings.initialLatent),
             text("output", \.output), whole("count", JobOutputs.counts, \.extras.count),
@@ -94,6 +96,15 @@ package struct BatchKey: Sendable {
 
     private static let preset = BatchKey(name: "preset") { value, draft in
         draft.settings.method.adopt(try choice("preset", value))
+    }
+
+    private static let clipSkip = BatchKey(name: "clip_skip") { value, draft in
+        guard let number = value.integer else { throw unexpected("clip_skip", "a whole number", value) }
+        draft.settings.clipSkip = number == 1 ? nil : number
+    }
+
+    private static let prediction = BatchKey(name: "prediction") { value, draft in
+        draft.settings.prediction = try choice("prediction", value)
     }
 
     private static let seed = BatchKey(name: "seed") { value, draft in

@@ -3,8 +3,8 @@ import Failures
 
 /// What jobs need of a model beside its networks, read and checked once for however many jobs.
 public struct JobModel: Sendable {
-    /// As the user named it.
-    public let name: String
+    /// As the user named it; what it predicts is always said, so that no other rank has to find it out.
+    public let choice: ModelChoice
     public let description: ModelDescription
     public let scheduler: DDIMScheduler
     public let tokenizer: CLIPTokenizer
@@ -13,9 +13,11 @@ public struct JobModel: Sendable {
 
     /// - Parameter warn: hears of what is allowed and unwise.
     /// - Throws: `Failure` naming the file.
-    public init(_ name: String, warn: (String) -> Void) throws {
-        self.name = name
-        description = try ModelDescription(name)
+    public init(_ choice: ModelChoice, warn: (String) -> Void) throws {
+        description = try ModelDescription(choice)
+        var choice = choice
+        choice.prediction = description.prediction.type
+        self.choice = choice
         scheduler = try description.scheduler(warn: warn)
         tokenizer = try description.tokenizer()
         fingerprint = try description.fingerprint()
@@ -39,12 +41,12 @@ public struct JobModel: Sendable {
     /// The name may stand for another model than it did: a folder is trained further, the program comes with a better
     /// one, or the working directory has one of the name.
     func checkIsUnchanged(since recorded: JobRecord) throws {
-        guard name == recorded.settings.model, let expected = recorded.modelFingerprint, expected != fingerprint else {
-            return
-        }
+        guard choice.names(recorded.settings.modelChoice), let expected = recorded.modelFingerprint,
+            expected != fingerprint
+        else { return }
         throw Failure.badData(
-            "--model \(name): is another model than when the recorded job was run (the contents of "
-                + "\(description.folder.path) have the hash \(fingerprint), then \(expected)); bring the old one back, "
+            "--model \(choice.name): is another model than when the recorded job was run (the contents of "
+                + "\(description.files.path) have the hash \(fingerprint), then \(expected)); bring the old one back, "
                 + "or name the new one with --model by another path")
     }
 }

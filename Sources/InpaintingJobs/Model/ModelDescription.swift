@@ -3,20 +3,36 @@ import Failures
 import Foundation
 import TensorKernels
 
-/// A model folder whose small files are read and checked, each by itself and against the others.
+/// A model whose small files are read and checked, each by itself and against the others.
 public struct ModelDescription: Sendable {
-    public let folder: ModelFolder
+    public let files: any ModelFiles
     public let unetConfiguration: UNetConfiguration
     public let vaeConfiguration: VAEConfiguration
     public let textConfiguration: TextEncoderConfiguration
+    /// What the network predicts, and how that is known.
+    public let prediction: Prediction
+    /// How many of the text encoder's last layers are left out.
+    private let skippedLayers: Int
 
-    /// - Parameter model: a folder's path, or the name of the shipped model.
     /// - Throws: `Failure` naming the file and what is wrong with it.
-    public init(_ model: String) throws {
-        folder = try ModelFolder(try ShippedModel.folder(of: model))
-        unetConfiguration = try folder.unetConfiguration()
-        vaeConfiguration = try folder.vaeConfiguration()
-        textConfiguration = try folder.textEncoderConfiguration()
+    public init(_ choice: ModelChoice) throws {
+        var files = try choice.opened()
+        let single = files as? SingleFileModel
+        if let autoencoder = choice.autoencoder { files = try ReplacedAutoencoder(files, with: autoencoder) }
+        self.files = files
+        unetConfiguration = try files.unetConfiguration()
+        vaeConfiguration = try files.vaeConfiguration()
+        textConfiguration = try files.textEncoderConfiguration()
+        prediction =
+            try single?.prediction ?? choice.prediction.map { Prediction($0, by: .option) }
+            ?? Prediction(files.schedulerConfiguration().predictionType, by: .configuration)
+        let (clipSkip, layers) = (choice.clipSkip ?? 1, textConfiguration.layerCount)
+        guard (1...layers).contains(clipSkip) else {
+            throw Failure.usage(
+                "--clip-skip: expected 1 to \(layers), the layers of the text encoder of \(choice.name), found "
+                    + "\(clipSkip)")
+        }
+        skippedLayers = clipSkip - 1
         try checkAgreement()
     }
 
@@ -30,7 +46,7 @@ public struct ModelDescription: Sendable {
     ///   - rungs: all of them, unless given.
     ///   - store: where the stage keeps what it computes with.
     public func unet(rungs: Range<Int>? = nil, store: WeightStore = WeightStore()) throws -> UNetStage {
-        let weights = CheckpointWeights(try folder.weights(of: .unet), store: store)
+        let weights = CheckpointWeights(try files.weights(of: .unet), store: store)
         let stage = UNetStage(unetConfiguration, rungs: rungs, weights: weights)
         if rungs != nil {
             let whole = RecordingWeights()
@@ -42,23 +58,29 @@ public struct ModelDescription: Sendable {
     }
 
     public func autoencoder() throws -> Autoencoder {
-        let weights = CheckpointWeights(try folder.weights(of: .vae))
+        let weights = CheckpointWeights(try files.weights(of: .vae))
         let network = Autoencoder(vaeConfiguration, weights: weights)
         try weights.finish()
         return network
     }
 
     public func textEncoder() throws -> TextEncoder {
-        let weights = CheckpointWeights(try folder.weights(of: .textEncoder))
-        let network = TextEncoder(textConfiguration, weights: weights)
+        let weights = CheckpointWeights(try files.weights(of: .textEncoder))
+        let network = TextEncoder(textConfiguration, skippedLayers: skippedLayers, weights: weights)
+        if skippedLayers > 0 {
+            let whole = RecordingWeights()
+            _ = TextEncoder(textConfiguration, weights: whole)
+            weights.expect(whole.requests)
+        }
         try weights.finish()
         return network
     }
 
     /// - Parameter warn: hears of what is allowed and unwise.
     public func scheduler(warn: (String) -> Void) throws -> DDIMScheduler {
-        let path = folder.schedulerConfigurationPath
-        let configuration = try SchedulerConfiguration(contentsOf: URL(fileURLWithPath: path))
+        let path = files.schedulerConfigurationPath
+        var configuration = try files.schedulerConfiguration()
+        configuration.predictionType = prediction.type
         if configuration.clipSample && configuration.isClipSampleDefaulted {
             warn(
                 "\(path): says nothing of clip_sample, so latents are clamped to +-1 as diffusers' DDIM does; "
@@ -68,7 +90,7 @@ public struct ModelDescription: Sendable {
     }
 
     public func tokenizer() throws -> CLIPTokenizer {
-        try CLIPTokenizer(folder: folder.tokenizerFolder, vocabularySize: textConfiguration.vocabularySize)
+        try files.tokenizer.tokenizer(vocabularySize: textConfiguration.vocabularySize)
     }
 
     private func checkAgreement() throws {
@@ -77,7 +99,7 @@ public struct ModelDescription: Sendable {
         {
             guard found != expected else { return }
             throw Failure.badData(
-                file: folder.configurationPath(of: component), key: key, expected: "\(expected), \(why)",
+                file: files.configurationPath(of: component), key: key, expected: "\(expected), \(why)",
                 found: "\(found)")
         }
         let latentChannels = vaeConfiguration.latentChannels
@@ -87,5 +109,30 @@ public struct ModelDescription: Sendable {
         try check(
             .unet, "cross_attention_dim", unetConfiguration.crossAttentionDimension, textConfiguration.hiddenSize,
             "the hidden_size of the model's text encoder")
+    }
+}
+
+extension ModelChoice {
+    /// The files, whatever their layout, without another autoencoder.
+    fileprivate func opened() throws -> any ModelFiles {
+        let path = try ShippedModel.folder(of: name)
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw Failure.missingInput(
+                "\(path): no such file or folder; expected a Stable Diffusion 1.x or 2.x model: a folder in the "
+                    + "diffusers layout, or a single safetensors file")
+        }
+        if ProgramFiles.isFolder(path) {
+            if let configuration {
+                throw Failure.usage(
+                    "--model-config \(configuration): is for a model in a single file, and \(name) is a folder, which "
+                        + "has its own configurations")
+            }
+            return try ModelFolder(path)
+        }
+        let folder = try configuration.map { try ModelFolder($0) }
+        return try SingleFileModel(
+            path,
+            SingleFileModel.Options(
+                configuration: folder, prediction: prediction, clip: folder == nil ? try ProgramFiles.clip() : ""))
     }
 }

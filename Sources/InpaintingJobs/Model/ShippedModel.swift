@@ -24,34 +24,12 @@ public enum ShippedModel {
     /// - Throws: `Failure.missingInput` if the shipped model is named and is not where it should be.
     static func folder(of model: String) throws -> String {
         guard isMeant(by: model) else { return model }
-        let places = try self.places()
-        if let place = places.first(where: isFolder) { return place }
-        throw Failure.missingInput(
-            "the model \(name), which comes with the program, is neither in \(places.joined(separator: " nor in ")); "
-                + "build (swift build -c release) or install (scripts/install) again, or name another model's folder")
-    }
-
-    /// Where the folder may be, relative to the program's own file: where SwiftPM puts it when it builds, and where
-    /// scripts/install puts it.
-    private static func places() throws -> [String] {
-        guard let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
-            throw Failure.internalFault("/proc/self/exe can't be read, so the program does not know where it is")
-        }
-        let folder = URL(fileURLWithPath: program).deletingLastPathComponent()
-        let prefix = folder.deletingLastPathComponent()
-        return [
-            folder.appendingPathComponent("pilot-mpi_pilot.resources/\(name)").path,
-            prefix.appendingPathComponent("share/pilot-mpi/models/\(name)").path,
-        ]
-    }
-
-    private static func isFolder(_ path: String) -> Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+        return try ProgramFiles.folder(
+            name, installedIn: "models", called: "the model \(name)", otherwise: "or name another model's folder")
     }
 
     /// Many a folder has such a name; one with a UNet's folder or an index in it is meant as a model.
     private static func isModel(_ path: String) -> Bool {
-        isFolder("\(path)/unet") || FileManager.default.fileExists(atPath: "\(path)/model_index.json")
+        ProgramFiles.isFolder("\(path)/unet") || FileManager.default.fileExists(atPath: "\(path)/model_index.json")
     }
 }

@@ -1,3 +1,4 @@
+import DiffusionModels
 import Failures
 import PilotInpainting
 
@@ -6,6 +7,14 @@ import PilotInpainting
 /// Threads, ranks and who else is in flight are not here: they change when a picture is done, and not what it is.
 public struct JobSettings: Codable, Equatable, Sendable {
     public var model: String
+    /// The folder of a single file's configurations.
+    public var modelConfiguration: String?
+    /// A folder or file with another autoencoder than the model's.
+    public var autoencoder: String?
+    /// What the network predicts, where the model does not say it, or says it wrong.
+    public var prediction: SchedulerConfiguration.PredictionType?
+    /// Take the text encoder's states of the last layer but so many less one; nil for 1, the last.
+    public var clipSkip: Int?
     public var image: String
     public var mask: String
     public var prompt: String
@@ -31,6 +40,16 @@ public struct JobSettings: Codable, Equatable, Sendable {
 
     /// What `feather` may be.
     public static let feathers = 0...1024
+
+    /// All that says which model it is.
+    public var modelChoice: ModelChoice {
+        var choice = ModelChoice(model)
+        choice.configuration = modelConfiguration
+        choice.autoencoder = autoencoder
+        choice.prediction = prediction
+        choice.clipSkip = clipSkip
+        return choice
+    }
 
     /// - Throws: `Failure.usage` naming the option.
     public func validate() throws {

@@ -54,13 +54,13 @@ public struct StoredTensor: Sendable {
         self.contents = .zeros
     }
 
-    private init(_ other: StoredTensor, shape: [Int]) {
-        self.name = other.name
+    private init(_ other: StoredTensor, name: String? = nil, shape: [Int], contents: Contents? = nil) {
+        self.name = name ?? other.name
         self.file = other.file
         self.elementType = other.elementType
         self.shape = shape
-        self.count = other.count
-        self.contents = other.contents
+        self.count = shape.reduce(1, *)
+        self.contents = contents ?? other.contents
     }
 
     /// Whether this stands for a tensor that is not there; packing its zeros is a waste of memory.
@@ -126,6 +126,29 @@ public struct StoredTensor: Sendable {
     public func reshaped(_ shape: [Int]) -> StoredTensor {
         precondition(shape.reduce(1, *) == count, "\(name): \(self.shape) cannot be seen as \(shape)")
         return StoredTensor(self, shape: shape)
+    }
+
+    /// One of `parts` equal blocks of rows, in place; its name says which: `in_proj_weight[1 of 3]`.
+    /// - Precondition: the parts divide the first axis.
+    public func rows(part: Int, of parts: Int) -> StoredTensor {
+        precondition(
+            !shape.isEmpty && parts > 0 && (0..<parts).contains(part) && shape[0] % parts == 0,
+            "\(name): \(shape) has no part \(part) of \(parts)")
+        let length = count / parts
+        let elements = part * length..<(part + 1) * length
+        let contents: Contents =
+            switch contents {
+            case .mapped(let mapping, let range):
+                .mapped(
+                    mapping,
+                    range.lowerBound + elements.lowerBound * elementType.byteCount..<range.lowerBound
+                        + elements.upperBound * elementType.byteCount)
+            case .values(let values): .values(Array(values[elements]))
+            case .zeros: .zeros
+            }
+        return StoredTensor(
+            self, name: "\(name)[\(part + 1) of \(parts)]", shape: [shape[0] / parts] + shape.dropFirst(),
+            contents: contents)
     }
 
     /// The index of the first element that is NaN or infinite, or nil if all are finite.

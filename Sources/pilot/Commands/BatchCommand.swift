@@ -31,7 +31,7 @@ struct BatchCommand: RankedCommand {
         let report = BatchReport(printsJSON: batch.json, reporting)
         defer { report.clear() }
         report.begin("reading and checking")
-        let model = try JobModel(setup.defaults.settings.model, warn: Console.warn)
+        let model = try JobModel(setup.defaults.settings.modelChoice, warn: Console.warn)
         // The UNet is cut for the size of the command line, or the model's own: lines may have others.
         let sizes = try model.description.geometry(setup.defaults.settings.size)
         let ranks = try computation.setup(

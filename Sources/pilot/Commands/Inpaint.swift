@@ -46,7 +46,7 @@ struct Inpaint: RankedCommand {
         report.begin("reading and checking")
         let observer: JobObserver = { report.observe($0) }
         let (model, prepared) = try await ledger.measure(.checking) {
-            let model = try JobModel(settings.model, warn: Console.warn)
+            let model = try JobModel(settings.modelChoice, warn: Console.warn)
             return (model, try job.prepared(for: model, observer: observer))
         }
         if prepared.hasNothingToCompute {

@@ -1,8 +1,8 @@
 import ArgumentParser
 
-/// What can be asked of a model folder without a picture.
+/// What can be asked of a model without a picture.
 struct Model: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Inspects, makes and measures model folders.",
-        subcommands: [ModelInspect.self, ModelInit.self, ModelBenchmark.self])
+        abstract: "Inspects, converts, makes and measures models.",
+        subcommands: [ModelInspect.self, ModelConvert.self, ModelInit.self, ModelBenchmark.self])
 }

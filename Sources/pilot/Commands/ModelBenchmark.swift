@@ -20,9 +20,11 @@ struct ModelBenchmark: RankedCommand {
 
     @Option(
         help: ArgumentHelp(
-            "A Stable Diffusion 1.x or 2.x model in the diffusers layout; without it, as for pilot inpaint.",
-            valueName: "dir"), completion: .directory)
+            "A Stable Diffusion 1.x or 2.x model, a folder in the diffusers layout or a single file; without it, as for "
+                + "pilot inpaint.", valueName: "folder or file"), completion: .file())
     var model: String?
+
+    @OptionGroup var parts: ModelOptions
 
     @Option(help: "The picture's size; without it, the size that the model was trained at.")
     var size: PictureSize?
@@ -42,7 +44,7 @@ struct ModelBenchmark: RankedCommand {
     @OptionGroup var computation: ComputationOptions
 
     func run(on communicator: any Communicator) async throws {
-        let model = try JobModel(model ?? ShippedModel.nameOrVariable, warn: Console.warn)
+        let model = try JobModel(parts.choice(model), warn: Console.warn)
         let geometry = try model.description.geometry(size)
         var chosen = Computation()
         computation.apply(to: &chosen)

@@ -31,8 +31,11 @@ struct ModelInit: ParsableCommand {
             let names = [architecture == nil ? "--architecture" : nil, output == nil ? "--output" : nil]
             throw MissingOptions.failure(names.compactMap { $0 }, of: "pilot model init")
         }
+        // As loading expects them.
+        let tensors = ModelTensors(
+            unet: architecture.unet, vae: architecture.vae, textEncoder: architecture.textEncoder)
         try RandomModel.write(
-            architecture, tensors: architecture.tensors, seed: seed, elementType: dtype.stored, to: output)
+            architecture, tensors: tensors, seed: seed, elementType: dtype.stored, to: output)
         try Console.print("\(output): \(architecture.rawValue) with random weights, seed \(seed), \(dtype.rawValue)")
     }
 }
@@ -51,18 +54,3 @@ enum WeightFormat: String, ExpressibleByArgument, CaseIterable {
 }
 
 extension ModelArchitecture: ExpressibleByArgument {}
-
-extension ModelArchitecture {
-    /// What the networks ask for when they are built: so names and shapes are those that loading expects.
-    var tensors: RandomModel.Tensors {
-        func requests(_ build: (RecordingWeights) -> Void) -> [TensorRequest] {
-            let weights = RecordingWeights()
-            build(weights)
-            return weights.requests
-        }
-        return RandomModel.Tensors(
-            unet: requests { _ = UNetStage(unet, weights: $0) },
-            vae: requests { _ = Autoencoder(vae, weights: $0) },
-            textEncoder: requests { _ = TextEncoder(textEncoder, weights: $0) })
-    }
-}

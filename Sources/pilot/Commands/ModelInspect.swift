@@ -7,17 +7,21 @@ import TensorKernels
 struct ModelInspect: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
-        abstract: "Checks a model folder and prints what it holds and what a pass costs.",
+        abstract: "Checks a model and prints what it holds and what a pass costs.",
         discussion: """
-            Every key and shape of the three networks, the tokenizer and the scheduler are checked as they are before \
-            a job. Operations are counted from the shapes, a multiplication and an addition as two.
+            Of a single file it tells the family, what the network predicts and how that is known, which parts are \
+            missing, and which tensors are ignored. Every key and shape of the three networks, the tokenizer and the \
+            scheduler are checked as they are before a job. Operations are counted from the shapes, a multiplication \
+            and an addition as two.
             """)
 
     @Argument(
         help: ArgumentHelp(
-            "A Stable Diffusion 1.x or 2.x model in the diffusers layout; without it, as for pilot inpaint.",
-            valueName: "dir"), completion: .directory)
-    var folder: String?
+            "A Stable Diffusion 1.x or 2.x model, a folder in the diffusers layout or a single file; without it, as for "
+                + "pilot inpaint.", valueName: "folder or file"), completion: .file())
+    var model: String?
+
+    @OptionGroup var parts: ModelOptions
 
     @Option(help: "The picture's size for operations and memory; without it, the size that the model was trained at.")
     var size: PictureSize?
@@ -29,7 +33,7 @@ struct ModelInspect: ParsableCommand {
     var json = false
 
     func run() throws {
-        let model = try ModelDescription(folder ?? ShippedModel.nameOrVariable)
+        let model = try ModelDescription(parts.choice(model))
         let figures = try ModelFigures(model, size: size, elementType: dtype)
         if json {
             let encoder = JSONEncoder()

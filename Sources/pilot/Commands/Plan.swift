@@ -24,9 +24,11 @@ struct Plan: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "A Stable Diffusion 1.x or 2.x model in the diffusers layout; without it, as for pilot inpaint.",
-            valueName: "dir"), completion: .directory)
+            "A Stable Diffusion 1.x or 2.x model, a folder in the diffusers layout or a single file; without it, as for "
+                + "pilot inpaint.", valueName: "folder or file"), completion: .file())
     var model: String?
+
+    @OptionGroup var parts: ModelOptions
 
     @Option(help: "The picture's size; without it, the size that the model was trained at.")
     var size: PictureSize?
@@ -100,11 +102,11 @@ struct Plan: ParsableCommand {
     private static let mostGigabytes = 1e6
 
     func run() throws {
-        let named = model ?? ShippedModel.nameOrVariable
-        let description = try ModelDescription(named)
+        let choice = parts.choice(model)
+        let description = try ModelDescription(choice)
         let geometry = try description.geometry(size)
         let subject = PlanSubject(
-            name: named, description: description, geometry: geometry,
+            name: choice.name, description: description, geometry: geometry,
             costs: try description.costs(geometry, elementType))
         if calibrate {
             try PlanCalibration(subject: subject, threads: threads ?? 1).run(writingTo: output ?? calibration)

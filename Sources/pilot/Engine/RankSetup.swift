@@ -9,7 +9,7 @@ import TensorKernels
 /// What every rank of a job needs to know to do its part; travels from rank 0.
 struct RankSetup: Codable, Sendable {
     /// Found by its name on each machine.
-    let model: String
+    let model: ModelChoice
     /// Of the model's files.
     let fingerprint: String
     let rank: RankComputation
@@ -45,7 +45,7 @@ struct RankSetup: Codable, Sendable {
             let description = try ModelDescription(model)
             guard try rank == 0 || description.fingerprint() == fingerprint else {
                 throw Failure.badData(
-                    "--model \(model): \(description.folder.path) on \(ProcessInfo.processInfo.hostName) is another "
+                    "--model \(model.name): \(description.files.path) on \(ProcessInfo.processInfo.hostName) is another "
                         + "model than rank 0's; all ranks need the same")
             }
             let loader = PictureNetworks.Loader(

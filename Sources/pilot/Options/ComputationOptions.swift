@@ -89,7 +89,7 @@ struct ComputationOptions: ParsableArguments {
         ).choose(try LayoutRequest(layout))
         if let idle = choice.note { note(idle) }
         return RankSetup(
-            model: model.name, fingerprint: model.fingerprint, rank: rank, layout: choice.layout,
+            model: model.choice, fingerprint: model.fingerprint, rank: rank, layout: choice.layout,
             jobsInFlight: jobsInFlight.map(choice.layout.share) ?? choice.jobsInFlight, keepsNetworks: pictures != 1,
             observation: Observation(stallTimeout: Double(stallTimeout), isTraced: trace != nil),
             weightBytes: 3 * costs.total.parameters * MemoryLayout<Float>.size)

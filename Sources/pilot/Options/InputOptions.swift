@@ -5,11 +5,13 @@ import InpaintingJobs
 struct InputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Stable Diffusion 1.x or 2.x model in the diffusers layout, safetensors; or scenes, the small model of "
-                + "drawn scenes that comes with the program, unless the working directory has a model of that name "
-                + "(default: what the environment variable PILOT_MODEL names, else scenes).", valueName: "folder"),
-        completion: .directory)
+            "Stable Diffusion 1.x or 2.x model, safetensors: a folder in the diffusers layout, or a single file; or "
+                + "scenes, the small model of drawn scenes that comes with the program, unless the working directory "
+                + "has a model of that name (default: what the environment variable PILOT_MODEL names, else scenes).",
+            valueName: "folder or file"), completion: .file())
     var model: String?
+
+    @OptionGroup var parts: ModelOptions
 
     @Option(help: ArgumentHelp("The photograph, PNG or JPEG.", valueName: "file"), completion: .file())
     var image: String?
@@ -25,6 +27,13 @@ struct InputOptions: ParsableArguments {
 
     @Option(parsing: .unconditional, help: ArgumentHelp("What is not to be seen there.", valueName: "text"))
     var negativePrompt: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Take the prompt's states from the text encoder's Nth layer from the end: 2 leaves out the last (default: "
+                + "1).", valueName: "N"))
+    var clipSkip: Int?
 
     @Flag(inversion: .prefixedNo, help: "Repaint black and keep white.")
     var invertMask: Bool?
@@ -54,10 +63,12 @@ struct InputOptions: ParsableArguments {
     /// - Parameter draft: what the recorded job says, if there is one, and defaults.
     func apply(to draft: inout JobDraft) {
         if let model { draft.settings.model = model }
+        parts.apply(to: &draft.settings)
         if let image { draft.image = image }
         if let mask { draft.mask = mask }
         if let prompt { draft.prompt = prompt }
         if let negativePrompt { draft.settings.negativePrompt = negativePrompt }
+        if let clipSkip { draft.settings.clipSkip = clipSkip == 1 ? nil : clipSkip }
         if let invertMask { draft.settings.invertsMask = invertMask }
         if let size { draft.settings.size = size }
         if let initialLatent { draft.settings.initialLatent = initialLatent }

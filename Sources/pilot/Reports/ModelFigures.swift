@@ -57,13 +57,22 @@ struct ModelFigures: Encodable {
         var gradient: Int { weightBytes + gradientWeightBytes + keptBytes }
     }
 
+    /// The folder or the file.
     let folder: String
     let architecture: String
+    /// `sd1`, `sd2`; nil for networks of other sizes.
+    let family: String?
     let prediction: String
+    /// How that is known.
+    let predictionSource: String
     let trainingSteps: Int
     let promptTokens: Int
     let latentFactor: Int
     let components: [Component]
+    /// The names of the components of which there are no weights.
+    let missing: [String]
+    /// How many tensors are left out as known to be of no use, by the patterns of their names.
+    let ignored: [String: Int]
     let width: Int
     let height: Int
     let unetPass: Pass
@@ -80,8 +89,11 @@ extension ModelFigures {
     /// - Throws: `Failure` naming what does not fit.
     init(_ model: ModelDescription, size: PictureSize?, elementType: ElementType) throws {
         let unet = try model.unet()
-        let autoencoder = try model.autoencoder()
-        _ = try model.textEncoder()
+        // Without weights its costs are known all the same.
+        let autoencoder =
+            try model.files.has(.vae)
+            ? model.autoencoder() : Autoencoder(model.vaeConfiguration, weights: RecordingWeights())
+        if model.files.has(.textEncoder) { _ = try model.textEncoder() }
         _ = try model.tokenizer()
         let scheduler = try model.scheduler(warn: Console.warn).configuration
         let geometry = try model.geometry(size)
@@ -89,13 +101,18 @@ extension ModelFigures {
         let ladder = unet.work(
             height: geometry.latentHeight, width: geometry.latentWidth, tokens: tokens)
 
-        folder = model.folder.path
+        folder = model.files.path
         architecture = Self.name(of: model.unetConfiguration)
+        family = ModelFamily(model.unetConfiguration)?.rawValue
         prediction = scheduler.predictionType.rawValue
+        predictionSource = model.prediction.source.rawValue
         trainingSteps = scheduler.trainingTimesteps
         promptTokens = tokens
         latentFactor = model.factor
-        components = try ModelFolder.Component.allCases.map { Component(try model.folder.weights(of: $0)) }
+        let present = ModelFolder.Component.allCases.filter(model.files.has)
+        components = try present.map { Component(try model.files.weights(of: $0)) }
+        missing = ModelFolder.Component.allCases.filter { !present.contains($0) }.map(\.rawValue)
+        ignored = try model.files.uselessKeys()
         width = geometry.picture.width
         height = geometry.picture.height
         unetPass = Pass(ladder.total)
@@ -106,16 +123,10 @@ extension ModelFigures {
         memory = Memory(ladder.total, elementType)
     }
 
-    /// The family whose sizes these are.
     private static func name(of unet: UNetConfiguration) -> String {
-        for architecture in ModelArchitecture.allCases where architecture.unet.hasSameNetwork(as: unet) {
-            switch architecture {
-            case .sd15: return "Stable Diffusion 1.x"
-            case .sd21: return "Stable Diffusion 2.x"
-            case .tiny: return "tiny, as pilot model init makes it"
-            }
-        }
-        return "of Stable Diffusion's kind, in sizes of its own"
+        if let family = ModelFamily(unet) { return family.name }
+        return unet.hasSameNetwork(as: ModelArchitecture.tiny.unet)
+            ? "tiny, as pilot model init makes it" : "of Stable Diffusion's kind, in sizes of its own"
     }
 }
 
@@ -135,17 +146,6 @@ extension ModelFigures.Memory {
         weightBytes = work.parameters * elementType.byteCount
         gradientWeightBytes = work.kernelParameters * elementType.byteCount
         keptBytes = Int(work.keptElements) * elementType.byteCount + Int(work.keptSums) * MemoryLayout<Float>.size
-    }
-}
-
-extension UNetConfiguration {
-    /// Whether the layers are the same, whatever the pictures were that it was trained with.
-    fileprivate func hasSameNetwork(as other: UNetConfiguration) -> Bool {
-        blockChannels == other.blockChannels && layersPerBlock == other.layersPerBlock
-            && downBlockTypes == other.downBlockTypes && upBlockTypes == other.upBlockTypes
-            && headCounts == other.headCounts && crossAttentionDimension == other.crossAttentionDimension
-            && usesLinearProjection == other.usesLinearProjection
-            && transformerLayers == other.transformerLayers
     }
 }
 

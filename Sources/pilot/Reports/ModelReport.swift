@@ -1,3 +1,4 @@
+import DiffusionModels
 import Foundation
 
 /// A model's figures as lines for a person.
@@ -7,11 +8,34 @@ struct ModelReport {
     var text: String { [heading, components, operations, ladder, memory].joined(separator: "\n\n") }
 
     private var heading: String {
-        """
-        \(figures.folder): \(figures.architecture)
-        predicts \(figures.prediction), \(figures.trainingSteps) timesteps; prompts of \(figures.promptTokens) tokens; \
-        \(figures.latentFactor)x\(figures.latentFactor) pixels per latent cell
-        """
+        let lines = [
+            "\(figures.folder): \(figures.architecture)",
+            "predicts \(figures.prediction) (\(predictionSource)), \(figures.trainingSteps) timesteps; prompts of "
+                + "\(figures.promptTokens) tokens; \(figures.latentFactor)x\(figures.latentFactor) pixels per latent "
+                + "cell",
+            figures.missing.isEmpty ? nil : "missing: \(figures.missing.map(Self.missing).joined(separator: ", "))",
+            figures.ignored.isEmpty ? nil : "ignored, since no picture depends on it: \(ignored)",
+        ]
+        return lines.compactMap { $0 }.joined(separator: "\n")
+    }
+
+    private var predictionSource: String {
+        switch Prediction.Source(rawValue: figures.predictionSource) {
+        case .option: "as --prediction says"
+        case .metadata: "as the file's metadata say"
+        case .key: "as a key of the file says"
+        case .probe: "found out by trying it"
+        case .family: "as its family does"
+        case .configuration, nil: "as its configuration says"
+        }
+    }
+
+    private static func missing(_ component: String) -> String {
+        component == ModelFolder.Component.vae.rawValue ? "\(component) (--vae gives one)" : component
+    }
+
+    private var ignored: String {
+        figures.ignored.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
     }
 
     private var components: String {

@@ -1,0 +1,23 @@
+import DiffusionModels
+import Failures
+
+/// Which model, as a user says it; the same on every rank.
+public struct ModelChoice: Codable, Equatable, Sendable {
+    /// A folder's or a single file's path, or the name of the shipped model.
+    public var name: String
+    /// For a single file: the folder of its configurations; nil for those of its family.
+    public var configuration: String?
+    /// A folder or file whose autoencoder takes the place of the model's.
+    public var autoencoder: String?
+    /// What the network predicts; nil for what the model says.
+    public var prediction: SchedulerConfiguration.PredictionType?
+    /// Take the text encoder's states of the last layer but so many less one; nil for 1, the last.
+    public var clipSkip: Int?
+
+    public init(_ name: String) { self.name = name }
+
+    /// Whether both name the same files.
+    func names(_ other: ModelChoice) -> Bool {
+        name == other.name && configuration == other.configuration && autoencoder == other.autoencoder
+    }
+}
