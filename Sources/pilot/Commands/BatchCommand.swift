@@ -27,7 +27,7 @@ struct BatchCommand: RankedCommand {
     func run(on communicator: any Communicator) async throws {
         let begin = ContinuousClock.now
         let setup = try setup()
-        let rank = try computation.rank(computing: setup.defaults.settings.computation)
+        let rank = try await computation.rank(computing: setup.defaults.settings.computation, on: communicator)
         let report = BatchReport(printsJSON: batch.json, reporting)
         defer { report.clear() }
         report.begin("reading and checking")
@@ -46,7 +46,6 @@ struct BatchCommand: RankedCommand {
             try checkFiles()
             report.begin(writing: try batch.results.map { try ResultsFile($0) })
         } start: {
-            if let warning = ComputationOptions.bindingWarning(threads: rank.threads) { Console.warn(warning) }
             report.begin("reading the model")
             let engine = try await ShardedEngine(ranks, communicator: communicator)
             engine.onNotice { report.hear($0) }

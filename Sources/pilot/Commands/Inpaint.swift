@@ -34,7 +34,7 @@ struct Inpaint: RankedCommand {
             throw MissingOptions.failure(draft.missing.map { "--\($0)" }, of: "pilot inpaint")
         }
         let (settings, outputs) = draft.finished()
-        let rank = try computation.rank(computing: settings.computation)
+        let rank = try await computation.rank(computing: settings.computation, on: communicator)
         let job = InpaintingJob(settings: settings, outputs: outputs, repeating: recorded)
         var files = FileClaims()
         try job.check(in: &files, overwrites: output.overwrite)
@@ -56,7 +56,6 @@ struct Inpaint: RankedCommand {
             try tell(result(settings, outputs, ledger).text, outputs)
             return
         }
-        if let warning = ComputationOptions.bindingWarning(threads: rank.threads) { Console.warn(warning) }
         let setup = try computation.setup(
             model, rank, ranks: communicator.size, latent: prepared.latentSize, pictures: outputs.count,
             passes: try PicturePasses(settings.method, model.scheduler), note: reporting.note)

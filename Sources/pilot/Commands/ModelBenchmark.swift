@@ -48,7 +48,7 @@ struct ModelBenchmark: RankedCommand {
         let geometry = try model.description.geometry(size)
         var chosen = Computation()
         computation.apply(to: &chosen)
-        let rank = try computation.rank(computing: chosen)
+        let rank = try await computation.rank(computing: chosen, on: communicator)
         var files = FileClaims()
         try computation.checkTrace(in: &files, overwrites: overwrite)
         let setup = try computation.setup(

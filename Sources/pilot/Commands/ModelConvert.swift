@@ -60,6 +60,6 @@ struct ModelConvert: ParsableCommand {
         } else {
             try conversion.writeFolder(to: output)
         }
-        Console.print("\(output): \(model), \(dtype?.rawValue ?? "with its weights' own formats")")
+        try Console.print("\(output): \(model), \(dtype?.rawValue ?? "with its weights' own formats")")
     }
 }
