@@ -43,7 +43,9 @@ let package = Package(
         room("ImageFiles", uses: ["Failures", "CPNG", "CJPEG"]),
         room("MessagePassing", uses: ["Failures", "COpenMPI"]),
         room("NeuralLayers", uses: ["TensorKernels", "Failures"]),
-        room("TensorKernels", uses: ["Failures", "COneDNN", "COpenBLAS", "CVectorKernels", "CSharedMemory"]),
+        room(
+            "TensorKernels",
+            uses: ["Failures", "COneDNN", "COpenBLAS", "CVectorKernels", "CSharedMemory", "CMappedFile"]),
         room("Failures"),
 
         .systemLibrary(
@@ -55,6 +57,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .target(
             name: "COneDNN", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(name: "CMappedFile", cSettings: [.treatAllWarnings(as: .error)]),
         .target(name: "CSharedMemory", cSettings: [.treatAllWarnings(as: .error)]),
         .target(
             name: "CPNG", cSettings: [.treatAllWarnings(as: .error)], linkerSettings: [.linkedLibrary("png")]),
@@ -73,7 +76,9 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: swift),
         .executableTarget(
             name: "RankProbe",
-            dependencies: ["TestSupport", "ShardedRuntime", "DiffusionModels", "MessagePassing", "Failures"],
+            dependencies: [
+                "TestSupport", "ShardedRuntime", "DiffusionModels", "MessagePassing", "TensorKernels", "Failures",
+            ],
             path: "Tests/RankProbe", swiftSettings: swift),
         .executableTarget(
             name: "ArenaProbe", dependencies: ["TensorKernels", "Failures"], path: "Tests/ArenaProbe",
@@ -83,7 +88,8 @@ let package = Package(
             name: "ReferenceKernels", dependencies: ["TensorKernels"], path: "Tests/ReferenceKernels",
             swiftSettings: swift),
         tests(
-            "TensorKernelsTests", of: ["TensorKernels", "ReferenceKernels", "Failures", "TestSupport"], fixtures: true),
+            "TensorKernelsTests",
+            of: ["TensorKernels", "ReferenceKernels", "CVectorKernels", "Failures", "TestSupport"], fixtures: true),
         tests("NeuralLayersTests", of: ["NeuralLayers", "TensorKernels", "ReferenceKernels"]),
         tests(
             "DiffusionModelsTests",

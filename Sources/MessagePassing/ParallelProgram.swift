@@ -35,12 +35,12 @@ public enum ParallelProgram {
             cleanUps.runAll()
             _exit(signal.exitCode)
         }
-        do {
-            try await body(LocalCommunicator())
-        } catch {
+        let fail: @Sendable (Failure) -> Void = { failure in
             cleanUps.runAll()
-            end(with: Failure(wrapping: error))
+            end(with: failure)
         }
+        Uncatchable.onFailure(fail)
+        do { try await body(LocalCommunicator()) } catch { fail(Failure(wrapping: error)) }
         withExtendedLifetime(handler) {}
         fflush(nil)
         _exit(0)
@@ -61,6 +61,7 @@ public enum ParallelProgram {
         // Of the launchers, mpirun alone tells the number of ranks.
         let departure = Departure(endpoint: endpoint, cleanUps: cleanUps, isLauncherStrict: launch.size != nil)
         let handler = TerminationHandler.install { departure.interrupt($0) }
+        Uncatchable.onFailure { departure.fail($0) }
         endpoint.open(
             MPIEndpoint.Events(
                 control: { departure.receive($0, from: $1) },

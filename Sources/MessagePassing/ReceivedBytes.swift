@@ -25,10 +25,12 @@ public final class ReceivedBytes: ByteRegion, @unchecked Sendable {
         self.memory = memory
     }
 
-    /// A copy of what `region` holds now.
+    /// A copy of what `region` holds now. Where the system has no memory for it, the job ends.
     public init(copying region: some ByteRegion) {
         let bytes = region.stableBytes
-        guard let memory = Self.allocate(bytes.count) else { preconditionFailure("out of memory") }
+        guard let memory = Self.allocate(bytes.count) else {
+            Uncatchable.endForWantOfMemory(byteCount: bytes.count, held: 0, purpose: "a message")
+        }
         if let source = bytes.baseAddress { memory.copyMemory(from: source, byteCount: bytes.count) }
         count = bytes.count
         self.memory = memory

@@ -34,6 +34,10 @@ enum Scenario: String {
     case infer
     /// Jobs on three stages, of which one stops, hangs or is slow.
     case stall
+    /// The rank named by the argument reads a file that becomes shorter meanwhile.
+    case readShrunken
+    /// The rank named by the argument asks for more memory than there is.
+    case exhaust
 
     static let channel = MessageTag(channel: MessageTag.firstFreeChannel)
 
@@ -64,6 +68,11 @@ enum Scenario: String {
             try await wait(communicator, file: arguments.first ?? "", cleanUps)
         case .infer:
             try await infer(communicator, arguments)
+        case .readShrunken:
+            guard let path = arguments.dropFirst().first else { throw Failure.usage("the file is missing") }
+            try await readShrunken(path, on: chosen, communicator)
+        case .exhaust:
+            try await exhaust(on: chosen, communicator)
         case .stall:
             try await stall(communicator, arguments)
         case .leaveDuringSend:

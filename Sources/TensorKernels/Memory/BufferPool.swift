@@ -1,3 +1,4 @@
+import Failures
 import Foundation
 import Synchronization
 
@@ -30,6 +31,7 @@ public final class BufferPool: Sendable {
     /// Bytes taken from the system and not given back to it, in use or waiting.
     var allocatedByteCount: Int { shelf.withLock { $0.allocatedByteCount } }
 
+    /// A block of at least `byteCount` bytes. Where the system has none, the job ends.
     func take(byteCount: Int) -> (pointer: UnsafeMutableRawPointer, capacity: Int) {
         let capacity = Self.capacity(for: byteCount)
         let reused = shelf.withLock { shelf in
@@ -38,7 +40,12 @@ public final class BufferPool: Sendable {
             return block
         }
         if let reused, let pointer = UnsafeMutableRawPointer(bitPattern: reused) { return (pointer, capacity) }
-        return (Self.allocate(capacity), capacity)
+        if let pointer = Self.allocate(capacity) { return (pointer, capacity) }
+        // Blocks of other sizes that wait may make room.
+        releaseUnused()
+        if let pointer = Self.allocate(capacity) { return (pointer, capacity) }
+        Uncatchable.endForWantOfMemory(
+            byteCount: capacity, held: allocatedByteCount - capacity, purpose: "what is computed")
     }
 
     func giveBack(_ pointer: UnsafeMutableRawPointer, capacity: Int) {
@@ -52,14 +59,11 @@ public final class BufferPool: Sendable {
         return (atLeast + step - 1) / step * step
     }
 
-    private static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer {
+    private static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer? {
         let hugePage = 2 << 20
         var pointer: UnsafeMutableRawPointer?
         let status = posix_memalign(&pointer, capacity >= 2 * hugePage ? hugePage : 64, capacity)
-        guard status == 0, let pointer else {
-            // Swift's own arrays end the process here too; a rank that ends makes mpirun end the job.
-            preconditionFailure("out of memory: \(capacity) bytes could not be allocated")
-        }
+        guard status == 0, let pointer else { return nil }
         if capacity >= 2 * hugePage { madvise(pointer, capacity, MADV_HUGEPAGE) }
         return pointer
     }

@@ -4,16 +4,18 @@ import Glibc
 /// A file's bytes, mapped into memory for reading; unmapped when the last reference goes.
 ///
 /// Pages come from the disk when they are touched and belong to the system's cache, so ranks on one machine that map
-/// the same checkpoint share them.
+/// the same checkpoint share them. Should the file be cut short by another program, the job ends and names it.
 public final class MappedFile: Sendable {
     public let path: String
     /// The file's length in bytes; at least 1.
     public let count: Int
     // Written once, in `init`, and read-only memory from then on.
     private nonisolated(unsafe) let base: UnsafeMutableRawPointer
+    /// What the watch calls the file.
+    private let number: Int32
 
     /// - Throws: `Failure.missingInput` if `path` is not there, can't be read or is not a regular file;
-    ///   `Failure.badData` if it is empty.
+    ///   `Failure.badData` if it is empty; an internal fault where a limit leaves no room for it.
     public init(path: String) throws {
         // Without O_NONBLOCK, opening a named pipe would wait for a writer.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -29,13 +31,22 @@ public final class MappedFile: Sendable {
         guard status.st_size > 0 else { throw Failure.badData("\(path): is empty") }
         guard
             let address = mmap(nil, status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED
-        else { throw Self.unreadable(path, errno) }
+        else {
+            guard errno == ENOMEM else { throw Self.unreadable(path, errno) }
+            throw Failure.internalFault(
+                "out of memory: the system refused to map the \(status.st_size) bytes of \(path); raise the limit on "
+                    + "address space (ulimit -v)")
+        }
         self.path = path
         self.count = status.st_size
         self.base = address
+        number = MappedFileWatch.shared?.add(address, count: status.st_size, path: path) ?? -1
     }
 
-    deinit { munmap(base, count) }
+    deinit {
+        MappedFileWatch.shared?.remove(number)
+        munmap(base, count)
+    }
 
     /// Calls `body` with the whole file's bytes, which are valid for the time of the call.
     public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {

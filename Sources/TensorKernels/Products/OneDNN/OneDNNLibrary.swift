@@ -39,7 +39,8 @@ func made<Object>(_ what: String, _ make: (inout Object?) -> dnnl_status_t) thro
 func check(_ status: dnnl_status_t, _ what: String) throws {
     guard status == dnnl_success else {
         let meaning = dnnl_status2str(status).map { String(cString: $0) } ?? "status \(status.rawValue)"
-        throw Failure.internalFault("oneDNN: \(what): \(meaning)")
+        let advice = status == dnnl_out_of_memory ? "; a smaller --size or more ranks take less" : ""
+        throw Failure.internalFault("oneDNN: \(what): \(meaning)\(advice)")
     }
 }
 
