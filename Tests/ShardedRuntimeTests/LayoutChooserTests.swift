@@ -38,6 +38,24 @@ import Testing
         #expect([layout.replicas, layout.branches, layout.stages.count] == expected, "\(layout)")
     }
 
+    /// A limit on a process is no limit on the machine: more ranks, with a stage each, may do.
+    @Test func aLimitOnEachRankCounts() throws {
+        func chooser(ranks: Int, gigabytesPerRank: Double?) -> LayoutChooser {
+            LayoutChooser(
+                Self.sd15,
+                cluster: Cluster(
+                    ranks: ranks, ranksPerNode: ranks, memoryPerNode: 64e9,
+                    memoryPerRank: gigabytesPerRank.map { $0 * 1e9 }),
+                pictures: 1, times: PlanCosts.times(Self.sd15))
+        }
+        #expect(try chooser(ranks: 1, gigabytesPerRank: nil).choose(.auto).layout.stages.count == 1)
+        #expect(try chooser(ranks: 2, gigabytesPerRank: 7).choose(.auto).layout.stages.count == 2)
+        let failure = #expect(throws: Failure.self) { try chooser(ranks: 1, gigabytesPerRank: 3).choose(.auto) }
+        let message = try #require(failure?.message)
+        #expect(message.contains("(ulimit -v, ulimit -d) leave it 3.00 GB: raise them; "), "\(message)")
+        #expect(message.contains("would fit; a smaller --size takes less"), "\(message)")
+    }
+
     /// Whatever is chosen fits, and leaves no rank idle without a word.
     @Test func choicesFit() throws {
         var generator = SplitMix(state: 8)

@@ -149,6 +149,17 @@ import Testing
         #expect(available(container) == 0)
     }
 
+    @Test func limitsOfAProcessCountWhatItHas() {
+        let status = ["/proc/self/status": "VmPeak: 9 kB\nVmSize:\t  1000 kB\nVmData:\t  600 kB\n"]
+        func available(_ addressSpace: Int?, _ data: Int?) -> Int? {
+            MachineMemory.availableBytesOfProcess(addressSpace: addressSpace, data: data) { status[$0] }
+        }
+        #expect(available(nil, nil) == nil)
+        #expect(available(2_024_000, nil) == 1_000_000)
+        #expect(available(2_024_000, 700_000) == 85_600)
+        #expect(available(5, nil) == 0)
+    }
+
     @Test(arguments: [
         "", "MemAvailable:", "MemAvailable: x kB", "MemAvailable: 99999999999999999999 kB",
         "MemAvailable: 9223372036854775807 kB",

@@ -135,8 +135,8 @@ public struct LayoutChooser: Sendable {
     }
 
     private func fits(_ memory: LayoutMemory) -> Bool {
-        guard let limit = cluster.memoryPerNode else { return true }
-        return (memory.largestNode?.bytes ?? 0) <= limit
+        (memory.largestNode?.bytes ?? 0) <= cluster.memoryPerNode ?? .infinity
+            && (memory.largestRank?.newBytes ?? 0) <= cluster.memoryPerRank ?? .infinity
     }
 
     /// Seconds that all pictures take: those of the first until it is there, then as many as the slowest rank, or the
@@ -227,6 +227,11 @@ public struct LayoutChooser: Sendable {
     private func need(of layout: Layout) -> Double { memory(of: layout, jobs: 1).largestNode?.bytes ?? 0 }
 
     private func needs(_ layout: Layout) -> String {
+        let memory = memory(of: layout, jobs: 1)
+        if let limit = cluster.memoryPerRank, let rank = memory.largestRank, rank.newBytes > limit {
+            return "needs \(gigabytes(rank.newBytes)) more on a rank for a job at a time, and the limits on a process "
+                + "(ulimit -v, ulimit -d) leave it \(gigabytes(limit)): raise them"
+        }
         let perNode = cluster.ranksPerNode
         let onNode =
             layout.ranks <= perNode

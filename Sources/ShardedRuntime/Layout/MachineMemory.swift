@@ -1,4 +1,6 @@
 import Foundation
+import Glibc
+import MessagePassing
 
 /// How much memory this machine grants to what is started now.
 public enum MachineMemory {
@@ -14,28 +16,39 @@ public enum MachineMemory {
         return (controlGroups(read) + [machine]).compactMap { $0 }.min()
     }
 
-    /// What is left in each control group that holds this process, from its own up to the root.
+    /// What is left in each control group that holds this process.
     private static func controlGroups(_ read: (String) -> String?) -> [Int?] {
-        let lines = (read("/proc/self/cgroup") ?? "").split(separator: "\n")
-        return lines.flatMap { line -> [Int?] in
-            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            guard fields.count == 3 else { return [] }
-            let isUnified = fields[0] == "0" && fields[1].isEmpty
-            guard isUnified || fields[1].split(separator: ",").contains("memory") else { return [] }
-            return ancestors(of: String(fields[2])).map { path in
-                isUnified
-                    ? room("/sys/fs/cgroup\(path)", limit: "memory.max", use: "memory.current", "inactive_file", read)
-                    : room(
-                        "/sys/fs/cgroup/memory\(path)", limit: "memory.limit_in_bytes", use: "memory.usage_in_bytes",
-                        "total_inactive_file", read)
-            }
+        ControlGroups.folders(of: "memory", read: read).map { folder in
+            folder.isUnified
+                ? room(folder.path, limit: "memory.max", use: "memory.current", "inactive_file", read)
+                : room(
+                    folder.path, limit: "memory.limit_in_bytes", use: "memory.usage_in_bytes", "total_inactive_file",
+                    read)
         }
     }
 
-    /// `/a/b` to `/a/b`, `/a` and the root; in a container the group's own path may not be visible, and the root is its.
-    private static func ancestors(of path: String) -> [String] {
-        let parts = path.split(separator: "/")
-        return (0...parts.count).reversed().map { count in parts.prefix(count).map { "/\($0)" }.joined() }
+    /// What is left of the limits on this process's own memory (`ulimit -v`, `ulimit -d`), in bytes; nil where there are
+    /// none. Address space counts, whether or not there is memory behind it.
+    public static func availableBytesOfProcess() -> Int? {
+        availableBytesOfProcess(addressSpace: limit(RLIMIT_AS.rawValue), data: limit(RLIMIT_DATA.rawValue)) {
+            try? String(contentsOfFile: $0, encoding: .utf8)
+        }
+    }
+
+    package static func availableBytesOfProcess(
+        addressSpace: Int?, data: Int?, read: (String) -> String?
+    ) -> Int? {
+        let status = read("/proc/self/status") ?? ""
+        return [(addressSpace, "VmSize"), (data, "VmData")].compactMap { limit, use in
+            limit.map { max(0, $0 - (bytes(of: use, in: status) ?? 0)) }
+        }.min()
+    }
+
+    private static func limit(_ resource: UInt32) -> Int? {
+        var limits = rlimit()
+        guard getrlimit(__rlimit_resource_t(resource), &limits) == 0 else { return nil }
+        // No limit is the greatest number there is.
+        return Int(exactly: limits.rlim_cur)
     }
 
     /// The limit less what is used, pages of files aside that go when memory is wanted; nil where there is no limit.

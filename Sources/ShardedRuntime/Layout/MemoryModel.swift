@@ -51,6 +51,8 @@ public struct MemoryModel: Sendable {
         /// All but the weights.
         public var ownBytes: Double { passes + working + prompts + pictures + process }
         public var bytes: Double { weights + ownBytes }
+        /// What comes on top of the program itself.
+        public var newBytes: Double { bytes - process }
     }
 
     /// Bytes of a stage's weights: kernels once more for the gradient, turned round.
@@ -124,6 +126,8 @@ public struct LayoutMemory: Sendable, Equatable {
 
     /// The node that needs the most.
     public var largestNode: Node? { nodes.max { $0.bytes < $1.bytes } }
+    /// The rank that needs the most.
+    public var largestRank: MemoryModel.Share? { ranks.max { $0.bytes < $1.bytes } }
 
     /// - Parameters:
     ///   - jobs: in flight, of each replica.

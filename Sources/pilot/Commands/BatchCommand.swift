@@ -28,7 +28,7 @@ struct BatchCommand: RankedCommand {
 
     func run(on communicator: any Communicator) async throws {
         let setup = try setup()
-        let rank = try computation.rank(computing: setup.defaults.settings.computation)
+        let rank = try await computation.rank(computing: setup.defaults.settings.computation, on: communicator)
         let report = BatchReport(printsJSON: batch.json)
         defer { report.clear() }
         let model = try JobModel(setup.defaults.settings.model, warn: Console.warn)
@@ -45,7 +45,6 @@ struct BatchCommand: RankedCommand {
             if let sheet = batch.sheet { try AtomicFile.checkWritable(sheet) }
             try computation.checkTrace(against: [jobs, batch.sheet, batch.results])
         } start: {
-            if let warning = ComputationOptions.bindingWarning(threads: rank.threads) { Console.warn(warning) }
             let engine = try await ShardedEngine(ranks, communicator: communicator)
             report.begin(on: engine.layout)
             machine.keep(engine)

@@ -32,7 +32,7 @@ struct Inpaint: RankedCommand {
             throw Failure.usage("--\(missing) is missing; see pilot inpaint --help")
         }
         let (settings, outputs) = draft.finished()
-        let rank = try computation.rank(computing: settings.computation)
+        let rank = try await computation.rank(computing: settings.computation, on: communicator)
         let job = InpaintingJob(settings: settings, outputs: outputs, repeating: recorded)
         try job.check()
         try computation.checkTrace(
@@ -52,7 +52,6 @@ struct Inpaint: RankedCommand {
             try prepared.writePhotographs()
             return
         }
-        if let warning = ComputationOptions.bindingWarning(threads: rank.threads) { Console.warn(warning) }
         let setup = try computation.setup(
             model, rank, ranks: communicator.size, latent: prepared.latentSize, pictures: outputs.count,
             passes: try PicturePasses(settings.method, model.scheduler))

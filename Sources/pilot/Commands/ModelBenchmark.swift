@@ -52,7 +52,7 @@ struct ModelBenchmark: RankedCommand {
         let geometry = try model.description.geometry(size)
         var chosen = Computation()
         computation.apply(to: &chosen)
-        let rank = try computation.rank(computing: chosen)
+        let rank = try await computation.rank(computing: chosen, on: communicator)
         try computation.checkTrace(against: [])
         let setup = try computation.setup(
             model, rank, ranks: communicator.size, latent: (geometry.latentHeight, geometry.latentWidth), pictures: 1)

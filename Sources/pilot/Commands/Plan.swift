@@ -3,6 +3,7 @@ import DiffusionModels
 import Failures
 import Foundation
 import InpaintingJobs
+import MessagePassing
 import PilotInpainting
 import ShardedRuntime
 import TensorKernels
@@ -107,7 +108,10 @@ struct Plan: ParsableCommand {
             name: named, description: description, geometry: geometry,
             costs: try description.costs(geometry, elementType))
         if calibrate {
-            try PlanCalibration(subject: subject, threads: threads ?? 1).run(writingTo: output ?? calibration)
+            let choice = try ThreadChoice(
+                threads ?? 1, shares: CoreShares([.current()]), environment: LaunchSettings.current)
+            if let warning = choice.warning { Console.warn(warning) }
+            try PlanCalibration(subject: subject, threads: choice.threads).run(writingTo: output ?? calibration)
             return
         }
         var parameters = PilotParameters()

@@ -84,7 +84,7 @@ struct PlanCalibration {
 
     /// How much slower the ladder is for each further rank that computes it at the same time.
     private func slowdown(alone: Calibration.MeasuredLadder) throws -> Double {
-        let neighbours = min(Self.mostNeighbours, ProcessInfo.processInfo.activeProcessorCount / threads)
+        let neighbours = min(Self.mostNeighbours, RankCores.current().count / threads)
         guard neighbours > 1 else { return 0 }
         Console.note("\(neighbours) ranks beside each other")
         let subject = subject

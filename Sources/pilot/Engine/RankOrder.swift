@@ -18,6 +18,7 @@ enum RankOrder: Codable, Sendable {
 
     /// Waits for rank 0's order and carries it out: what a rank other than 0 does from start to end.
     static func obey(_ communicator: any Communicator) async throws {
+        _ = try await communicator.gather(RankCores.current())
         let bytes = try await communicator.broadcast([])
         guard let order = try? JSONDecoder().decode(RankOrder.self, from: Data(bytes)) else {
             throw Failure.internalFault("rank 0 gave an order that can't be read: are all ranks of one version?")

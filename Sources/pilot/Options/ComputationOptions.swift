@@ -2,8 +2,8 @@ import ArgumentParser
 import DiffusionModels
 import Failures
 import Foundation
-import Glibc
 import InpaintingJobs
+import MessagePassing
 import NeuralLayers
 import ShardedRuntime
 import TensorKernels
@@ -19,7 +19,8 @@ struct ComputationOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Threads of each rank (default: SLURM_CPUS_PER_TASK, else the machine's cores, divided by the ranks on it).",
+            "Threads of each rank (default: the cores that it may use, divided by the ranks that share them; under Slurm "
+                + "at most SLURM_CPUS_PER_TASK).",
             valueName: "N"))
     var threads: Int?
 
@@ -68,13 +69,15 @@ struct ComputationOptions: ParsableArguments {
         if let backend { computation.backend = backend }
     }
 
-    /// - Throws: `Failure.usage` when there are too many threads, or none.
-    func rank(computing computation: Computation) throws -> RankComputation {
-        let threads = threads ?? Self.defaultThreads()
-        guard (1...1024).contains(threads) else {
-            throw Failure.usage("--threads: expected 1 to 1024, found \(threads)")
-        }
-        return RankComputation(computation: computation, threads: threads)
+    /// Has every rank compute with as many threads as there are cores for, or as the user wants, and says so when those
+    /// are too many. The other ranks tell their cores when they wait for their order.
+    ///
+    /// - Throws: `Failure.usage` when there are none, or many times as many as cores.
+    func rank(computing computation: Computation, on communicator: any Communicator) async throws -> RankComputation {
+        let ranks = try await communicator.gather(RankCores.current()) ?? []
+        let choice = try ThreadChoice(threads, shares: CoreShares(ranks), environment: .current)
+        if let warning = choice.warning { Console.warn(warning) }
+        return RankComputation(computation: computation, threads: choice.threads)
     }
 
     /// Lays a model out on the ranks, and says so when some stay idle.
@@ -99,7 +102,8 @@ struct ComputationOptions: ParsableArguments {
             costs.elementType, threads: rank.threads, backend: rank.computation.backend)
         let cluster = Cluster(
             ranks: ranks, ranksPerNode: Self.ranksOnThisMachine(of: ranks),
-            memoryPerNode: MachineMemory.availableBytes().map(Double.init))
+            memoryPerNode: MachineMemory.availableBytes().map(Double.init),
+            memoryPerRank: MachineMemory.availableBytesOfProcess().map(Double.init))
         let choice = try LayoutChooser(
             costs, cluster: cluster, pictures: pictures ?? Self.manyPictures, passes: passes,
             times: TaskTimes(costs, speed), overhead: calibration.taskOverhead
@@ -126,34 +130,9 @@ struct ComputationOptions: ParsableArguments {
     /// Stands for a stream whose end is not known.
     private static let manyPictures = 1_000_000
 
-    /// What to tell the user when the launcher keeps this process on fewer cores than it has threads; else nil.
-    static func bindingWarning(threads: Int) -> String? {
-        let allowed = ProcessInfo.processInfo.activeProcessorCount
-        let online = onlineCores()
-        guard allowed < min(threads, online) else { return nil }
-        return
-            "a rank computes with \(threads) threads and may use \(allowed) of the machine's \(online) cores; start it "
-            + "with mpirun --bind-to none (or --map-by slot:PE=\(threads))"
-    }
-
-    private static func onlineCores() -> Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
-
-    /// What Slurm gives a task, or an equal share of the machine's cores.
-    private static func defaultThreads() -> Int {
-        number(in: ["SLURM_CPUS_PER_TASK"]) ?? max(1, onlineCores() / (number(in: localSizes) ?? 1))
-    }
-
     /// How many ranks the launcher started on this machine, as far as it says; all of them where it does not.
     private static func ranksOnThisMachine(of ranks: Int) -> Int {
-        min(ranks, number(in: localSizes) ?? ranks)
-    }
-
-    /// Where launchers say how many ranks are on this machine.
-    private static let localSizes = ["OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"]
-
-    /// The first of these variables that holds a number from 1.
-    private static func number(in variables: [String]) -> Int? {
-        variables.lazy.compactMap { ProcessInfo.processInfo.environment[$0].flatMap { Int($0) } }.first { $0 > 0 }
+        min(ranks, LaunchSettings.current.localSize ?? ranks)
     }
 }
 
