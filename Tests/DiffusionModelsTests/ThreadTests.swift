@@ -9,7 +9,7 @@ import Testing
     func unet(model: String, type: ElementType) throws {
         guard try ComputeContext(threads: 1).backend.computes(in: type) else { return }
         let results = try (1...3).map { threads in
-            try UNetCase(model, in: ComputeContext(threads: threads, elementType: type)).evaluations()
+            try UNetCase(model, in: ComputeContext(threads: threads, elementType: type, grain: 1)).evaluations()
         }
         try #require(!results[0].isEmpty)
         for (threads, result) in zip(2...3, results.dropFirst()) {
@@ -31,7 +31,7 @@ import Testing
         }
         let (shape, image) = try fixture.tensor("vae.encode.image")
         let results = try (1...3).map { threads in
-            let context = try ComputeContext(threads: threads)
+            let context = try ComputeContext(threads: threads, grain: 1)
             let latent = try autoencoder.encode(image, height: shape[1], width: shape[2], in: context)
             return (latent.values + (try autoencoder.decode(latent, in: context))).map(\.bitPattern)
         }

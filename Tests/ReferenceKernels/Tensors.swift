@@ -19,7 +19,7 @@ extension ComputeContext {
     ) -> [ComputeContext] {
         var contexts: [ComputeContext] = []
         while let context = try? ComputeContext(
-            threads: threads, elementType: elementType, backend: backend, instructionSet: contexts.count)
+            threads: threads, elementType: elementType, backend: backend, instructionSet: contexts.count, grain: 1)
         {
             contexts.append(context)
         }

@@ -91,7 +91,7 @@ import Testing
         let weight = DoubleTensor(normal: [24, 12, 3, 3], seed: 1)
         let geometry = ConvolutionGeometry(inputs: 12, outputs: 24, kernel: 3, before: 1, after: 1)
         let reference = ReferenceConvolution(weight, padding: geometry.padding)
-        let context = try ComputeContext(threads: 2, backend: backend)
+        let context = try ComputeContext(threads: 2, backend: backend, grain: 1)
         let kernel = context.backend.convolution(
             geometry,
             weight: Weight(StoredTensor(name: "w", shape: weight.shape, values: weight.floats)))

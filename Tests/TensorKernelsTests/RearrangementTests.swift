@@ -14,7 +14,7 @@ import Testing
         let x = DoubleTensor(normal: [size.from.0, size.from.1, channels], seed: 1)
         let expected = x.resizedNearest(height: size.to.0, width: size.to.1)
         let dy = DoubleTensor(normal: expected.shape, seed: 2)
-        let context = try ComputeContext(threads: 2)
+        let context = try ComputeContext(threads: 2, grain: 1)
         let y = x.tensor(in: context).resizedNearest(height: size.to.0, width: size.to.1, in: context)
         #expect(y.shape == expected.shape && y.floats == expected.floats)
         let dx = DoubleTensor(
@@ -27,7 +27,7 @@ import Testing
 
     @Test(arguments: [(1, 1), (3, 5), (16, 32), (33, 7)], ElementType.allCases)
     func concatenationAndItsParts(columns: (Int, Int), type: ElementType) throws {
-        let context = try ComputeContext(threads: 2, elementType: type)
+        let context = try ComputeContext(threads: 2, elementType: type, grain: 1)
         let a = DoubleTensor(normal: [3, 5, columns.0], seed: 1).tensor(in: context)
         let b = DoubleTensor(normal: [3, 5, columns.1], seed: 2).tensor(in: context)
         let expected = DoubleTensor(a.floats, shape: a.shape)
@@ -49,7 +49,7 @@ import Testing
 
     /// Rounding to nearest, ties to even; infinities, zeros' signs and NaN are kept.
     @Test func bfloat16Rounding() throws {
-        let single = try ComputeContext(threads: 3)
+        let single = try ComputeContext(threads: 3, grain: 1)
         let half = single.with(elementType: .bfloat16)
         let cases: [(Float, Float)] = [
             (1, 1), (1 + 0x1p-8, 1), (1 + 3 * 0x1p-8, 1 + 0x1p-6), (1 + 0x1p-8 + 0x1p-20, 1 + 0x1p-7), (-0.0, -0.0),

@@ -23,7 +23,7 @@ import Testing
         let bias = DoubleTensor(normal: [24], seed: 4).floats
         let norm = GroupNormalization(groups: 4, epsilon: 1e-5, silu: true)
         for type in ElementType.allCases {
-            let whole = try ComputeContext(threads: 2, elementType: type, backend: .openBLAS)
+            let whole = try ComputeContext(threads: 2, elementType: type, backend: .openBLAS, grain: 1)
             let input = x.tensor(in: whole)
             let (y, statistics) = try norm.forward(input, weight: weight, bias: bias, in: whole)
             let dx = try norm.gradient(
@@ -52,7 +52,7 @@ import Testing
     @Test(arguments: cuts, [(1, ElementType.float32), (2, .float32), (1, .bfloat16), (2, .bfloat16)])
     func convolution(cut: [Int], kind: (stride: Int, type: ElementType)) throws {
         let (stride, type) = kind
-        let whole = try ComputeContext(threads: 2).with(elementType: type)
+        let whole = try ComputeContext(threads: 2, grain: 1).with(elementType: type)
         guard whole.backend.computes(in: type) else { return }
         let weight = DoubleTensor(normal: [32, 48, 3, 3], seed: 1, deviation: 0.1).floats
         let x = picture(11, 48, seed: 2)

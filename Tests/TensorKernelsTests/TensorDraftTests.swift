@@ -19,7 +19,7 @@ import Testing
 
     @Test(arguments: ElementType.allCases)
     func draftOfASoleTensorIsItself(type: ElementType) throws {
-        let context = try ComputeContext(threads: 2, elementType: type)
+        let context = try ComputeContext(threads: 2, elementType: type, grain: 1)
         let x = tensor([5, 7, 33], in: context)
         let held = context.allocatedByteCount
         let (zeros, isInPlace) = overwrite(consume x, in: context)
@@ -29,7 +29,7 @@ import Testing
 
     @Test(arguments: ElementType.allCases)
     func draftOfASharedTensorIsACopy(type: ElementType) throws {
-        let context = try ComputeContext(threads: 2, elementType: type)
+        let context = try ComputeContext(threads: 2, elementType: type, grain: 1)
         let x = tensor([5, 7, 33], in: context)
         let (before, place) = (x.floats, x.place)
         let (zeros, isInPlace) = overwrite(x, in: context)
@@ -73,7 +73,7 @@ import Testing
 
     @Test(arguments: ElementType.allCases)
     func additionUsesTheFirstsMemoryWhenItIsSole(type: ElementType) throws {
-        let context = try ComputeContext(threads: 2, elementType: type)
+        let context = try ComputeContext(threads: 2, elementType: type, grain: 1)
         let other = tensor([9, 40], seed: 2, in: context)
         let shared = tensor([9, 40], in: context)
         let (before, added) = (shared.floats, other.floats)

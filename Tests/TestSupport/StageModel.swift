@@ -40,7 +40,7 @@ public struct StageModel: Sendable {
         let thread = try DedicatedThread(name: "rank \(rank)")
         let rungs = layout.place(of: rank).map { layout.stages[$0.stage] }
         return try await thread.run { [folder, configuration] in
-            let context = try ComputeContext(threads: threads, elementType: elementType)
+            let context = try ComputeContext(threads: threads, elementType: elementType, grain: 1)
             let stage = UNetStage(
                 configuration, rungs: rungs, weights: CheckpointWeights(try folder.weights(of: .unet)))
             let loader = PictureNetworks.Loader(

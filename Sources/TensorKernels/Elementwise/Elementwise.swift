@@ -31,7 +31,7 @@ extension TensorDraft {
         let columns = columns
         precondition(bias.count == columns, "\(bias.count) biases for \(columns) columns")
         let elements = elements
-        context.parallel(rows) { part in
+        context.parallel(rows, of: columns) { part in
             context.kernels.add_bias(
                 elements.kernelType, elements.pointer(at: part.lowerBound * columns), part.count, columns, bias)
         }
@@ -41,7 +41,7 @@ extension TensorDraft {
 extension DraftElements {
     /// Writes the sums of two tensors' elements, of which `first` may be these.
     fileprivate func write(_ first: UnsafeRawPointer, plus second: Tensor, in context: ComputeContext) {
-        context.parallel(second.count) { part in
+        context.parallel(second.count, of: 1) { part in
             context.kernels.add(
                 kernelType, first + part.lowerBound * elementType.byteCount, second.pointer(at: part.lowerBound),
                 pointer(at: part.lowerBound), part.count)
@@ -69,7 +69,7 @@ public enum Activation: String, Sendable, CaseIterable {
     public func callAsFunction(_ x: Tensor, in context: ComputeContext) -> Tensor {
         var y = TensorDraft(uninitialized: x.shape, as: x.elementType, in: context)
         let target = y.elements
-        context.parallel(x.count) { part in
+        context.parallel(x.count, of: 1) { part in
             let first = part.lowerBound
             context.kernels.activate(x.kernelType, kind, x.pointer(at: first), target.pointer(at: first), part.count)
         }
@@ -80,7 +80,7 @@ public enum Activation: String, Sendable, CaseIterable {
     public func gradient(_ x: Tensor, _ dy: Tensor, in context: ComputeContext) -> Tensor {
         var dx = TensorDraft(uninitialized: x.shape, as: x.elementType, in: context)
         let target = dx.elements
-        context.parallel(x.count) { part in
+        context.parallel(x.count, of: 1) { part in
             let first = part.lowerBound
             context.kernels.activate_gradient(
                 x.kernelType, kind, x.pointer(at: first), dy.pointer(at: first), target.pointer(at: first), part.count)
@@ -96,7 +96,7 @@ public enum GatedGELU {
         let width = x.columns / 2
         var y = TensorDraft(uninitialized: x.shape.dropLast() + [width], as: x.elementType, in: context)
         let target = y.elements
-        context.parallel(x.rows) { part in
+        context.parallel(x.rows, of: x.columns) { part in
             context.kernels.gated(
                 x.kernelType, x.pointer(at: part.lowerBound * 2 * width), target.pointer(at: part.lowerBound * width),
                 part.count, width)
@@ -108,7 +108,7 @@ public enum GatedGELU {
         let width = x.columns / 2
         var dx = TensorDraft(uninitialized: x.shape, as: x.elementType, in: context)
         let target = dx.elements
-        context.parallel(x.rows) { part in
+        context.parallel(x.rows, of: x.columns) { part in
             context.kernels.gated_gradient(
                 x.kernelType, x.pointer(at: part.lowerBound * 2 * width), dy.pointer(at: part.lowerBound * width),
                 target.pointer(at: part.lowerBound * 2 * width), part.count, width)

@@ -34,7 +34,7 @@ public struct GroupNormalization: Sendable {
         var y = TensorDraft(uninitialized: x.shape, in: context)
         let target = y.elements
         let channels = x.columns
-        context.parallel(x.rows) { part in
+        context.parallel(x.rows, of: channels) { part in
             let first = part.lowerBound * channels
             context.kernels.scale_shift(
                 x.kernelType, x.pointer(at: first), target.kernelType, target.pointer(at: first), part.count, channels,
@@ -102,7 +102,7 @@ public struct GroupNormalization: Sendable {
         }
         var dx = TensorDraft(uninitialized: x.shape, as: x.elementType, in: context)
         let target = dx.elements
-        context.parallel(x.rows) { part in
+        context.parallel(x.rows, of: channels) { part in
             let first = part.lowerBound * channels
             context.kernels.scale_shift_gradient(
                 x.kernelType, x.pointer(at: first), dy.kernelType, dy.pointer(at: first), target.pointer(at: first),
@@ -156,7 +156,7 @@ public struct GroupNormalization: Sendable {
         var pairs = [Double](repeating: 0, count: runs.count * 2 * groups)
         pairs.withUnsafeMutableBufferPointer { pairs in
             guard let base = pairs.baseAddress else { return }
-            context.parallel(runs.count) { part in
+            context.parallel(runs.count, of: runs.elements) { part in
                 for run in part { body(runs.positions(of: run), base + run * 2 * groups) }
             }
         }
@@ -173,12 +173,15 @@ private struct PictureRuns {
     private let perRow: Int
     /// The runs of the rows that are here.
     let count: Int
+    /// Of the longest run.
+    let elements: Int
 
     init(of x: Tensor) {
         precondition(x.shape.count == 3, "group normalisation of \(x.shape), which is no picture")
         width = x.shape[1]
         perRow = (width + Self.longest - 1) / Self.longest
         count = x.shape[0] * perRow
+        elements = (width + perRow - 1) / perRow * x.columns
     }
 
     func positions(of run: Int) -> Range<Int> {
@@ -198,7 +201,7 @@ public enum LayerNormalization {
         var y = TensorDraft(uninitialized: x.shape, in: context)
         let target = y.elements
         let channels = x.columns
-        context.parallel(x.rows) { part in
+        context.parallel(x.rows, of: channels) { part in
             let first = part.lowerBound * channels
             context.kernels.layer_norm(
                 x.kernelType, x.pointer(at: first), target.kernelType, target.pointer(at: first), part.count, channels,
@@ -214,7 +217,7 @@ public enum LayerNormalization {
         var dx = TensorDraft(uninitialized: x.shape, as: x.elementType, in: context)
         let target = dx.elements
         let channels = x.columns
-        context.parallel(x.rows) { part in
+        context.parallel(x.rows, of: channels) { part in
             let first = part.lowerBound * channels
             context.kernels.layer_norm_gradient(
                 x.kernelType, x.pointer(at: first), dy.kernelType, dy.pointer(at: first), target.pointer(at: first),

@@ -7,7 +7,7 @@ extension Tensor {
         let width = columns + other.columns
         var both = TensorDraft(uninitialized: shape.dropLast() + [width], as: elementType, in: context)
         let target = both.elements
-        context.parallel(rows) { part in
+        context.parallel(rows, of: width) { part in
             for row in part {
                 target.copy(pointer(at: row * columns), count: columns, at: row * width)
                 target.copy(other.pointer(at: row * other.columns), count: other.columns, at: row * width + columns)
@@ -21,7 +21,7 @@ extension Tensor {
         precondition(range.lowerBound >= 0 && range.upperBound <= columns, "channels \(range) of \(columns)")
         var some = TensorDraft(uninitialized: shape.dropLast() + [range.count], as: elementType, in: context)
         let target = some.elements
-        context.parallel(rows) { part in
+        context.parallel(rows, of: range.count) { part in
             for row in part {
                 target.copy(
                     pointer(at: row * columns + range.lowerBound), count: range.count, at: row * range.count)
@@ -38,7 +38,7 @@ extension Tensor {
         let (h, w) = (shape[0], shape[1])
         var result = TensorDraft(uninitialized: [height, width, columns], as: elementType, in: context)
         let target = result.elements
-        context.parallel(height) { part in
+        context.parallel(height, of: width * columns) { part in
             for y in part {
                 for x in 0..<width {
                     let source = pointer(at: (y * h / height * w + x * w / width) * columns)
@@ -54,7 +54,7 @@ extension Tensor {
         let (height, width) = (shape[0], shape[1])
         var result = TensorDraft(uninitialized: [h, w, columns], as: elementType, in: context)
         let elements = result.elements
-        context.parallel(h) { part in
+        context.parallel(h, of: width * height / h * columns) { part in
             for y in part {
                 for x in 0..<w {
                     let target = elements.pointer(at: (y * w + x) * columns)

@@ -117,6 +117,9 @@ public struct ScaledDotProductAttention: Sendable {
 extension ScaledDotProductAttention {
     /// One evaluation: sizes, packed copies of the matrices, and the walk over heads and blocks.
     fileprivate struct Run {
+        /// So many multiplications in the products take as long as one element of a simple loop, about.
+        static let multiplications = 8
+
         let context: ComputeContext
         let heads: Int
         let queries: Int
@@ -158,7 +161,7 @@ extension ScaledDotProductAttention {
 
         func packRows(_ x: Tensor) -> Packed {
             let packed = packed(stride: x.rows * paddedWidth)
-            context.parallel(heads) { part in
+            context.parallel(heads, of: x.rows * width) { part in
                 for head in part {
                     context.kernels.pack_rows(
                         x.kernelType, x.pointer(at: head * width), x.columns, x.rows, width, packed.head(head))
@@ -169,7 +172,7 @@ extension ScaledDotProductAttention {
 
         func packTransposed(_ x: Tensor) -> Packed {
             let packed = packed(stride: context.kernels.packed_keys(x.rows) * width)
-            context.parallel(heads) { part in
+            context.parallel(heads, of: x.rows * width) { part in
                 for head in part {
                     context.kernels.pack_transposed(
                         x.kernelType, x.pointer(at: head * width), x.columns, x.rows, width, packed.head(head))
@@ -221,7 +224,7 @@ extension ScaledDotProductAttention {
 
         func forEachBlock(_ body: (_ head: Int, _ first: Int, _ count: Int, inout Scratch) -> Void) {
             let blocks = (queries + block - 1) / block
-            context.parallel(heads * blocks) { part in
+            context.parallel(heads * blocks, of: block * keys * width / Self.multiplications) { part in
                 withScratch { scratch in
                     for unit in part {
                         let first = unit % blocks * block
@@ -232,7 +235,7 @@ extension ScaledDotProductAttention {
         }
 
         func forEachHead(_ body: (_ head: Int, inout Scratch) -> Void) {
-            context.parallel(heads) { part in
+            context.parallel(heads, of: queries * keys * width / Self.multiplications) { part in
                 withScratch { scratch in
                     for head in part { body(head, &scratch) }
                 }

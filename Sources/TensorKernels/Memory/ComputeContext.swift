@@ -17,17 +17,26 @@ public final class ComputeContext: Sendable {
     public let neighbours: any StripNeighbours
     let pool: BufferPool
     let kernels: VectorKernels
+    private let grain: Int
+
+    /// Elements that one thread goes through in about the time that handing over to a team and waiting for it takes:
+    /// a share of less work than this is done sooner by the thread that has it. A third of a small UNet's loops are
+    /// shorter, and each of them would make the computation wait for a core that another program may have.
+    public static let grain = 8192
 
     /// - Parameters:
     ///   - threads: size of the team, at least 1.
     ///   - instructionSet: index into the instruction sets that this processor has, 0 the best; for tests.
+    ///   - grain: the least work that a thread is woken for, in elements; for tests.
     /// - Throws: `Failure` of kind internal when the product library can't start, of kind usage when it has no code for
     ///   the format on this processor.
     public init(
-        threads: Int, elementType: ElementType = .float32, backend: BackendName = .oneDNN, instructionSet: Int = 0
+        threads: Int, elementType: ElementType = .float32, backend: BackendName = .oneDNN, instructionSet: Int = 0,
+        grain: Int = ComputeContext.grain
     ) throws {
         precondition(threads > 0, "a context needs at least one thread")
         self.threads = threads
+        self.grain = grain
         self.elementType = elementType
         self.backend = try backend.start(threads: threads)
         guard self.backend.computes(in: elementType) else {
@@ -42,6 +51,7 @@ public final class ComputeContext: Sendable {
 
     private init(_ other: ComputeContext, elementType: ElementType, neighbours: any StripNeighbours) {
         threads = other.threads
+        grain = other.grain
         self.elementType = elementType
         backend = other.backend
         self.neighbours = neighbours
@@ -69,11 +79,15 @@ public final class ComputeContext: Sendable {
     /// The instruction set the loops were compiled for.
     public var instructionSetName: String { kernels.name }
 
-    /// Splits `0..<count` into one run per thread and waits for all of them.
+    /// Splits `0..<count` into one run per thread and waits for all of them; keeps to the calling thread where there is
+    /// too little work to share.
     ///
     /// A kernel that must give the same bits on any number of threads makes no sum across the runs.
-    func parallel(_ count: Int, _ body: (Range<Int>) -> Void) {
-        let team = min(threads, count)
+    /// - Parameter elements: how many elements each of `count` reads or writes, about; more where it computes much with
+    ///   them.
+    package func parallel(_ count: Int, of elements: Int, _ body: (Range<Int>) -> Void) {
+        // All threads or none: libgomp ends those that a smaller team has no use for.
+        let team = count > 1 && count * elements >= 2 * grain ? threads : 1
         guard team > 1 else {
             if count > 0 { body(0..<count) }
             return

@@ -96,7 +96,7 @@ struct DraftElements {
 
     /// Writes all `count` elements, from as many of any format, on the context's threads.
     func fill(from source: UnsafeRawPointer, of type: ElementType, count: Int, in context: ComputeContext) {
-        context.parallel(count) { part in
+        context.parallel(count, of: 1) { part in
             convert(source + part.lowerBound * type.byteCount, of: type, count: part.count, at: part.lowerBound)
         }
     }

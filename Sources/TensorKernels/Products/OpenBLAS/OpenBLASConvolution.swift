@@ -127,7 +127,7 @@ final class OpenBLASConvolution: ConvolutionKernel {
         _ positions: Range<Int>, outputWidth: Int, of x: Tensor, into patches: DraftElements, in context: ComputeContext
     ) {
         let run = geometry.inputs * 4
-        context.parallel(positions.count) { part in
+        context.parallel(positions.count, of: patchLength) { part in
             let part = part.lowerBound + positions.lowerBound..<part.upperBound + positions.lowerBound
             let base = patches.pointer(at: (part.lowerBound - positions.lowerBound) * patchLength)
             forEachTap(of: part, outputWidth: outputWidth, height: x.shape[0], width: x.shape[1]) { patch, place in
