@@ -15,7 +15,7 @@ public final class MappedFile: Sendable {
     private let number: Int32
 
     /// - Throws: `Failure.missingInput` if `path` is not there, can't be read or is not a regular file;
-    ///   `Failure.badData` if it is empty.
+    ///   `Failure.badData` if it is empty; an internal fault where a limit leaves no room for it.
     public init(path: String) throws {
         // Without O_NONBLOCK, opening a named pipe would wait for a writer.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -31,7 +31,12 @@ public final class MappedFile: Sendable {
         guard status.st_size > 0 else { throw Failure.badData("\(path): is empty") }
         guard
             let address = mmap(nil, status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED
-        else { throw Self.unreadable(path, errno) }
+        else {
+            guard errno == ENOMEM else { throw Self.unreadable(path, errno) }
+            throw Failure.internalFault(
+                "out of memory: the system refused to map the \(status.st_size) bytes of \(path); raise the limit on "
+                    + "address space (ulimit -v)")
+        }
         self.path = path
         self.count = status.st_size
         self.base = address
