@@ -8,7 +8,7 @@ struct ExifData {
         let tag: Int
         let type: Int
         let count: Int
-        var value: [UInt8]
+        let value: [UInt8]
 
         /// Bytes of a value by its type's number: BYTE, ASCII, SHORT, LONG, RATIONAL, the signed ones, UNDEFINED, FLOAT
         /// and DOUBLE.
