@@ -107,7 +107,7 @@ import Testing
         #expect(line.hasPrefix("\(runner.path("out")): 2 done in "), "\(line)")
         try runner.write(jobs + #"{"output": "c.png", "steps": 0}"#, to: "jobs.jsonl")
         let second = try await runner.run(command + ["--keep-going"])
-        #expect(second.exitCode == 65, "\(second.errors)")
+        #expect(second.exitCode == 64, "\(second.errors)")
         let other = String(second.output.split(separator: "\n").last ?? "")
         #expect(other.contains("2 present, 1 refused in ") && other.contains("the same command"), "\(other)")
     }
