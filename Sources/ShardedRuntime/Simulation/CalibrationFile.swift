@@ -7,7 +7,7 @@ public enum CalibrationFile {
     public static let version = 1
     /// A calibration is some kilobytes; what is larger is something else.
     private static let mostBytes = 16 << 20
-    private static let expectation = "a calibration, as pilot plan --calibrate writes it,"
+    private static let expectation = "a calibration such as pilot plan --calibrate writes"
 
     private struct Contents: Codable {
         var version: Int
