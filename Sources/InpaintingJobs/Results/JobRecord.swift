@@ -66,9 +66,14 @@ public struct JobRecord: Codable, Equatable, Sendable {
         copy.settings.image = ""
         copy.settings.mask = ""
         copy.settings.initialLatent = settings.initialLatent.map { _ in "" }
-        copy.settings.model = settings.model.split(separator: "/").last.map(String.init) ?? settings.model
+        copy.settings.model = Self.name(of: settings.model)
+        copy.settings.modelConfiguration = settings.modelConfiguration.map(Self.name)
+        copy.settings.autoencoder = settings.autoencoder.map(Self.name)
         return copy
     }
+
+    /// The last part of a path.
+    private static func name(of path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
 
     /// Finds out whether whoever repeats the job has named the files that its record does not name.
     ///
@@ -101,6 +106,8 @@ public struct JobRecord: Codable, Equatable, Sendable {
         copy.settings.initialLatent = settings.initialLatent.map(found)
         copy.fingerprints = Dictionary(fingerprints.map { (found($0), $1) }) { first, _ in first }
         if settings.model != ShippedModel.name { copy.settings.model = found(settings.model) }
+        copy.settings.modelConfiguration = settings.modelConfiguration.map(found)
+        copy.settings.autoencoder = settings.autoencoder.map(found)
         return copy
     }
 

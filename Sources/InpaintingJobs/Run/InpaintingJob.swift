@@ -41,6 +41,9 @@ public struct InpaintingJob: Sendable {
                 "\(streamed.map(\.option).joined(separator: " and ")): only one of them can be -, standard input")
         }
         for file in inputs where !file.isStandardInput { files.read(file.path, by: file.option) }
+        // Folders, or single files, which a dump may not be written over.
+        if !ShippedModel.isMeant(by: settings.model) { files.read(settings.model, by: "--model") }
+        files.read(settings.autoencoder, by: "--vae")
         try outputs.checkNames(in: &files)
     }
 
