@@ -37,7 +37,7 @@ public struct RankCores: Codable, Equatable, Sendable {
     /// How many threads can run at once.
     public var count: Int {
         guard let quota else { return max(1, numbers.count) }
-        return max(1, min(numbers.count, Int(quota)))
+        return max(1, Int(min(Double(numbers.count), quota)))
     }
 
     /// What sched_getaffinity would say, as the system writes it: `0-3,8`.
