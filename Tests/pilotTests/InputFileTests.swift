@@ -12,7 +12,7 @@ import Testing
     ]
 
     private static let modelFiles: [(name: String, most: Int)] = [
-        ("scheduler/scheduler_config.json", 4 << 20), ("unet/config.json", 16 << 20), ("model_index.json", 16 << 20),
+        ("scheduler/scheduler_config.json", 16 << 20), ("unet/config.json", 16 << 20), ("model_index.json", 16 << 20),
         ("tokenizer/vocab.json", 64 << 20),
     ]
 

@@ -79,7 +79,7 @@ import Testing
         #expect(lines.exitCode == 0, "\(lines.errors)")
         let steps = lines.errors.split(separator: "\n").filter { $0.contains("timestep ") }
         #expect(!steps.isEmpty && steps.count < 50, "\(lines.errors)")
-        let none = try await runner.inpaint(job + ["--progress", "none"])
+        let none = try await runner.inpaint(job + ["--overwrite", "--progress", "none"])
         #expect(!none.errors.contains("timestep ") && none.errors.contains("100 steps"), "\(none.errors)")
     }
 

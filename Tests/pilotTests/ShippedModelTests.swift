@@ -54,8 +54,8 @@ import Testing
         let runner = try PilotRunner()
         let (image, mask) = ("\(Self.root)examples/coffee.png", "\(Self.root)examples/coffee-mask.png")
         let job = [
-            "--prompt", "a red ball", "--steps", "1", "--coherence", "0", "--threads", "1", "--output",
-            runner.path("a.png"),
+            "--prompt", "a red ball", "--steps", "1", "--coherence", "0", "--threads", "1",
+            "--overwrite", "--output", runner.path("a.png"),
         ]
         let warning = "warning: \(image) looks like a photograph, and the model scenes knows drawn scenes alone"
         let shipped = try await runner.inpaint(["--image", image, "--mask", mask] + job)
