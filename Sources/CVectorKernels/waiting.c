@@ -77,8 +77,8 @@ void pilot_wait_asleep(int threads, long long now) {
         span = ended && now - ended < soon ? 2 * span : shortest;
         if (span > longest) span = longest;
         crowd = gather(idle);
-        if (crowd) count++;
     }
+    if (crowd) count++;
     due = now + span;
     is_crowded = crowd != NULL;
     pthread_mutex_unlock(&lock);

@@ -19,6 +19,6 @@ long long pilot_now(void);
 void pilot_wait_asleep(int threads, long long now);
 /// Has threads look out for work again when that while is over.
 void pilot_wait_awake_when_due(long long now);
-/// How many times threads were told to sleep so far; for tests.
+/// How many times threads were told to sleep, or to sleep on, so far; for tests.
 int pilot_wait_asleep_count(void);
 #endif
