@@ -18,7 +18,8 @@ public enum FileKind: Sendable {
     /// Nil if nothing is there.
     public init?(at path: String) {
         var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
+        // The system would take what stands before a zero for the path.
+        guard !path.utf8.contains(0), stat(path, &status) == 0 else { return nil }
         self.init(status)
     }
 

@@ -88,11 +88,10 @@ public struct ModelFolder: ModelFiles {
         + "(model_index.json, unet/, vae/, text_encoder/, tokenizer/, scheduler/)"
 
     private func checkIsFolder() throws {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+        guard let kind = FileKind(at: path) else {
             throw Failure.missingInput("\(path): no such folder; \(Self.expectation)")
         }
-        if isFolder.boolValue { return }
+        if kind == .folder { return }
         let isCheckpoint = [".safetensors", ".ckpt", ".pt", ".bin", ".gguf"].contains { path.hasSuffix($0) }
         let found = isCheckpoint ? "is a single-file checkpoint" : "is a file"
         throw Failure.badData("\(path): \(found); \(Self.expectation)")
@@ -124,11 +123,7 @@ public struct ModelFolder: ModelFiles {
     /// Without an index the folder is told by its parts.
     private func checkFolders() throws {
         let parts = Component.allCases.map(\.rawValue) + ["tokenizer", "scheduler"]
-        let absent = parts.filter { part in
-            var isFolder: ObjCBool = false
-            return !FileManager.default.fileExists(atPath: "\(path)/\(part)", isDirectory: &isFolder)
-                || !isFolder.boolValue
-        }
+        let absent = parts.filter { FileKind(at: "\(path)/\($0)") != .folder }
         guard !absent.isEmpty else { return }
         if let config = try? ConfigurationFile.object(from: "\(path)/config.json") {
             let name =

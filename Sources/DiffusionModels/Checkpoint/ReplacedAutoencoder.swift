@@ -20,11 +20,10 @@ public struct ReplacedAutoencoder: ModelFiles {
     /// - Throws: `Failure`: missing input if nothing is there, bad data if it is something else.
     public init(_ base: any ModelFiles, with path: String) throws {
         self.base = base
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+        guard let kind = FileKind(at: path) else {
             throw Failure.missingInput("--vae \(path): no such file or folder")
         }
-        if isFolder.boolValue {
+        if kind == .folder {
             let inside = "\(path)/\(ModelFolder.Component.vae.rawValue)"
             autoencoder = .folder(FileManager.default.fileExists(atPath: "\(inside)/config.json") ? inside : path)
         } else {

@@ -18,8 +18,7 @@ struct TokenizerFiles {
     init(folder: String) throws {
         self.folder = folder
         clip = nil
-        var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isDirectory), isDirectory.boolValue else {
+        guard FileKind(at: folder) == .folder else {
             throw Failure.missingInput(
                 "\(folder): no such folder; a diffusers model has its tokenizer's files in 'tokenizer'")
         }

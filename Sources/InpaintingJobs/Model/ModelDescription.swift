@@ -116,12 +116,12 @@ extension ModelChoice {
     /// The files, whatever their layout, without another autoencoder.
     fileprivate func opened() throws -> any ModelFiles {
         let path = try ShippedModel.folder(of: name)
-        guard FileManager.default.fileExists(atPath: path) else {
+        guard let kind = FileKind(at: path) else {
             throw Failure.missingInput(
                 "\(path): no such file or folder; expected a Stable Diffusion 1.x or 2.x model: a folder in the "
                     + "diffusers layout, or a single safetensors file")
         }
-        if ProgramFiles.isFolder(path) {
+        if kind == .folder {
             if let configuration {
                 throw Failure.usage(
                     "--model-config \(configuration): is for a model in a single file, and \(name) is a folder, which "

@@ -28,14 +28,9 @@ public enum ProgramFiles {
             binaries.appendingPathComponent("pilot-mpi_pilot.resources/\(name)").path,
             (shelf.map(shared.appendingPathComponent) ?? shared).appendingPathComponent(name).path,
         ]
-        if let place = places.first(where: isFolder) { return place }
+        if let place = places.first(where: { FileKind(at: $0) == .folder }) { return place }
         throw Failure.missingInput(
             "\(what), which comes with the program, is neither in \(places.joined(separator: " nor in ")); "
                 + "build (swift build -c release) or install (scripts/install) again, \(advice)")
-    }
-
-    static func isFolder(_ path: String) -> Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
     }
 }

@@ -30,6 +30,6 @@ public enum ShippedModel {
 
     /// Many a folder has such a name; one with a UNet's folder or an index in it is meant as a model.
     private static func isModel(_ path: String) -> Bool {
-        ProgramFiles.isFolder("\(path)/unet") || FileManager.default.fileExists(atPath: "\(path)/model_index.json")
+        FileKind(at: "\(path)/unet") == .folder || FileManager.default.fileExists(atPath: "\(path)/model_index.json")
     }
 }

@@ -19,12 +19,12 @@ struct PreviewWriter: Sendable {
     ///
     /// - Throws: `Failure.inputOutput`.
     static func checkWritable(_ folder: String) throws {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
+        guard let kind = FileKind(at: folder) else {
             return try AtomicFile.checkWritable(withoutSlash(folder))
         }
-        guard isFolder.boolValue else {
-            throw Failure.inputOutput("--preview \(folder): is a file; expected a folder, or a name for a new one")
+        guard kind == .folder else {
+            throw Failure.inputOutput(
+                "--preview \(folder): is \(kind.name); expected a folder, or a name for a new one")
         }
         try AtomicFile.checkWritable("\(folder)/preview.png")
     }
@@ -43,8 +43,7 @@ struct PreviewWriter: Sendable {
     }
 
     private func makeFolder() throws {
-        var isFolder: ObjCBool = false
-        if FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue { return }
+        if FileKind(at: folder) == .folder { return }
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         } catch {
