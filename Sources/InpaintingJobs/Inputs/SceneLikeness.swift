@@ -52,6 +52,6 @@ package struct SceneLikeness {
         guard let share, share < Self.leastForetold else { return nil }
         return
             "\(path) looks like a photograph, and the model \(ShippedModel.name) knows drawn scenes alone; photographs "
-            + "want a Stable Diffusion 1.x or 2.x model: --model with its folder in the diffusers layout"
+            + "want a Stable Diffusion 1.x or 2.x model: --model with its folder or file"
     }
 }

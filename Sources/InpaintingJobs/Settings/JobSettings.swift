@@ -13,7 +13,7 @@ public struct JobSettings: Codable, Equatable, Sendable {
     public var autoencoder: String?
     /// What the network predicts, where the model does not say it, or says it wrong.
     public var prediction: SchedulerConfiguration.PredictionType?
-    /// Take the text encoder's states of the last layer but so many less one; nil for 1, the last.
+    /// Which of the text encoder's layers gives the states, counted from the end; nil for 1, the last.
     public var clipSkip: Int?
     public var image: String
     public var mask: String

@@ -11,7 +11,7 @@ public struct ModelChoice: Codable, Equatable, Sendable {
     public var autoencoder: String?
     /// What the network predicts; nil for what the model says.
     public var prediction: SchedulerConfiguration.PredictionType?
-    /// Take the text encoder's states of the last layer but so many less one; nil for 1, the last.
+    /// Which of the text encoder's layers gives the states, counted from the end; nil for 1, the last.
     public var clipSkip: Int?
 
     public init(_ name: String) { self.name = name }

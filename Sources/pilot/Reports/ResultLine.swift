@@ -16,7 +16,7 @@ struct ResultLine {
         let seeds = Self.seeds(settings.method.seed, count: outputs.count)
         let made = "\(files): made in \(String(format: "%.1f", seconds)) s, \(seeds)"
         // What went to a pipe is nothing to go on from.
-        return outputs.picture == "-" ? made : "\(made); another: \(another)"
+        return outputs.takesStandardOutput ? made : "\(made); another: \(another)"
     }
 
     /// A command that paints the same once more, from other noise.
