@@ -1,6 +1,4 @@
 /// One evaluation of the noise predictor that somebody asks for: eps_b(z, t) under attention masks.
-///
-/// What a further modality gives to an evaluation (a control map's residuals, say) becomes a member here.
 public struct Evaluation: Equatable, Sendable {
     public let branch: GuidanceBranch
     /// z, `[channels, h, w]`.
@@ -9,11 +7,16 @@ public struct Evaluation: Equatable, Sendable {
     public let timestep: Int
     /// Which attention masks act.
     public let masking: AttentionMasking
+    /// Which of the job's ControlNets act.
+    public let controls: ControlSet
 
-    public init(branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking) {
+    public init(
+        branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking, controls: ControlSet = []
+    ) {
         self.branch = branch
         self.latent = latent
         self.timestep = timestep
         self.masking = masking
+        self.controls = controls
     }
 }

@@ -25,13 +25,23 @@ public struct BranchInputs: Sendable, Equatable {
     public let width: Int
     /// The latent mask m, shape `[1, h, w]`, 1 = repaint.
     public let mask: Latent
+    /// Of every ControlNet of the job, whether or not it acts on this branch.
+    public private(set) var controls: [ControlInputs]
 
     /// - Precondition: `embedding.count == tokens * width`.
-    public init(embedding: [Float], tokens: Int, width: Int, mask: Latent) {
+    public init(embedding: [Float], tokens: Int, width: Int, mask: Latent, controls: [ControlInputs] = []) {
         precondition(embedding.count == tokens * width, "an embedding's values must fill its shape")
         self.embedding = embedding
         self.tokens = tokens
         self.width = width
         self.mask = mask
+        self.controls = controls
+    }
+
+    /// The same for the stages below the first, which see no maps.
+    public var belowFirstStage: BranchInputs {
+        var copy = self
+        for index in controls.indices { copy.controls[index].map = nil }
+        return copy
     }
 }

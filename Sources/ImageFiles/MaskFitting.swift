@@ -19,3 +19,15 @@ extension DecodedImage {
         return (resized, "\(path): \(sizes); the mask is resized")
     }
 }
+
+extension DecodedImage {
+    /// What to tell the user of a picture that is stretched to another aspect: more than half a pixel of the smaller's
+    /// side.
+    public func fittingWarning(width newWidth: Int, height newHeight: Int) -> String? {
+        let skew = abs(width * newHeight - height * newWidth)
+        guard 2 * skew > max(width, newWidth) + max(height, newHeight) else { return nil }
+        return
+            "\(path): has \(width) x \(height) pixels, another aspect than the job's \(newWidth) x \(newHeight): it is "
+            + "stretched to them"
+    }
+}

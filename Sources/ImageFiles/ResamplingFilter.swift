@@ -8,6 +8,8 @@ public enum ResamplingFilter: Sendable, CaseIterable {
     case box
     /// A triangle of one pixel's reach.
     case bilinear
+    /// Keys' cubic with a = -1/2, of two pixels' reach.
+    case bicubic
     /// A windowed sinc of three pixels' reach, for photographs.
     case lanczos
 
@@ -16,6 +18,7 @@ public enum ResamplingFilter: Sendable, CaseIterable {
         switch self {
         case .nearest, .box: 0.5
         case .bilinear: 1
+        case .bicubic: 2
         case .lanczos: 3
         }
     }
@@ -27,9 +30,17 @@ public enum ResamplingFilter: Sendable, CaseIterable {
             return x > -0.5 && x <= 0.5 ? 1 : 0
         case .bilinear:
             return max(0, 1 - abs(x))
+        case .bicubic:
+            return Self.cubic(abs(x))
         case .lanczos:
             return x >= -3 && x < 3 ? Self.sinc(x) * Self.sinc(x / 3) : 0
         }
+    }
+
+    private static func cubic(_ x: Double) -> Double {
+        let a = -0.5
+        if x < 1 { return ((a + 2) * x - (a + 3)) * x * x + 1 }
+        return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0
     }
 
     private static func sinc(_ x: Double) -> Double {

@@ -3,7 +3,7 @@ import TensorKernels
 
 /// What the layers of one evaluation need beside the hidden state.
 ///
-/// A rung's inputs are members of this value, so it is what grows when ControlNet or an adapter adds some.
+/// A rung's inputs are members of this value, so it is what grows when an adapter adds some.
 public struct Conditioning: Sendable {
     public let prompt: PromptMemory
     public let time: TimeMemory

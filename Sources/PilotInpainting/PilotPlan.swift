@@ -22,6 +22,15 @@ public struct PilotStep: Equatable, Sendable {
     public let denoisingMasking: AttentionMasking
     /// Which attention masks act in the gradient steps.
     public let optimizationMasking: AttentionMasking
+    /// The ControlNets that act on the conditional branch, in optimisation and in denoising.
+    public let controls: ControlSet
+    /// Those of them that act on the unconditional branch, too.
+    public let unconditionalControls: ControlSet
+
+    /// The ControlNets that act on a branch.
+    public func controls(of branch: GuidanceBranch) -> ControlSet {
+        branch == .conditional ? controls : unconditionalControls
+    }
 
     public var isOptimized: Bool { gradientSteps > 0 }
 }
@@ -61,7 +70,11 @@ public struct PilotPlan: Equatable, Sendable {
     /// - Parameters:
     ///   - timesteps: the sampler's, falling.
     ///   - trainingTimesteps: T.
-    public init(parameters: PilotParameters, timesteps: [Int], trainingTimesteps: Int, mask: LatentMask) {
+    ///   - controls: when each of the job's ControlNets acts.
+    public init(
+        parameters: PilotParameters, timesteps: [Int], trainingTimesteps: Int, mask: LatentMask,
+        controls: [ControlTiming] = []
+    ) {
         let (isEmpty, isFull) = (mask.isEmpty, mask.isFull)
         let total = Double(trainingTimesteps)
         isLossZero = isFull
@@ -71,12 +84,15 @@ public struct PilotPlan: Equatable, Sendable {
             let crossMask: AttentionMasking = parameters.crossAttentionMask && !isFull ? .crossAttention : []
             let hasSelfMask =
                 parameters.selfAttentionMask && !isFull && Double(timestep) >= Self.selfAttentionThreshold * total
+            let acting = controls.indices.filter { controls[$0].acts(at: index, of: timesteps.count) }
             return PilotStep(
                 index: index, count: timesteps.count, timestep: timestep,
                 stage: isOptimizing ? .optimization : .blending,
                 gradientSteps: isOptimized ? parameters.gradientSteps : 0,
                 denoisingMasking: hasSelfMask ? crossMask.union(.selfAttention) : crossMask,
-                optimizationMasking: crossMask)
+                optimizationMasking: crossMask, controls: ControlSet(acting.map(ControlSet.net)),
+                unconditionalControls: ControlSet(
+                    acting.filter { !controls[$0].isConditionalOnly }.map(ControlSet.net)))
         }
     }
 

@@ -31,7 +31,9 @@ extension PilotSampler {
         try checkCancellation(at: step)
         let timestep = step.timestep
         func evaluation(_ branch: GuidanceBranch) -> Evaluation {
-            Evaluation(branch: branch, latent: latent, timestep: timestep, masking: step.optimizationMasking)
+            Evaluation(
+                branch: branch, latent: latent, timestep: timestep, masking: step.optimizationMasking,
+                controls: step.controls(of: branch))
         }
         async let unconditionalPass = predictor.noiseWithPullback(evaluation(.unconditional))
         async let conditionalPass = predictor.noiseWithPullback(evaluation(.conditional))
@@ -67,7 +69,9 @@ extension PilotSampler {
         try checkCancellation(at: step)
         let timestep = step.timestep
         func evaluation(_ branch: GuidanceBranch) -> Evaluation {
-            Evaluation(branch: branch, latent: latent, timestep: timestep, masking: step.denoisingMasking)
+            Evaluation(
+                branch: branch, latent: latent, timestep: timestep, masking: step.denoisingMasking,
+                controls: step.controls(of: branch))
         }
         async let unconditionalPass = predictor.noise(evaluation(.unconditional))
         async let conditionalPass = predictor.noise(evaluation(.conditional))

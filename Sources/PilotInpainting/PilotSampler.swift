@@ -13,6 +13,8 @@ public struct PilotSampler: Sendable {
     /// z_in: the encoded image, scaled, `[channels, h, w]`.
     public let imageLatent: Latent
     public let plan: PilotPlan
+    /// When each of the job's ControlNets acts.
+    private let controls: [ControlTiming]
 
     let schedules: PilotSchedules
     let loss: PilotLoss
@@ -21,7 +23,8 @@ public struct PilotSampler: Sendable {
     ///   `Failure.internalFault` when `imageLatent` is not finite.
     /// - Precondition: the mask has `imageLatent`'s height and width.
     public init(
-        parameters: PilotParameters, scheduler: DDIMScheduler, mask: LatentMask, imageLatent: Latent
+        parameters: PilotParameters, scheduler: DDIMScheduler, mask: LatentMask, imageLatent: Latent,
+        controls: [ControlTiming] = []
     ) throws {
         try parameters.validate()
         let timesteps = try scheduler.timesteps(steps: parameters.steps)
@@ -32,8 +35,10 @@ public struct PilotSampler: Sendable {
         self.scheduler = scheduler
         self.mask = mask
         self.imageLatent = imageLatent
+        self.controls = controls
         plan = PilotPlan(
-            parameters: parameters, timesteps: timesteps, trainingTimesteps: scheduler.trainingTimesteps, mask: mask)
+            parameters: parameters, timesteps: timesteps, trainingTimesteps: scheduler.trainingTimesteps, mask: mask,
+            controls: controls)
         schedules = PilotSchedules(
             parameters: parameters, mask: mask, trainingTimesteps: scheduler.trainingTimesteps)
         loss = PilotLoss(imageLatent: imageLatent, mask: mask)
@@ -43,7 +48,8 @@ public struct PilotSampler: Sendable {
     public func blendingAlone() throws -> PilotSampler {
         var blending = parameters
         blending.coherence = 0
-        return try PilotSampler(parameters: blending, scheduler: scheduler, mask: mask, imageLatent: imageLatent)
+        return try PilotSampler(
+            parameters: blending, scheduler: scheduler, mask: mask, imageLatent: imageLatent, controls: controls)
     }
 
     /// The latent of image `image` of the job, `[channels, h, w]`, to be divided by the scaling factor and decoded.

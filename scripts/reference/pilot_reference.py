@@ -12,8 +12,10 @@ import argparse
 import math
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from control import Control, add_options, residuals
 from masked_attention import AttentionMasks
 from model_folder import Model, load_model
 from PIL import Image, ImageOps
@@ -40,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--coherence", type=float, help="gamma; default: the preset's")
     options.add_argument("--optimize-every", type=int, help="tau; default: the preset's")
     options.add_argument("--gradient-steps", type=int, help="K; default: the preset's")
-    options.add_argument("--learning-rate", type=float, default=0.03, help="at 0.95 T")
+    options.add_argument("--learning-rate", type=float, help="at 0.95 T; default: 0.03, 0.05 with --control")
     options.add_argument("--warmup-learning-rate", type=float, default=0.007, help="at the first timestep")
     options.add_argument("--momentum", type=float, default=0.7)
     options.add_argument("--lambda", type=float, default=110.0, dest="lambda_")
@@ -52,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--size", help="WxH to bring image and mask to first")
     options.add_argument("--initial-latent", help="safetensors holding `initial_latent` [4, h, w]; a dump will do")
+    add_options(options)
     options.add_argument("--dump", help="where to write the tensors")
     options.add_argument("--output", help="where to write the decoded picture, unpasted")
     options.add_argument(
@@ -65,6 +68,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     for name, value in PRESETS[job.preset].items():
         if getattr(job, name) is None:
             setattr(job, name, value)
+    if job.learning_rate is None:
+        job.learning_rate = 0.05 if job.control else 0.03
     return job
 
 
@@ -123,17 +128,28 @@ class Pilot:
             mean = model.vae.encode(image[None].to(self.dtype)).latent_dist.mean
             self.z_in = mean * model.vae.config.scaling_factor
             self.embeddings = {"u": embed(model, job.negative_prompt), "c": embed(model, job.prompt)}
+        photograph = ((image.permute(1, 2, 0) + 1) * 127.5).round().byte().numpy()
+        size = photograph.shape[1], photograph.shape[0]
+        self.controls = [
+            Control(job, index, size, photograph, mask.numpy().astype(np.uint8), self.dtype)
+            for index in range(len(job.control))]
+        self.index = 0
         model.scheduler.set_timesteps(job.steps)
         self.T = model.scheduler.config.num_train_timesteps
         self.dump = {
             "image_latent": self.z_in[0], "latent_mask": self.m,
             "prompt_embedding": self.embeddings["c"][0], "negative_prompt_embedding": self.embeddings["u"][0],
         }
+        for index, control in enumerate(self.controls):
+            self.dump[f"control.{index}.image"] = control.map[0]
 
     def predict(self, branch: str, z: torch.Tensor, t: int, self_mask: bool = False) -> torch.Tensor:
         """What the network predicts for one branch: noise, or velocity."""
-        self.masks.use(self.m, cross=not self.job.no_cross_attention_mask, self_=self_mask)
-        return self.model.unet(z, t, self.embeddings[branch]).sample
+        masking = dict(cross=not self.job.no_cross_attention_mask, self_=self_mask)
+        self.masks.use(self.m, **masking)
+        context = self.embeddings[branch]
+        added = residuals(self.controls, branch, self.index, self.job.steps, z, t, context, self.m, **masking)
+        return self.model.unet(z, t, context, **added).sample
 
     def reconstruct(self, z: torch.Tensor, prediction: torch.Tensor, t: int) -> torch.Tensor:
         """Eq. 8, and its form for velocity."""
@@ -204,6 +220,7 @@ class Pilot:
         self.dump["initial_latent"] = z[0]
         for index, t in enumerate(self.model.scheduler.timesteps.tolist()):
             step = f"step.{index:03}"
+            self.index = index
             optimising = t >= self.T * (1 - self.job.coherence)
             if not optimising:
                 noised = self.model.scheduler.add_noise(self.z_in, noise(), torch.tensor([t]))                # Eq. 16

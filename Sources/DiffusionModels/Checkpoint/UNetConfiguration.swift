@@ -17,7 +17,7 @@ public struct UNetConfiguration: Codable, Sendable, Equatable {
     }
 
     /// 4, the channels of the latent.
-    public let inputChannels: Int
+    public internal(set) var inputChannels: Int
     /// 4, the channels of the predicted noise.
     public let outputChannels: Int
     /// The side of the latent that the model was trained at, if it says so.
@@ -101,8 +101,14 @@ public struct UNetConfiguration: Codable, Sendable, Equatable {
 
     /// - Throws: an error that `ModelFolder` reports with file, key, expected and found.
     public init(from decoder: any Decoder) throws {
-        let fields = try ConfigurationFields(decoder)
-        try Self.checkUnsupported(fields)
+        try self.init(try ConfigurationFields(decoder), className: ModelFolder.Component.unet.className, hasWayUp: true)
+    }
+
+    /// - Parameters:
+    ///   - className: of the network that is a UNet, or begins like one.
+    ///   - hasWayUp: whether the file describes the UNet's second half.
+    init(_ fields: ConfigurationFields, className: String, hasWayUp: Bool) throws {
+        try Self.checkUnsupported(fields, className: className)
         inputChannels = try Self.inputChannels(fields)
         outputChannels = try fields.integer(
             CodingKeys.outputChannels, in: Self.latentChannels...Self.latentChannels, default: Self.latentChannels)
@@ -117,10 +123,13 @@ public struct UNetConfiguration: Codable, Sendable, Equatable {
         downBlockTypes = try fields.choices(
             CodingKeys.downBlockTypes, count: blocks,
             default: [.crossAttention, .crossAttention, .crossAttention, .plain])
-        upBlockTypes = try fields.choices(
-            CodingKeys.upBlockTypes, count: blocks,
-            default: [.plain, .crossAttention, .crossAttention, .crossAttention]
-        )
+        // A net that only goes down says nothing of the way up, which mirrors it.
+        let mirrored: [UpBlockType] = downBlockTypes.reversed().map { $0 == .plain ? .plain : .crossAttention }
+        upBlockTypes =
+            hasWayUp
+            ? try fields.choices(
+                CodingKeys.upBlockTypes, count: blocks,
+                default: [.plain, .crossAttention, .crossAttention, .crossAttention]) : mirrored
         headCounts = try Self.headCounts(fields, blocks: blocks)
         transformerLayers = try fields.integers(
             CodingKeys.transformerLayers, count: blocks, in: ConfigurationBounds.layers, default: 1)
@@ -217,8 +226,8 @@ extension UNetConfiguration {
     }
 
     /// Refuses the variants of UNet2DConditionModel that compute something else.
-    private static func checkUnsupported(_ fields: ConfigurationFields) throws {
-        try fields.require(CodingKeys.className.stringValue, oneOf: .string("UNet2DConditionModel"))
+    private static func checkUnsupported(_ fields: ConfigurationFields, className: String) throws {
+        try fields.require(CodingKeys.className.stringValue, oneOf: .string(className))
         try fields.require("act_fn", oneOf: .string("silu"), .string("swish"))
         try fields.require("mid_block_type", oneOf: .string("UNetMidBlock2DCrossAttn"))
         try fields.require("time_embedding_type", oneOf: .string("positional"))

@@ -13,6 +13,8 @@ public final class StagePass {
 
     private let stage: UNetStage
     private let conditioning: Conditioning
+    /// The nets that go down beside the UNet. Between stages their hidden states follow the UNet's, channel after channel.
+    private let controls: [ControlPass]
     private let context: ComputeContext
     /// Whether a gradient will be asked for.
     public let isRecorded: Bool
@@ -28,32 +30,40 @@ public final class StagePass {
     private var throughHead: Pullback?
     private var skipGradients: [Tensor] = []
 
-    /// - Parameter isRecorded: whether to keep what the gradient needs.
+    /// - Parameters:
+    ///   - controls: the ControlNets that act, with their shares of the same rungs.
+    ///   - isRecorded: whether to keep what the gradient needs.
     public init(
-        of stage: UNetStage, _ conditioning: Conditioning, isRecorded: Bool, in context: ComputeContext
+        of stage: UNetStage, _ conditioning: Conditioning, controls: [ControlConditioning] = [], isRecorded: Bool,
+        in context: ComputeContext
     ) {
+        precondition(controls.allSatisfy { $0.stage.rungs == stage.rungs }, "nets go down beside the UNet")
         self.stage = stage
         self.conditioning = conditioning
+        self.controls = controls.map { ControlPass($0, isRecorded: isRecorded, in: context) }
         self.isRecorded = isRecorded
         self.context = context
     }
 
-    /// The hidden state for the stage below from that of the stage above (on the first stage, the latent); on the last
+    /// The hidden states for the stage below from those of the stage above (on the first stage, the latent); on the last
     /// stage the middle's output, for `up`.
     public func down(_ x: Tensor) throws -> Tensor {
         advance(from: .isNew, to: .isDown)
         shapeAbove = x.shape
-        var hidden = x
-        for unit in stage.units {
+        var hidden = stage.isFirst ? x : taken(x)
+        if stage.isFirst { for control in controls { control.enter(x) } }
+        for (index, unit) in stage.units.enumerated() {
             hidden = try recorded(
                 { try unit.down.withPullback(hidden, conditioning, in: context) },
                 plain: { try unit.down(hidden, conditioning, in: context) }, keep: { downs.append($0) })
-            skips.append(hidden)
+            skips.append(
+                try controls.reduce(hidden) { skip, control in try control.descend(index, addedTo: skip) })
         }
-        guard let middle = stage.middle else { return hidden }
-        return try recorded(
+        guard let middle = stage.middle else { return joined(hidden) }
+        let bottom = try recorded(
             { try middle.withPullback(hidden, conditioning, in: context) },
             plain: { try middle(hidden, conditioning, in: context) }, keep: { throughMiddle = $0 })
+        return try controls.reduce(bottom) { bottom, control in try control.turn(addedTo: bottom) }
     }
 
     /// The hidden state for the stage above from that of the stage below; on the first stage the network's output.
@@ -92,18 +102,39 @@ public final class StagePass {
         }
         guard let pullback = throughMiddle else { return gradient }
         throughMiddle = nil
+        for control in controls { try control.turnBack(gradient) }
         return try pullback(gradient)
     }
 
     /// The gradient of what came into `down`, from that of what it gave.
     public func downGradient(_ dy: Tensor) throws -> Tensor {
         advance(from: .isUpGradient, to: .isDone)
-        var gradient = dy
+        var gradient = stage.isLast ? dy : taken(dy)
         while let pullback = downs.popLast() {
+            let skipGradient = skipGradients.removeLast()
+            for control in controls { try control.ascend(skipGradient) }
             // A rung's output went on down the ladder, and across it as a skip.
-            gradient = try pullback(gradient.adding(skipGradients.removeLast(), in: context))
+            gradient = try pullback(gradient.adding(skipGradient, in: context))
         }
-        return gradient
+        guard stage.isFirst else { return joined(gradient) }
+        // The latent went into the UNet and into every net.
+        return controls.reduce(gradient) { sum, control in sum.adding(control.leave(), in: context) }
+    }
+
+    /// The UNet's part of what comes from a neighbouring stage; the nets take theirs.
+    private func taken(_ states: Tensor) -> Tensor {
+        guard !controls.isEmpty else { return states }
+        let channels = states.columns / (controls.count + 1)
+        func part(_ index: Int) -> Tensor {
+            states.channels(index * channels..<(index + 1) * channels, in: context)
+        }
+        for (index, control) in controls.enumerated() { control.enter(part(index + 1)) }
+        return part(0)
+    }
+
+    /// The UNet's state, or its gradient, and those of the nets after it.
+    private func joined(_ state: Tensor) -> Tensor {
+        controls.reduce(state) { states, control in states.concatenatingChannels(control.leave(), in: context) }
     }
 
     private func recorded<Kept>(

@@ -24,20 +24,27 @@ public struct LadderWork: Sendable, Equatable {
 extension UNetStage {
     /// The cost of a pass over a latent of `height` x `width` with a prompt of `tokens`.
     ///
+    /// - Parameter controls: nets that go down beside the UNet, whole; their layers count to the rungs that they are on.
     /// - Precondition: this is the stage of all rungs.
-    public func work(height: Int, width: Int, tokens: Int) -> LadderWork {
+    public func work(height: Int, width: Int, tokens: Int, controls: [ControlStage] = []) -> LadderWork {
         guard let middle, let head else { preconditionFailure("stage \(rungs) is not the whole network") }
         let counter = Counter(tokens: tokens, projectsLinearly: configuration.usesLinearProjection)
         var size = (height: height, width: width)
         // The size of each skip, and so of the hidden state that its up unit takes.
         var sizes: [(height: Int, width: Int)] = []
         var downs: [Work] = []
-        for rung in units {
-            downs.append(counter.work(of: rung.down, size))
+        for (index, rung) in units.enumerated() {
+            let above = size
             if case .downsample(let downsampler) = rung.down {
                 size = (downsampler.output(of: size.height), downsampler.output(of: size.width))
             }
             sizes.append(size)
+            downs.append(
+                controls.reduce(counter.work(of: rung.down, above)) { work, control in
+                    let unit = control.units[index]
+                    return work + counter.work(of: unit.down, above)
+                        + unit.output.work(rows: size.height * size.width)
+                })
         }
         let levels = configuration.levelsOfRungs
         let pairs = units.indices.map { index in
@@ -54,15 +61,19 @@ extension UNetStage {
                     index == 0 ? configuration.outputChannels : configuration.blockChannels[level.up],
                 ])
         }
+        let bottoms = controls.compactMap(\.middle).reduce(counter.work(of: middle, size)) { work, bottom in
+            work + counter.work(of: bottom.middle, size) + bottom.output.work(rows: size.height * size.width)
+        }
         return LadderWork(
-            rungs: pairs, middle: counter.work(of: middle, size), timeEmbedding: timeEmbedding.work)
+            rungs: pairs, middle: bottoms,
+            timeEmbedding: controls.reduce(timeEmbedding.work) { $0 + $1.timeEmbedding.work })
     }
 }
 
 extension UNetConfiguration {
     /// Which block's channels each rung gives down the ladder and up: those of its own block, but that a downsampler,
     /// the first rung of the next block, still has the channels of the block above.
-    fileprivate var levelsOfRungs: [(down: Int, up: Int)] {
+    var levelsOfRungs: [(down: Int, up: Int)] {
         layersPerBlock.enumerated().flatMap { block, layers in
             (0...layers).map { (down: $0 == 0 ? max(0, block - 1) : block, up: block) }
         }

@@ -55,23 +55,27 @@ public struct UNetStage: Sendable {
     ///
     /// - Precondition: this is the stage of all rungs.
     public func callAsFunction(
-        _ latent: Tensor, _ conditioning: Conditioning, in context: ComputeContext
+        _ latent: Tensor, _ conditioning: Conditioning, controls: [ControlConditioning] = [],
+        in context: ComputeContext
     ) throws -> Tensor {
-        let pass = wholePass(conditioning, isRecorded: false, in: context)
+        let pass = wholePass(conditioning, controls, isRecorded: false, in: context)
         return try pass.up(pass.down(latent))
     }
 
     /// The same, with the pullback to the latent, which is called once at most.
     public func withPullback(
-        _ latent: Tensor, _ conditioning: Conditioning, in context: ComputeContext
+        _ latent: Tensor, _ conditioning: Conditioning, controls: [ControlConditioning] = [],
+        in context: ComputeContext
     ) throws -> (y: Tensor, pullback: Pullback) {
-        let pass = wholePass(conditioning, isRecorded: true, in: context)
+        let pass = wholePass(conditioning, controls, isRecorded: true, in: context)
         return (try pass.up(pass.down(latent)), { dy in try pass.downGradient(pass.upGradient(dy)) })
     }
 
-    private func wholePass(_ conditioning: Conditioning, isRecorded: Bool, in context: ComputeContext) -> StagePass {
+    private func wholePass(
+        _ conditioning: Conditioning, _ controls: [ControlConditioning], isRecorded: Bool, in context: ComputeContext
+    ) -> StagePass {
         precondition(isFirst && isLast, "stage \(rungs) is not the whole network")
-        return StagePass(of: self, conditioning, isRecorded: isRecorded, in: context)
+        return StagePass(of: self, conditioning, controls: controls, isRecorded: isRecorded, in: context)
     }
 }
 

@@ -21,7 +21,7 @@ package struct BatchKey: Sendable {
             text("vae", \.settings.autoencoder), prediction, clipSkip, text("image", \.image), text("mask", \.mask),
             text("prompt", \.prompt),
             text("negative_prompt", \.settings.negativePrompt), flag("invert_mask", \.settings.invertsMask),
-            size, text("initial_latent", \.settings.initialLatent),
+            size, text("initial_latent", \.settings.initialLatent), control,
             text("output", \.output), whole("count", JobOutputs.counts, \.extras.count),
             flag("paste", \.settings.pastesKeptPixels), flag("paths", \.extras.recordsPaths),
             whole("feather", JobSettings.feathers, \.settings.feather), text("compare", \.extras.comparison),
@@ -36,7 +36,7 @@ package struct BatchKey: Sendable {
         number("coherence", \.settings.method.coherence),
         whole("optimize_every", PilotParameters.counts, \.settings.method.optimizeEvery),
         whole("gradient_steps", PilotParameters.counts, \.settings.method.gradientSteps),
-        number("learning_rate", \.settings.method.learningRate),
+        learningRate,
         number("warmup_learning_rate", \.settings.method.warmupLearningRate),
         number("momentum", \.settings.method.momentum), number("lambda", \.settings.method.lambda),
         choice("lambda_area", \.settings.method.lambdaArea),
@@ -73,18 +73,25 @@ package struct BatchKey: Sendable {
     }
 
     private static func number(_ name: String, _ place: any Place<Double>) -> BatchKey {
-        BatchKey(name: name) { value, draft in
-            guard case .number(let spelling) = value, let number = Double(spelling) else {
-                throw unexpected(name, "a number", value)
-            }
-            draft[keyPath: place] = number
+        BatchKey(name: name) { $1[keyPath: place] = try decimal(name, $0) }
+    }
+
+    static func decimal(_ name: String, _ value: OrderedJSON) throws -> Double {
+        guard case .number(let spelling) = value, let number = Double(spelling) else {
+            throw unexpected(name, "a number", value)
         }
+        return number
     }
 
     private static func choice<Value: RawRepresentable<String> & CaseIterable & Sendable>(
         _ name: String, _ place: any Place<Value>
     ) -> BatchKey {
         BatchKey(name: name) { $1[keyPath: place] = try choice(name, $0) }
+    }
+
+    private static let learningRate = BatchKey(name: "learning_rate") { value, draft in
+        draft.settings.method.learningRate = try decimal("learning_rate", value)
+        draft.saysLearningRate = true
     }
 
     private static let size = BatchKey(name: "size") { value, draft in
@@ -123,7 +130,7 @@ package struct BatchKey: Sendable {
         return text
     }
 
-    private static func choice<Value: RawRepresentable<String> & CaseIterable>(
+    static func choice<Value: RawRepresentable<String> & CaseIterable>(
         _ name: String, _ value: OrderedJSON
     ) throws -> Value {
         guard let choice = value.string.flatMap({ Value(rawValue: $0) }) else {

@@ -7,12 +7,27 @@ struct JobFile {
     let option: String
     /// As the user typed it; `-` is standard input.
     let path: String
+    /// Which of several files of the option, 1 for the first; nil where there is but one.
+    private(set) var number: Int?
     private let expected: String
     private let mostBytes: Int
 
     /// All that a job reads beside its model.
     static func all(of settings: JobSettings) -> [JobFile] {
         [image(settings), mask(settings)] + [initialLatent(settings)].compactMap { $0 }
+            + (settings.controls ?? []).indices.compactMap { controlImage($0, settings) }
+    }
+
+    /// What stands for the path where paths are not told: `image`, `control-image.2`.
+    var key: String { option.dropFirst(2) + (number.map { ".\($0)" } ?? "") }
+
+    /// The picture of ControlNet `index`, if it is not the photograph.
+    static func controlImage(_ index: Int, _ settings: JobSettings) -> JobFile? {
+        settings.controls?[index].image.map { path in
+            var file = picture("--control-image", path)
+            file.number = index + 1
+            return file
+        }
     }
 
     static func image(_ settings: JobSettings) -> JobFile { picture("--image", settings.image) }

@@ -19,6 +19,8 @@ struct JobInputs: Sendable {
     let latentMask: LatentMask
     /// The latent to start from, if the user gives one; otherwise noise.
     let initialLatent: Latent?
+    /// Of each ControlNet.
+    let controlMaps: [ControlMap]
     /// Of every file, by the name that the user gave.
     let fingerprints: [String: String]
     /// Things that did not prevent the reading but that the user should hear of; one line each.
@@ -63,6 +65,19 @@ struct JobInputs: Sendable {
         if ShippedModel.isMeant(by: settings.model) {
             let likeness = SceneLikeness(picture, mask: pictureMask, photograph: geometry.photograph)
             warnings += [likeness.warning(about: settings.image)].compactMap { $0 }
+        }
+        let picture = picture
+        controlMaps = try (settings.controls ?? []).enumerated().map { index, control in
+            var source = picture
+            if let file = JobFile.controlImage(index, settings) {
+                let image = try decoded(file)
+                warnings +=
+                    image.warnings + [image.fittingWarning(width: size.width, height: size.height)].compactMap { $0 }
+                source = image.colours.toSRGB(image.rgb.resized(width: size.width, height: size.height))
+            }
+            let map = ControlMap(control, of: source, photograph: picture, mask: pictureMask)
+            warnings += [map.warning(about: control.image ?? settings.image)].compactMap { $0 }
+            return map
         }
         self.warnings = warnings
         // What a cell covers is told by the photograph's own pixels: thin parts may be lost in a smaller picture.

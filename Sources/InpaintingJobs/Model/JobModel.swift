@@ -10,6 +10,10 @@ public struct JobModel: Sendable {
     public let tokenizer: CLIPTokenizer
     /// Of all files of the model.
     public let fingerprint: String
+    /// Of the files of each ControlNet, by its path.
+    let controlFingerprints: [String: String]
+    /// Of the model and all that goes with it: the same on all ranks.
+    public var fingerprintOfNetworks: String { description.fingerprintOfNetworks(fingerprint, controlFingerprints) }
 
     /// - Parameter warn: hears of what is allowed and unwise.
     /// - Throws: `Failure` naming the file.
@@ -21,6 +25,7 @@ public struct JobModel: Sendable {
         scheduler = try description.scheduler(warn: warn)
         tokenizer = try description.tokenizer()
         fingerprint = try description.fingerprint()
+        controlFingerprints = try description.controlFingerprints()
     }
 
     /// The tokens of a context: as many as the tokenizer says it was trained with, if the text encoder has the room.
@@ -41,6 +46,13 @@ public struct JobModel: Sendable {
     /// The name may stand for another model than it did: a folder is trained further, the program comes with a better
     /// one, or the working directory has one of the name.
     func checkIsUnchanged(since recorded: JobRecord) throws {
+        for (path, found) in controlFingerprints.sorted(by: { $0.key < $1.key }) {
+            guard let expected = recorded.fingerprints[path], expected != found else { continue }
+            throw Failure.badData(
+                "--control \(path): is another net than when the recorded job was run (its contents have the hash "
+                    + "\(found), then \(expected)); bring the old one back, or name the new one with --control by "
+                    + "another path")
+        }
         guard choice.names(recorded.settings.modelChoice), let expected = recorded.modelFingerprint,
             expected != fingerprint
         else { return }

@@ -9,6 +9,8 @@ public struct ModelDescription: Sendable {
     public let unetConfiguration: UNetConfiguration
     public let vaeConfiguration: VAEConfiguration
     public let textConfiguration: TextEncoderConfiguration
+    /// The ControlNets beside the UNet.
+    public let controls: [ControlNetFiles]
     /// What the network predicts, and how that is known.
     public let prediction: Prediction
     /// How many of the text encoder's last layers are left out.
@@ -22,6 +24,8 @@ public struct ModelDescription: Sendable {
         self.files = files
         unetConfiguration = try files.unetConfiguration()
         vaeConfiguration = try files.vaeConfiguration()
+        let unet = (unetConfiguration, files.configurationPath(of: .unet))
+        controls = try choice.controls.map { try ControlNetFiles($0, for: unet.0, of: unet.1) }
         textConfiguration = try files.textEncoderConfiguration()
         prediction =
             try single?.prediction ?? choice.prediction.map { Prediction($0, by: .option) }
@@ -55,6 +59,11 @@ public struct ModelDescription: Sendable {
         }
         try weights.finish()
         return stage
+    }
+
+    /// The share of each ControlNet in a stage, as `unet` has the UNet's.
+    public func controlStages(rungs: Range<Int>? = nil, store: WeightStore = WeightStore()) throws -> [ControlStage] {
+        try controls.map { try $0.stage(rungs: rungs, unet: files.weights(of: .unet), store: store) }
     }
 
     public func autoencoder() throws -> Autoencoder {
@@ -109,6 +118,12 @@ public struct ModelDescription: Sendable {
         try check(
             .unet, "cross_attention_dim", unetConfiguration.crossAttentionDimension, textConfiguration.hiddenSize,
             "the hidden_size of the model's text encoder")
+        for control in controls where control.configuration.downsamplingFactor != factor {
+            throw Failure.badData(
+                "--control \(control.path): expected a net whose maps are \(factor) times as large as the latent, the "
+                    + "factor of the model's autoencoder, found \(control.configuration.downsamplingFactor) "
+                    + "(conditioning_embedding_out_channels \(control.configuration.embeddingChannels))")
+        }
     }
 }
 

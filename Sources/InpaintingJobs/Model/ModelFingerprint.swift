@@ -11,4 +11,18 @@ extension ModelDescription {
         // A single file holds all components.
         return try Fingerprint.ofFiles((files.descriptionFiles + weights).filter { known.insert($0).inserted })
     }
+
+    /// The same of the files of each ControlNet, by its path.
+    func controlFingerprints() throws -> [String: String] {
+        try Dictionary(controls.map { ($0.path, try Fingerprint.ofFiles($0.files)) }) { first, _ in first }
+    }
+
+    /// Tells whether a rank has the networks that rank 0 has, nets beside the model in their order.
+    public func fingerprintOfNetworks() throws -> String {
+        fingerprintOfNetworks(try fingerprint(), try controlFingerprints())
+    }
+
+    func fingerprintOfNetworks(_ model: String, _ ofControls: [String: String]) -> String {
+        ([model] + controls.compactMap { ofControls[$0.path] }).joined(separator: "+")
+    }
 }

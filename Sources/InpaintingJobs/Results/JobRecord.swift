@@ -61,7 +61,12 @@ public struct JobRecord: Codable, Equatable, Sendable {
         var copy = self
         copy.fingerprints = [:]
         for file in JobFile.all(of: settings) {
-            copy.fingerprints[String(file.option.dropFirst(2))] = fingerprints[file.path]
+            copy.fingerprints[file.key] = fingerprints[file.path]
+        }
+        for (index, control) in (settings.controls ?? []).enumerated() {
+            copy.fingerprints["control.\(index + 1)"] = fingerprints[control.net]
+            copy.settings.controls?[index].net = Self.name(of: control.net)
+            copy.settings.controls?[index].image = control.image.map { _ in "" }
         }
         copy.settings.image = ""
         copy.settings.mask = ""
@@ -83,6 +88,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
         let unnamed = [
             ("--image", draft.image == nil), ("--mask", draft.mask == nil),
             ("--initial-latent", draft.settings.initialLatent == ""),
+            ("--control-image", draft.settings.controls?.contains { $0.image == "" } ?? false),
         ].filter(\.1)
         guard !unnamed.isEmpty else { return }
         throw Failure.usage(
@@ -108,6 +114,12 @@ public struct JobRecord: Codable, Equatable, Sendable {
         if settings.model != ShippedModel.name { copy.settings.model = found(settings.model) }
         copy.settings.modelConfiguration = settings.modelConfiguration.map(found)
         copy.settings.autoencoder = settings.autoencoder.map(found)
+        copy.settings.controls = settings.controls?.map { control in
+            var copy = control
+            copy.net = found(control.net)
+            copy.image = control.image.map(found)
+            return copy
+        }
         return copy
     }
 

@@ -89,6 +89,9 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
     private func describe(in dump: TensorDump) {
         dump.add("image_latent", sampler.imageLatent)
         dump.add("latent_mask", sampler.mask.values, shape: [sampler.mask.height, sampler.mask.width])
+        for (index, map) in inputs.controlMaps.enumerated() {
+            dump.add("control.\(index).image", map.latent(isBGR: false))
+        }
         for (name, branch) in [
             ("prompt_embedding", GuidanceBranch.conditional), ("negative_prompt_embedding", .unconditional),
         ] {

@@ -58,7 +58,8 @@ public struct PreparedJob: Sendable {
             try await engine.encode(picture.planes, height: picture.height, width: picture.width)
         }
         let sampler = try PilotSampler(
-            parameters: settings.method, scheduler: model.scheduler, mask: inputs.latentMask, imageLatent: imageLatent)
+            parameters: settings.method, scheduler: model.scheduler, mask: inputs.latentMask, imageLatent: imageLatent,
+            controls: controlTimings)
         observer(.planned(inputs.geometry, sampler.plan, layout: engine.layout))
         let run = PictureRun(
             engine: engine, inputs: inputs, outputs: outputs, embeddings: embeddings, sampler: sampler, writer: writer,
@@ -73,6 +74,23 @@ public struct PreparedJob: Sendable {
             throw Failure(failure.kind, "\(failure.message); \(result) written")
         }
         return results
+    }
+
+    private var controlTimings: [ControlTiming] {
+        zip(settings.controls ?? [], model.description.controls).map { settings, net in
+            ControlTiming(
+                start: settings.range.start, end: settings.range.end,
+                isConditionalOnly: settings.mode == .guess || net.configuration.poolsGlobally)
+        }
+    }
+
+    private var controlInputs: [ControlInputs] {
+        zip(settings.controls ?? [], zip(inputs.controlMaps, model.description.controls)).map { settings, made in
+            let (map, net) = made
+            return ControlInputs(
+                map: map.latent(isBGR: net.configuration.takesBGR), scale: settings.scale,
+                guesses: settings.mode == .guess && !net.configuration.poolsGlobally)
+        }
     }
 
     /// What each branch works with: the embeddings of the negative prompt and of the prompt, in this order.
@@ -90,6 +108,7 @@ public struct PreparedJob: Sendable {
                         + onOneLine(shortened(dropped, to: 300))))
         }
         let embeddings = try await ledger.measure(.prompts) { try await engine.embed(tokens) }
+        let controls = controlInputs
         return try embeddings.map { embedding in
             guard embedding.values.allSatisfy(\.isFinite) else {
                 throw Failure.internalFault(
@@ -97,7 +116,7 @@ public struct PreparedJob: Sendable {
             }
             return BranchInputs(
                 embedding: embedding.values, tokens: embedding.tokens, width: embedding.width,
-                mask: inputs.latentMask.latent)
+                mask: inputs.latentMask.latent, controls: controls)
         }
     }
 }

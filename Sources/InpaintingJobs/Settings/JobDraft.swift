@@ -13,6 +13,8 @@ public struct JobDraft: Equatable, Sendable {
     public var extras = JobOutputs(picture: "")
     /// Whether the seed is one that nobody chose: drawn when the job is finished.
     public var drawsSeed = false
+    /// Whether somebody has said the learning rate, whose default depends on what the job has.
+    public var saysLearningRate = false
 
     /// - Parameter recorded: the job that is repeated, if one is.
     public init(model: String, repeating recorded: JobSettings? = nil) {
@@ -20,6 +22,7 @@ public struct JobDraft: Equatable, Sendable {
         image = recorded.flatMap { JobRecord.isName($0.image) ? $0.image : nil }
         mask = recorded.flatMap { JobRecord.isName($0.mask) ? $0.mask : nil }
         prompt = recorded?.prompt
+        saysLearningRate = recorded != nil
     }
 
     /// Takes a seed that was chosen.
@@ -40,6 +43,7 @@ public struct JobDraft: Equatable, Sendable {
         settings.image = image ?? ""
         settings.mask = mask ?? ""
         settings.prompt = prompt ?? ""
+        if settings.controls != nil, !saysLearningRate { settings.method.learningRate = ControlSettings.learningRate }
         outputs.picture = output ?? ""
         // Short enough to be typed again.
         if drawsSeed { settings.method.seed = UInt64(UInt32.random(in: .min ... .max)) }

@@ -30,6 +30,8 @@ public struct JobSettings: Codable, Equatable, Sendable {
     public var computation = Computation()
     /// A file with the latent to start from.
     public var initialLatent: String?
+    /// The ControlNets; nil for none.
+    public var controls: [ControlSettings]?
 
     public init(model: String, image: String, mask: String, prompt: String) {
         self.model = model
@@ -48,6 +50,7 @@ public struct JobSettings: Codable, Equatable, Sendable {
         choice.autoencoder = autoencoder
         choice.prediction = prediction
         choice.clipSkip = clipSkip
+        choice.controls = controls?.map(\.net) ?? []
         return choice
     }
 
@@ -62,6 +65,11 @@ public struct JobSettings: Codable, Equatable, Sendable {
         // A recorded size may be anything; what is too large for the model is refused once that is known.
         if let size, size.width < 1 || size.height < 1 {
             throw Failure.usage("--size: expected two positive sides, found \(size)")
+        }
+        for control in controls ?? [] { try control.validate() }
+        guard (controls?.count ?? 0) <= ControlSet.mostNets else {
+            throw Failure.usage(
+                "--control: a job has \(ControlSet.mostNets) ControlNets at most, found \(controls?.count ?? 0)")
         }
         guard Self.feathers.contains(feather) else {
             throw Failure.usage("--feather: expected 0 to 1024 pixels, found \(feather)")

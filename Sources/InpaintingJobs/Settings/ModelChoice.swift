@@ -13,6 +13,8 @@ public struct ModelChoice: Codable, Equatable, Sendable {
     public var prediction: SchedulerConfiguration.PredictionType?
     /// Which of the text encoder's layers gives the states, counted from the end; nil for 1, the last.
     public var clipSkip: Int?
+    /// The ControlNets that act beside the UNet: folders' or files' paths.
+    public var controls: [String] = []
 
     public init(_ name: String) { self.name = name }
 

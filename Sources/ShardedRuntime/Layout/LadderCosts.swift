@@ -35,6 +35,8 @@ public struct LadderCosts: Sendable, Equatable {
     public let middle: Work
     public let timeEmbedding: Work
     public let pictures: Pictures
+    /// How many hidden states go down the ladder side by side: the UNet's and one of each ControlNet.
+    public let lanes: Int
     /// Of the UNet.
     public let elementType: ElementType
     /// Elements of the latent `[channels, h, w]`.
@@ -47,12 +49,17 @@ public struct LadderCosts: Sendable, Equatable {
     /// - Parameters:
     ///   - latent: the size at which the UNet works.
     ///   - tokens: of a prompt.
+    ///   - controls: nets that go down beside the UNet.
     public init(
         unet: UNetConfiguration, autoencoder: VAEConfiguration, textEncoder: TextEncoderConfiguration,
-        latent: (height: Int, width: Int), tokens: Int, elementType: ElementType
+        latent: (height: Int, width: Int), tokens: Int, elementType: ElementType,
+        controls: [ControlNetConfiguration] = []
     ) {
         let ladder = UNetStage(unet, weights: RecordingWeights())
-            .work(height: latent.height, width: latent.width, tokens: tokens)
+            .work(
+                height: latent.height, width: latent.width, tokens: tokens,
+                controls: controls.map { ControlStage($0, weights: RecordingWeights()) })
+        lanes = 1 + controls.count
         rungs = ladder.rungs
         middle = ladder.middle
         timeEmbedding = ladder.timeEmbedding
@@ -93,13 +100,11 @@ public struct LadderCosts: Sendable, Equatable {
     public func messageBytes(of leg: Leg, from stage: Range<Int>) -> Int {
         let goesDown = (leg == .down || leg == .upGradient) && !isLast(stage)
         guard goesDown || stage.lowerBound > 0 else { return latentBytes }
-        let shape: [Int]
-        if goesDown {
-            shape = leg == .down ? rungs[stage.upperBound - 1].skip : rungs[stage.upperBound].output
-        } else {
-            shape = leg.isGradient ? rungs[stage.lowerBound - 1].skip : rungs[stage.lowerBound].output
-        }
-        return shape.reduce(MemoryLayout<Float>.size, *)
+        let float = MemoryLayout<Float>.size
+        func bytes(ofSkip rung: Int) -> Int { rungs[rung].skip.reduce(float * lanes, *) }
+        func bytes(ofOutput rung: Int) -> Int { rungs[rung].output.reduce(float, *) }
+        if goesDown { return leg == .down ? bytes(ofSkip: stage.upperBound - 1) : bytes(ofOutput: stage.upperBound) }
+        return leg.isGradient ? bytes(ofSkip: stage.lowerBound - 1) : bytes(ofOutput: stage.lowerBound)
     }
 
     /// Of a latent, or a noise, on its way between driver and ladder.

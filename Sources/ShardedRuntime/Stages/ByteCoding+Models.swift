@@ -15,6 +15,13 @@ extension ByteWriter {
         write(UInt32(inputs.width))
         write(inputs.embedding)
         write(inputs.mask)
+        write(UInt8(clamping: inputs.controls.count))
+        for control in inputs.controls {
+            write(control.scale.bitPattern)
+            write(UInt8(control.guesses ? 1 : 0))
+            write(UInt8(control.map == nil ? 0 : 1))
+            if let map = control.map { write(map) }
+        }
     }
 }
 
@@ -29,7 +36,13 @@ extension ByteReader {
         let tokens = Int(try read(UInt32.self))
         let width = Int(try read(UInt32.self))
         let embedding = try readFloats(count: try product(of: [tokens, width]))
-        return BranchInputs(embedding: embedding, tokens: tokens, width: width, mask: try readLatent())
+        let mask = try readLatent()
+        let controls = try (0..<Int(try read(UInt8.self))).map { _ in
+            let scale = Double(bitPattern: try read(UInt64.self))
+            let guesses = try readFlag()
+            return ControlInputs(map: try readFlag() ? try readLatent() : nil, scale: scale, guesses: guesses)
+        }
+        return BranchInputs(embedding: embedding, tokens: tokens, width: width, mask: mask, controls: controls)
     }
 
     mutating func readBranch() throws -> GuidanceBranch {

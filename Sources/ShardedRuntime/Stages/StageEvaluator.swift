@@ -13,12 +13,15 @@ public enum StageValue: Sendable {
 public struct PassSettings: Sendable, Equatable {
     public let timestep: Int
     public let masking: AttentionMasking
+    /// Which of the job's ControlNets act.
+    public let controls: ControlSet
     /// Whether a gradient will be asked for.
     public let isRecorded: Bool
 
-    public init(timestep: Int, masking: AttentionMasking, isRecorded: Bool) {
+    public init(timestep: Int, masking: AttentionMasking, controls: ControlSet = [], isRecorded: Bool) {
         self.timestep = timestep
         self.masking = masking
+        self.controls = controls
         self.isRecorded = isRecorded
     }
 }

@@ -133,6 +133,7 @@ extension ByteWriter {
     mutating func write(_ settings: PassSettings) {
         write(Int64(settings.timestep))
         write(settings.masking.rawValue)
+        write(settings.controls.rawValue)
         write(UInt8(settings.isRecorded ? 1 : 0))
     }
 
@@ -194,7 +195,8 @@ extension ByteReader {
     mutating func readSettings() throws -> PassSettings {
         let timestep = Int(try read(Int64.self))
         let masking = AttentionMasking(rawValue: try read(UInt8.self))
-        return PassSettings(timestep: timestep, masking: masking, isRecorded: try readFlag())
+        let controls = ControlSet(rawValue: try read(UInt64.self))
+        return PassSettings(timestep: timestep, masking: masking, controls: controls, isRecorded: try readFlag())
     }
 
     mutating func readRequest() throws -> PictureRequest {

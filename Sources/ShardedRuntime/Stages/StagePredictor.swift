@@ -70,7 +70,9 @@ public final class StagePredictor: Sendable {
     }
 
     private func settings(of evaluation: Evaluation, isRecorded: Bool) -> PassSettings {
-        PassSettings(timestep: evaluation.timestep, masking: evaluation.masking, isRecorded: isRecorded)
+        PassSettings(
+            timestep: evaluation.timestep, masking: evaluation.masking, controls: evaluation.controls,
+            isRecorded: isRecorded)
     }
 
     private func begin(_ branch: GuidanceBranch) throws -> PassIdentity {

@@ -7,6 +7,8 @@ import TensorKernels
 /// A stage of the UNet, for any number of jobs at once.
 public final class UNetStageEvaluator: StageEvaluator {
     private let stage: UNetStage
+    /// The shares of the nets that go down beside the UNet.
+    private let controls: [ControlStage]
     private let context: ComputeContext
     private let state = Mutex(State())
 
@@ -18,11 +20,24 @@ public final class UNetStageEvaluator: StageEvaluator {
     private struct Branch {
         let prompt: PromptMemory
         let masks: MaskPyramid
+        let controls: [Control]
+
+        /// What a net works with.
+        struct Control {
+            let inputs: ControlInputs
+            /// A memory of the net's own: its layers are named as the UNet's are.
+            let prompt: PromptMemory
+            /// The map; on the first stage.
+            let embedding: Tensor?
+        }
     }
 
-    /// - Parameter context: what this rank computes with.
-    public init(_ stage: UNetStage, context: ComputeContext) {
+    /// - Parameters:
+    ///   - controls: with the same rungs as the stage.
+    ///   - context: what this rank computes with.
+    public init(_ stage: UNetStage, controls: [ControlStage] = [], context: ComputeContext) {
         self.stage = stage
+        self.controls = controls
         self.context = context
     }
 
@@ -36,8 +51,30 @@ public final class UNetStageEvaluator: StageEvaluator {
                     + "text_encoder/config.json hidden_size and unet/config.json cross_attention_dim must agree")
         }
         let embedding = Tensor(inputs.embedding, shape: [inputs.tokens, inputs.width], in: context)
-        let prepared = Branch(prompt: PromptMemory(embedding: embedding), masks: MaskPyramid(mask: inputs.mask))
+        guard inputs.controls.count == controls.count else {
+            throw Failure.internalFault(
+                "job \(job.number) has inputs for \(inputs.controls.count) ControlNets, of which there are "
+                    + "\(controls.count)")
+        }
+        let known = state.withLock { $0.branches[job]?.values.first }
+        let prepared = Branch(
+            prompt: PromptMemory(embedding: embedding), masks: MaskPyramid(mask: inputs.mask),
+            controls: try controls.indices.map { number in
+                Branch.Control(
+                    inputs: inputs.controls[number], prompt: PromptMemory(embedding: embedding),
+                    embedding: try embedded(inputs.controls[number], of: number, known?.controls[number]))
+            })
         state.withLock { $0.branches[job, default: [:]][branch] = prepared }
+    }
+
+    /// The map as the net's first rung takes it.
+    ///
+    /// - Parameter known: what the job's other branch has, whose map is the same.
+    private func embedded(_ inputs: ControlInputs, of number: Int, _ known: Branch.Control?) throws -> Tensor? {
+        guard stage.isFirst else { return nil }
+        guard let map = inputs.map else { throw Failure.internalFault("ControlNet \(number + 1) came without its map") }
+        if let known, known.inputs.map == map { return known.embedding }
+        return try controls[number].embedded(map, in: context)
     }
 
     public func close(_ job: JobIdentity) { state.withLock { $0.branches[job] = nil } }
@@ -47,33 +84,51 @@ public final class UNetStageEvaluator: StageEvaluator {
             throw Failure.internalFault("the \(pass.branch) branch of job \(pass.job.number) is not open")
         }
         let masks = branch.masks
-        let conditioning = Conditioning(
-            prompt: branch.prompt, time: try timeMemory(settings.timestep),
-            masks: { masks.masks(settings.masking, height: $0, width: $1) })
+        let times = try timeMemories(settings.timestep)
+        func conditioning(_ prompt: PromptMemory, _ time: TimeMemory) -> Conditioning {
+            Conditioning(
+                prompt: prompt, time: time, masks: { masks.masks(settings.masking, height: $0, width: $1) })
+        }
+        let acting = settings.controls.numbers(of: controls.count).map { number in
+            let control = branch.controls[number]
+            return ControlConditioning(
+                controls[number], layers: conditioning(control.prompt, times.controls[number]),
+                embedding: control.embedding, scale: control.inputs.scale, guesses: control.inputs.guesses)
+        }
         return UNetStageComputation(
-            pass: StagePass(of: stage, conditioning, isRecorded: settings.isRecorded, in: context), stage: stage,
-            context: context)
+            pass: StagePass(
+                of: stage, conditioning(branch.prompt, times.unet), controls: acting, isRecorded: settings.isRecorded,
+                in: context),
+            stage: stage, context: context)
     }
 
-    private func timeMemory(_ timestep: Int) throws -> TimeMemory {
-        if let known = state.withLock({ $0.times.memory(of: timestep) }) { return known }
-        let memory = try stage.timeMemory(timestep: timestep, in: context)
-        state.withLock { $0.times.keep(memory, of: timestep) }
-        return memory
+    private func timeMemories(_ timestep: Int) throws -> TimeMemories {
+        if let known = state.withLock({ $0.times.memories(of: timestep) }) { return known }
+        let memories = TimeMemories(
+            unet: try stage.timeMemory(timestep: timestep, in: context),
+            controls: try controls.map { try $0.timeMemory(timestep: timestep, in: context) })
+        state.withLock { $0.times.keep(memories, of: timestep) }
+        return memories
     }
+}
+
+/// A timestep as each network embeds it.
+private struct TimeMemories {
+    let unet: TimeMemory
+    let controls: [TimeMemory]
 }
 
 /// What is known of the timesteps asked for lately: both branches and all gradient steps of a timestep share it, and
 /// the jobs under way are at timesteps of their own.
 private struct RecentTimes {
     private static let limit = 32
-    private var memories: [(timestep: Int, memory: TimeMemory)] = []
+    private var memories: [(timestep: Int, memories: TimeMemories)] = []
 
-    func memory(of timestep: Int) -> TimeMemory? { memories.first { $0.timestep == timestep }?.memory }
+    func memories(of timestep: Int) -> TimeMemories? { memories.first { $0.timestep == timestep }?.memories }
 
-    mutating func keep(_ memory: TimeMemory, of timestep: Int) {
-        if memories.count == Self.limit { memories.removeFirst() }
-        memories.append((timestep, memory))
+    mutating func keep(_ memories: TimeMemories, of timestep: Int) {
+        if self.memories.count == Self.limit { self.memories.removeFirst() }
+        self.memories.append((timestep, memories))
     }
 }
 

@@ -19,6 +19,7 @@ struct BatchCommand: RankedCommand {
 
     @OptionGroup(title: "The batch") var batch: BatchOptions
     @OptionGroup(title: "What to paint, where a line does not say it") var input: InputOptions
+    @OptionGroup(title: "Control, where a line does not say it") var control: ControlOptions
     @OptionGroup(title: "What to paint, where a line does not say it") var composition: CompositionOptions
     @OptionGroup(title: "The method, where a line does not say it") var method: MethodOptions
     @OptionGroup(title: "The computation") var computation: ComputationOptions
@@ -98,6 +99,7 @@ struct BatchCommand: RankedCommand {
         let recorded = try input.from.map { try JobRecord(repeating: $0) }
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
         input.apply(to: &draft)
+        try control.apply(to: &draft)
         composition.apply(to: &draft)
         method.apply(to: &draft)
         computation.apply(to: &draft.settings.computation)

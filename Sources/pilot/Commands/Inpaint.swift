@@ -13,6 +13,7 @@ struct Inpaint: RankedCommand {
         discussion: InpaintHelp.discussion)
 
     @OptionGroup(title: "What to paint") var input: InputOptions
+    @OptionGroup(title: "Control") var control: ControlOptions
     @OptionGroup(title: "Results") var output: OutputOptions
     @OptionGroup(title: "Results") var composition: CompositionOptions
     @OptionGroup(title: "Results") var extras: ExtraOutputOptions
@@ -24,6 +25,7 @@ struct Inpaint: RankedCommand {
         let recorded = try input.from.map { try JobRecord(repeating: $0) }
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
         input.apply(to: &draft)
+        try control.apply(to: &draft)
         method.apply(to: &draft)
         output.apply(to: &draft)
         composition.apply(to: &draft)

@@ -10,7 +10,7 @@ import TensorKernels
 struct RankSetup: Codable, Sendable {
     /// Found by its name on each machine.
     let model: ModelChoice
-    /// Of the model's files.
+    /// Of the files of the model and of the nets beside it.
     let fingerprint: String
     let rank: RankComputation
     let layout: Layout
@@ -43,16 +43,18 @@ struct RankSetup: Codable, Sendable {
         let isPictureRank = layout.pictureRanks.contains(rank)
         return try await compute.thread.run {
             let description = try ModelDescription(model)
-            guard try rank == 0 || description.fingerprint() == fingerprint else {
+            guard try rank == 0 || description.fingerprintOfNetworks() == fingerprint else {
                 throw Failure.badData(
                     "--model \(model.name): \(description.files.path) on \(ProcessInfo.processInfo.hostName) is another "
-                        + "model than rank 0's; all ranks need the same")
+                        + "model than rank 0's, or a --control is another net; all ranks need the same")
             }
             let loader = PictureNetworks.Loader(
                 textEncoder: { try description.textEncoder() }, autoencoder: { try description.autoencoder() })
-            let stage = try description.unet(rungs: layout.stages[place.stage], store: store)
+            let rungs = layout.stages[place.stage]
+            let stage = try description.unet(rungs: rungs, store: store)
+            let controls = try description.controlStages(rungs: rungs, store: store)
             return StageWorkers(
-                stage: UNetStageEvaluator(stage, context: compute.networkContext),
+                stage: UNetStageEvaluator(stage, controls: controls, context: compute.networkContext),
                 pictures: isPictureRank
                     ? PictureNetworks(loader, keepsNetworks: keepsNetworks, context: compute.exactContext) : nil,
                 thread: compute.thread)

@@ -79,7 +79,7 @@ struct ComputationOptions: ParsableArguments {
         let costs = LadderCosts(
             unet: description.unetConfiguration, autoencoder: description.vaeConfiguration,
             textEncoder: description.textConfiguration, latent: latent, tokens: model.contextLength,
-            elementType: rank.computation.elementType)
+            elementType: rank.computation.elementType, controls: description.controls.map(\.configuration))
         let calibration = Self.calibration()
         let (speed, _) = calibration.speed(
             costs.elementType, threads: rank.threads, backend: rank.computation.backend)
@@ -93,7 +93,7 @@ struct ComputationOptions: ParsableArguments {
         ).choose(try LayoutRequest(layout))
         if let idle = choice.note { note(idle) }
         return RankSetup(
-            model: model.choice, fingerprint: model.fingerprint, rank: rank, layout: choice.layout,
+            model: model.choice, fingerprint: model.fingerprintOfNetworks, rank: rank, layout: choice.layout,
             jobsInFlight: jobsInFlight.map(choice.layout.share) ?? choice.jobsInFlight, keepsNetworks: pictures != 1,
             observation: Observation(stallTimeout: Double(stallTimeout), isTraced: trace != nil),
             weightBytes: 3 * costs.total.parameters * MemoryLayout<Float>.size)

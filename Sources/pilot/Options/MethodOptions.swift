@@ -15,7 +15,8 @@ struct MethodOptions: ParsableArguments {
     var guidanceScale: Double?
 
     @Option(
-        parsing: .unconditional, help: ArgumentHelp("Learning rate at timestep 950 (default: 0.03).", valueName: "x"))
+        parsing: .unconditional,
+        help: ArgumentHelp("Learning rate at timestep 950 (default: 0.03; 0.05 with --control).", valueName: "x"))
     var learningRate: Double?
 
     @Option(
@@ -57,6 +58,7 @@ struct MethodOptions: ParsableArguments {
 
     func apply(to draft: inout JobDraft) {
         apply(to: &draft.settings.method)
+        if learningRate != nil { draft.saysLearningRate = true }
         switch seed {
         case .number(let seed): draft.setSeed(seed)
         case .random: draft.drawsSeed = true

@@ -12,7 +12,7 @@ struct LDMUNetNaming: TensorNaming {
     func uselessPattern(of name: String) -> String? { nil }
 
     /// The name without its prefix.
-    private func name(of key: String) -> String {
+    func name(of key: String) -> String {
         let words = key.split(separator: ".").map(String.init)
         let rest = { (count: Int) in words.dropFirst(count).joined(separator: ".") }
         switch words[0] {
