@@ -31,18 +31,29 @@ extension Raster {
     }
 
     private func picked(width newWidth: Int, height newHeight: Int) -> Raster {
-        // The old pixel under the new one's centre, (position + 1/2) * old / new, in whole numbers.
-        let columns = (0..<newWidth).map { (2 * $0 + 1) * width / (2 * newWidth) }
+        let columns = Self.positions(from: width, to: newWidth)
+        let rows = Self.positions(from: height, to: newHeight)
         var picked: [UInt8] = []
         picked.reserveCapacity(newWidth * newHeight * channels)
         for y in 0..<newHeight {
-            let row = (2 * y + 1) * height / (2 * newHeight) * width
+            let row = rows[y] * width
             for column in columns {
                 let start = (row + column) * channels
                 picked.append(contentsOf: bytes[start..<(start + channels)])
             }
         }
         return Raster(width: newWidth, height: newHeight, channels: channels, bytes: picked)
+    }
+
+    /// The old pixel under each new one's centre. Summed up step by step, as in Pillow: where a centre falls between two
+    /// pixels, the sum's rounding decides.
+    private static func positions(from old: Int, to new: Int) -> [Int] {
+        let step = Double(old) / Double(new)
+        var centre = step * 0.5
+        return (0..<new).map { _ in
+            defer { centre += step }
+            return min(Int(centre), old - 1)
+        }
     }
 
     private func resizedRows(to newWidth: Int, filter: ResamplingFilter) -> Raster {

@@ -96,7 +96,8 @@ struct ControlCase: Decodable {
                 let stage = try files.stage(rungs: rungs, unet: fixture.folder.weights(of: .unet))
                 return ControlConditioning(
                     stage, layers: conditioning(try stage.timeMemory(timestep: timestep, in: context)),
-                    embedding: rungs.lowerBound == 0 ? try stage.embedded(map(of: net), in: context) : nil,
+                    embedding: rungs.lowerBound == 0
+                        ? try stage.embedded(map(of: net, isBGR: files.configuration.takesBGR), in: context) : nil,
                     scale: net.scale, guesses: net.guesses)
             }
             return StagePass(
@@ -105,9 +106,14 @@ struct ControlCase: Decodable {
         }
     }
 
-    private func map(of net: Net) throws -> Latent {
+    private func map(of net: Net, isBGR: Bool) throws -> Latent {
         let file = try SafetensorsFile(path: "\(Self.folder)/golden.safetensors")
         let map = try #require(file.tensors["\(net.name).map"])
-        return Latent(channels: 3, height: map.shape[1], width: map.shape[2], values: map.float32Values())
+        let values = map.float32Values()
+        let count = map.shape[1] * map.shape[2]
+        let planes = (0..<3).map { values[$0 * count..<($0 + 1) * count] }
+        return Latent(
+            channels: 3, height: map.shape[1], width: map.shape[2],
+            values: Array((isBGR ? planes.reversed() : planes).joined()))
     }
 }

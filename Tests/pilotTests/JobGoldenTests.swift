@@ -9,7 +9,7 @@ import Testing
 /// (float32's own error is about 1e-6), losses of the first optimised step within 1e-4 of their value, latents within
 /// 1 % of their standard deviation, since gradient descent lets roundings grow.
 @Suite struct JobGoldenTests {
-    static let jobs = ["sd1-border", "sd2-blob", "sd2-full", "odd-inverted"]
+    static let jobs = ["sd1-border", "sd2-blob", "sd2-full", "odd-inverted", "sd1-control", "odd-controls"]
 
     private struct Job: Decodable {
         let model: String
@@ -26,7 +26,11 @@ import Testing
                 "--model", "\(PilotRunner.models)/\(job.model)", "--image", "\(folder)/image.png", "--mask",
                 "\(folder)/mask.png", "--output", runner.path("out.png"), "--dump", runner.path("out.safetensors"),
                 "--threads", "1",
-            ] + job.options)
+            ]
+                + job.options.map {
+                    $0.replacing("@control", with: PilotRunner.controls)
+                        .replacing("@image", with: "\(folder)/image.png")
+                })
         #expect(result.exitCode == 0, "\(result.errors)")
 
         let dump = try TensorFile(runner.path("out.safetensors")).tensors
@@ -42,6 +46,7 @@ import Testing
             let distance = Distance(found.float32Values(), reference.float32Values())
             switch key {
             case "latent_mask": #expect(distance.largest == 0, "\(key)")
+            case _ where key.hasPrefix("control."): #expect(distance.largest < 1e-6, "\(key)")
             case "image_latent", "initial_latent", "prompt_embedding", "negative_prompt_embedding":
                 #expect(distance.ofLargest < 1e-4, "\(key)")
             case firstLoss: #expect(distance.ofEach < 1e-4, "\(key)")

@@ -25,7 +25,8 @@ import Testing
 
     /// Two pictures, so that replicas and stages have something to share.
     private func files(
-        _ runner: PilotRunner, _ model: String, ranks: Int, layout: String, threads: Int, elementType: String
+        _ runner: PilotRunner, _ model: String, ranks: Int, layout: String, threads: Int, elementType: String,
+        options: [String] = []
     ) async throws -> Files {
         let name = "\(ranks)-\(layout)-\(threads)"
         let result = try await Launcher.mpirun(
@@ -34,13 +35,38 @@ import Testing
                 "--model", "\(PilotRunner.models)/\(model)", "--count", "2", "--layout", layout, "--threads",
                 "\(threads)", "--dtype", elementType, "--output", runner.path("\(name).png"), "--dump",
                 runner.path("\(name).safetensors"),
-            ],
+            ] + options,
             // Two threads of each of eight ranks on the cores of one machine had better not wait by spinning.
             variables: ["OMP_WAIT_POLICY": "passive"])
         try #require(result.exitCode == 0, "\(ranks) ranks, \(layout): \(result.errors)")
         return Files(
             pictures: try ["\(name)-1.png", "\(name)-2.png"].map(runner.contents),
             dumps: try ["\(name)-1.safetensors", "\(name)-2.safetensors"].map(runner.contents))
+    }
+
+    /// Two nets, of which one acts on the conditional branch and in the middle of the job alone: so passes have 0, 1 and
+    /// 2 nets beside the UNet.
+    @Test(arguments: ["float32", "bfloat16"])
+    func controlNetsMakeTheSameFiles(elementType: String) async throws {
+        let runner = try PilotRunner()
+        let options = [
+            "--control", "\(PilotRunner.controls)/sd1", "--control", "\(PilotRunner.controls)/sd1-pooled",
+            "--control-preprocess", "canny", "--control-range", "0:0.7", "--control-range", "0.3:1",
+            "--control-scale", "-0.5",
+        ]
+        let alone = try await files(
+            runner, "sd1", ranks: 1, layout: "auto", threads: 1, elementType: elementType, options: options)
+        let plain = try await files(runner, "sd1", ranks: 1, layout: "auto", threads: 2, elementType: elementType)
+        #expect(alone.pictures != plain.pictures)
+        for (ranks, layout) in [
+            (2, "branches=2"), (3, "stages=3"), (6, "branches=2,stages=3"), (4, "replicas=2,stages=2"), (8, "stages=8"),
+        ] {
+            let found = try await files(
+                runner, "sd1", ranks: ranks, layout: layout, threads: 1 + ranks % 2, elementType: elementType,
+                options: options)
+            #expect(found.pictures == alone.pictures, "the pictures of \(ranks) ranks, \(layout), \(elementType)")
+            #expect(found.dumps == alone.dumps, "the dumps of \(ranks) ranks, \(layout), \(elementType)")
+        }
     }
 
     @Test(arguments: [("sd1", "float32"), ("sd1", "bfloat16"), ("odd", "float32")])

@@ -11,6 +11,11 @@ final class PilotRunner: Sendable {
         URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path()
         + "DiffusionModelsTests/Fixtures/models"
 
+    /// Tiny ControlNets for them.
+    static let controls =
+        URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path()
+        + "DiffusionModelsTests/Fixtures/control"
+
     /// In kilobytes, as `ulimit -v` has it: room for a small job, and none for a file of 4 GiB.
     static let addressSpace = 3_000_000
 

@@ -73,7 +73,7 @@ struct JobInputs: Sendable {
                 let image = try decoded(file)
                 warnings +=
                     image.warnings + [image.fittingWarning(width: size.width, height: size.height)].compactMap { $0 }
-                source = image.colours.toSRGB(image.rgb.resized(width: size.width, height: size.height))
+                source = image.atJobSize(size)
             }
             let map = ControlMap(control, of: source, photograph: picture, mask: pictureMask)
             warnings += [map.warning(about: control.image ?? settings.image)].compactMap { $0 }

@@ -42,6 +42,15 @@ struct PreviewWriter: Sendable {
         try RGBImage.strip(images).writePNG(to: "\(folder)/\(name)")
     }
 
+    /// Writes what the ControlNets see.
+    func write(maps: [ControlMap]) throws {
+        try makeFolder()
+        for (index, map) in maps.enumerated() {
+            let name = "\(prefix)\(Self.beginning)000-control-\(index + 1).png"
+            try map.picture.writePNG(to: "\(folder)/\(name)", metadata: PictureMetadata())
+        }
+    }
+
     private func makeFolder() throws {
         if FileKind(at: folder) == .folder { return }
         do {

@@ -23,6 +23,9 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
         let dump = outputs.dump == nil ? nil : TensorDump()
         let last = LastLoss()
         if let dump { describe(in: dump) }
+        if let previews = previews(index), !inputs.controlMaps.isEmpty {
+            try await extras.write { try previews.write(maps: inputs.controlMaps) }
+        }
         let decoded = try await picture(of: sampler, index, ledger) { event in
             last.observe(event)
             dump?.observe(event)
@@ -100,12 +103,16 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
         }
     }
 
+    private func previews(_ index: Int) -> PreviewWriter? {
+        outputs.preview.map {
+            PreviewWriter(folder: $0, geometry: inputs.geometry, prefix: outputs.previewPrefix(index))
+        }
+    }
+
     private func preview(_ event: PilotEvent, _ index: Int, _ ledger: PhaseLedger) async throws {
         guard case .reconstructions(let step, let unconditional, let conditional, let guided) = event,
-            let folder = outputs.preview
+            let previews = previews(index)
         else { return }
-        let previews = PreviewWriter(
-            folder: folder, geometry: inputs.geometry, prefix: outputs.previewPrefix(index))
         try await ledger.measure(.previews) {
             let pictures = try await decoded([unconditional, conditional, guided])
             try previews.write(pictures, step: step.index, timestep: step.timestep)

@@ -31,6 +31,12 @@ struct Plan: ParsableCommand {
 
     @OptionGroup var parts: ModelOptions
 
+    @Option(
+        help: ArgumentHelp(
+            "A ControlNet beside the UNet, a folder or a file; may be repeated.", valueName: "folder or file"),
+        completion: .file())
+    var control: [String] = []
+
     @Option(help: "The picture's size; without it, the size that the model was trained at.")
     var size: PictureSize?
 
@@ -95,6 +101,9 @@ struct Plan: ParsableCommand {
         if let memoryPerNode, !(memoryPerNode > 0 && memoryPerNode <= Self.mostGigabytes) {
             throw ValidationError("--memory-per-node: expected gigabytes, above 0, found \(memoryPerNode)")
         }
+        guard control.isEmpty || !calibrate else {
+            throw ValidationError("--calibrate measures the model's own layers; leave --control out")
+        }
         guard output == nil || calibrate else { throw ValidationError("--output goes with --calibrate alone") }
     }
 
@@ -103,7 +112,8 @@ struct Plan: ParsableCommand {
     private static let mostGigabytes = 1e6
 
     func run() throws {
-        let choice = parts.choice(model)
+        var choice = parts.choice(model)
+        choice.controls = control
         let description = try ModelDescription(choice)
         let geometry = try description.geometry(size)
         let subject = PlanSubject(
@@ -173,6 +183,6 @@ extension ModelDescription {
         LadderCosts(
             unet: unetConfiguration, autoencoder: vaeConfiguration, textEncoder: textConfiguration,
             latent: (geometry.latentHeight, geometry.latentWidth), tokens: textConfiguration.maximumPositions,
-            elementType: elementType)
+            elementType: elementType, controls: controls.map(\.configuration))
     }
 }
