@@ -71,6 +71,36 @@ struct BadInput: Sendable, CustomTestStringConvertible {
         BadInput(name: "mask has another aspect", exitCode: 65, mentions: ["mask.png", "aspect"]) { _ in
             ["--mask", "\(PilotRunner.fixtures)/jobs/odd-inverted/mask.png"]
         },
+        BadInput(name: "net is not there", exitCode: 66, mentions: ["--control", "nowhere"], isForTwoRanks: true) {
+            ["--control", $0.path("nowhere")]
+        },
+        BadInput(
+            name: "net of another model", exitCode: 65,
+            mentions: ["config.json", "cross_attention_dim", "another model"],
+            isForTwoRanks: true
+        ) { _ in ["--control", "\(PilotRunner.controls)/sd2"] },
+        BadInput(name: "net is a UNet", exitCode: 65, mentions: ["_class_name", "ControlNetModel"]) { _ in
+            ["--control", "\(PilotRunner.models)/sd1/unet"]
+        },
+        BadInput(
+            name: "net is a pickle", exitCode: 65, mentions: ["net.safetensors", "pickle"],
+            prepare: { try $0.write([0x50, 0x4B, 3, 4] + [UInt8](repeating: 0, count: 60), to: "net.safetensors") },
+            arguments: { ["--control", $0.path("net.safetensors")] }),
+        BadInput(name: "map is not there", exitCode: 66, mentions: ["--control-image", "nowhere.png"]) {
+            ["--control", "\(PilotRunner.controls)/sd1", "--control-image", $0.path("nowhere.png")]
+        },
+        BadInput(name: "two scales for three nets", exitCode: 64, mentions: ["--control-scale", "3"]) { _ in
+            ["--control", "a", "--control", "b", "--control", "c", "--control-scale", "1", "--control-scale", "2"]
+        },
+        BadInput(name: "a scale without a net", exitCode: 64, mentions: ["--control-scale", "--control"]) { _ in
+            ["--control-scale", "1"]
+        },
+        BadInput(name: "a range that runs backwards", exitCode: 64, mentions: ["--control-range", "0.8"]) { _ in
+            ["--control", "\(PilotRunner.controls)/sd1", "--control-range", "0.8:0.2"]
+        },
+        BadInput(name: "a scale that is no number", exitCode: 64, mentions: ["--control-scale"]) { _ in
+            ["--control", "\(PilotRunner.controls)/sd1", "--control-scale", "nan"]
+        },
         BadInput(name: "recorded job without a record", exitCode: 65, mentions: ["--from", "image.png"]) {
             ["--from", $0.path("image.png")]
         },
