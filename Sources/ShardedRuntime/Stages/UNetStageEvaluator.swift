@@ -36,7 +36,9 @@ public final class UNetStageEvaluator: StageEvaluator {
                     + "text_encoder/config.json hidden_size and unet/config.json cross_attention_dim must agree")
         }
         let embedding = Tensor(inputs.embedding, shape: [inputs.tokens, inputs.width], in: context)
-        let prepared = Branch(prompt: PromptMemory(embedding: embedding), masks: MaskPyramid(mask: inputs.mask))
+        let prepared = Branch(
+            prompt: PromptMemory(embedding: embedding),
+            masks: MaskPyramid(mask: inputs.mask, chunkLength: inputs.chunkLength))
         state.withLock { $0.branches[job, default: [:]][branch] = prepared }
     }
 
