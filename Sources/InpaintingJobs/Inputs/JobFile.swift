@@ -13,6 +13,7 @@ struct JobFile {
     /// All that a job reads beside its model.
     static func all(of settings: JobSettings) -> [JobFile] {
         [image(settings), mask(settings)] + [initialLatent(settings)].compactMap { $0 }
+            + (settings.embedding ?? []).map(embedding)
     }
 
     static func image(_ settings: JobSettings) -> JobFile { picture("--image", settings.image) }
@@ -25,6 +26,14 @@ struct JobFile {
                 mostBytes: InitialLatentFile.mostBytes)
         }
     }
+
+    static func embedding(_ choice: EmbeddingChoice) -> JobFile {
+        JobFile(
+            option: "--embedding", path: choice.file, expected: "a safetensors file", mostBytes: mostBytesOfEmbedding)
+    }
+
+    /// A chunk full of the widest vectors is far below.
+    private static let mostBytesOfEmbedding = 64 << 20
 
     private static func picture(_ option: String, _ path: String) -> JobFile {
         JobFile(

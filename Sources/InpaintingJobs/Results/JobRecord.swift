@@ -12,7 +12,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
     /// The version of the program.
     public var version = Version.text
     public var settings: JobSettings
-    /// The contents of image, mask and initial latent, by the names under which the settings have the files.
+    /// The contents of image, mask, initial latent and embeddings, by the names under which the settings have the files.
     public var fingerprints: [String: String]
     /// The model's contents; nil in the records of versions that did not look.
     public var modelFingerprint: String?
@@ -57,11 +57,15 @@ public struct JobRecord: Codable, Equatable, Sendable {
 
     /// The same without the names of files and folders, which may tell more of their owner than of the picture. The
     /// contents of the files stay known, by what they are for.
-    func withoutPaths() -> JobRecord {
+    package func withoutPaths() -> JobRecord {
         var copy = self
         copy.fingerprints = [:]
+        var counts: [String: Int] = [:]
         for file in JobFile.all(of: settings) {
-            copy.fingerprints[String(file.option.dropFirst(2))] = fingerprints[file.path]
+            let count = counts[file.option, default: 0] + 1
+            counts[file.option] = count
+            let key = String(file.option.dropFirst(2)) + (count > 1 ? "-\(count)" : "")
+            copy.fingerprints[key] = fingerprints[file.path]
         }
         copy.settings.image = ""
         copy.settings.mask = ""
@@ -69,6 +73,9 @@ public struct JobRecord: Codable, Equatable, Sendable {
         copy.settings.model = Self.name(of: settings.model)
         copy.settings.modelConfiguration = settings.modelConfiguration.map(Self.name)
         copy.settings.autoencoder = settings.autoencoder.map(Self.name)
+        copy.settings.embedding = settings.embedding?.map {
+            EmbeddingChoice(file: Self.name(of: $0.file), token: $0.token)
+        }
         return copy
     }
 
@@ -108,6 +115,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
         if settings.model != ShippedModel.name { copy.settings.model = found(settings.model) }
         copy.settings.modelConfiguration = settings.modelConfiguration.map(found)
         copy.settings.autoencoder = settings.autoencoder.map(found)
+        copy.settings.embedding = settings.embedding?.map { EmbeddingChoice(file: found($0.file), token: $0.token) }
         return copy
     }
 
