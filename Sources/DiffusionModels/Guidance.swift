@@ -11,7 +11,7 @@ public struct AttentionMasking: OptionSet, Sendable, Hashable {
     public let rawValue: UInt8
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// A background query sees no prompt token but the first (`<|startoftext|>`), Eq. 14.
+    /// A background query sees no prompt token but the first of each chunk (`<|startoftext|>`), Eq. 14.
     public static let crossAttention = AttentionMasking(rawValue: 1)
     /// A background query sees no foreground key, Eq. 15.
     public static let selfAttention = AttentionMasking(rawValue: 2)
@@ -19,18 +19,28 @@ public struct AttentionMasking: OptionSet, Sendable, Hashable {
 
 /// What one guidance branch of one job needs beside latent and timestep; fixed for the job.
 public struct BranchInputs: Sendable, Equatable {
-    /// The text encoder's last hidden state for this branch's prompt, `[tokens, width]`, row-major.
+    /// The text encoder's states for this branch's prompt, `[tokens, width]`, row-major; one chunk after another.
     public let embedding: [Float]
     public let tokens: Int
     public let width: Int
+    /// The tokens of each chunk, which the text encoder has read by itself.
+    public let chunkLength: Int
     /// The latent mask m, shape `[1, h, w]`, 1 = repaint.
     public let mask: Latent
     /// Of every ControlNet of the job, whether or not it acts on this branch.
     public private(set) var controls: [ControlInputs]
 
-    /// - Precondition: `embedding.count == tokens * width`.
-    public init(embedding: [Float], tokens: Int, width: Int, mask: Latent, controls: [ControlInputs] = []) {
+    /// - Parameters:
+    ///   - chunkLength: nil for a single chunk.
+    ///   - controls: of every ControlNet of the job.
+    /// - Precondition: `embedding.count == tokens * width`, and the tokens are whole chunks.
+    public init(
+        embedding: [Float], tokens: Int, width: Int, chunkLength: Int? = nil, mask: Latent,
+        controls: [ControlInputs] = []
+    ) {
         precondition(embedding.count == tokens * width, "an embedding's values must fill its shape")
+        self.chunkLength = chunkLength ?? max(tokens, 1)
+        precondition(self.chunkLength > 0 && tokens % self.chunkLength == 0, "a prompt is whole chunks")
         self.embedding = embedding
         self.tokens = tokens
         self.width = width

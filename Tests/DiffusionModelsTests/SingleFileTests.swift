@@ -226,7 +226,7 @@ struct CLIPVocabularyTests {
         let rows = try #require(golden[padding])
         #expect(rows.count > 200)
         for (index, row) in rows.enumerated() {
-            let ids = tokenizer.prompt(strings[index * 10], contextLength: 77).ids
+            let ids = try tokenizer.prompt(strings[index * 10], contextLength: 77).ids
             #expect(ids.map(String.init).joined(separator: " ") == row, "string \(index * 10)")
         }
     }

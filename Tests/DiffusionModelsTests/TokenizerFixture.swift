@@ -1,6 +1,16 @@
 import DiffusionModels
 import Foundation
 
+extension CLIPTokenizer {
+    /// The one chunk of a prompt that is all text, and what of it does not fit.
+    func prompt(_ text: String, contextLength: Int) throws -> (ids: [Int32], truncatedText: String?) {
+        let reader = PromptReader(self, contextLength: contextLength, vocabularySize: 1 << 20)
+        let prompt = try reader.read(text, .plain, givenBy: "--prompt")
+        precondition(prompt.chunks.count == 1, "plain text is one chunk")
+        return (prompt.chunks[0].tokens.ids, prompt.truncatedText)
+    }
+}
+
 /// A tokenizer folder made by scripts/fixtures/make_tokenizer_fixtures.py, with what transformers 5 gives for it.
 struct TokenizerFixture: Decodable {
     struct Prompt: Decodable {

@@ -29,7 +29,7 @@ struct TokenizerTests {
         let strings = try TokenizerFixture.strings()
         #expect(fixture.prompts.count >= 60)
         for prompt in fixture.prompts {
-            let tokenized = tokenizer.prompt(strings[prompt.string], contextLength: prompt.length)
+            let tokenized = try tokenizer.prompt(strings[prompt.string], contextLength: prompt.length)
             #expect(tokenized.ids == prompt.ids)
             let count = tokenizer.encode(strings[prompt.string]).count
             #expect((tokenized.truncatedText != nil) == (count > prompt.length - 2))
@@ -56,10 +56,10 @@ struct TokenizerTests {
         let tokenizer = try TokenizerFixture.named("sd1").tokenizer("sd1")
         let kept = "1 2 3 "
         let dropped = "Ein E\u{301}clair\t für  MICH ☕️"
-        let prompt = tokenizer.prompt(kept + dropped + " \n", contextLength: 5)
+        let prompt = try tokenizer.prompt(kept + dropped + " \n", contextLength: 5)
         #expect(prompt.truncatedText.map { Array($0.unicodeScalars) } == Array(dropped.unicodeScalars))
-        #expect(tokenizer.prompt(kept, contextLength: 5).truncatedText == nil)
-        #expect(tokenizer.prompt("a", contextLength: 2).truncatedText == "a")
+        #expect(try tokenizer.prompt(kept, contextLength: 5).truncatedText == nil)
+        #expect(try tokenizer.prompt("a", contextLength: 2).truncatedText == "a")
     }
 
     @Test("a word of a million letters is encoded")

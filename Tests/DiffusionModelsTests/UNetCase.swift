@@ -32,7 +32,8 @@ struct UNetCase {
         prompt = PromptMemory(embedding: embedding)
         masks = MaskPyramid(
             mask: Latent(
-                channels: 1, height: shape[1], width: shape[2], values: try fixture.tensor("unet.latent_mask").values))
+                channels: 1, height: shape[1], width: shape[2], values: try fixture.tensor("unet.latent_mask").values),
+            chunkLength: states.shape[0])
     }
 
     /// The same, computed by `run` of the stages of `cut`, from input and cotangent, each stage with a conditioning of

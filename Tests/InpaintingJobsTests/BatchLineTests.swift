@@ -59,6 +59,16 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         BadLine(#"{"output": "a.png", "mask": ""}"#, "mask", "no such file", kind: .missingInput),
         BadLine(#"{"output": "a.png", "image": "DIR/image.png\u0000"}"#, "image", "no such", kind: .missingInput),
         BadLine(#"{"output": "a.png", "initial_latent": "/dev/null"}"#, "initial_latent", kind: .missingInput),
+        BadLine(#"{"output": "a.png", "prompt": "[a|b]"}"#, "--prompt", "--prompt-syntax plain", kind: .usage),
+        BadLine(#"{"output": "a.png", "negative_prompt": "a AND b"}"#, "--negative-prompt", kind: .usage),
+        BadLine(#"{"output": "a.png", "prompt_syntax": "compel"}"#, #"prompt_syntax: expected "a1111" or "plain""#),
+        BadLine(#"{"output": "a.png", "embedding": "a.safetensors"}"#, "embedding: expected a list of objects"),
+        BadLine(#"{"output": "a.png", "embedding": [{"file": "a"}]}"#, "embedding: unknown key \"file\""),
+        BadLine(#"{"output": "a.png", "embedding": [{}]}"#, "embedding: expected a text, found null"),
+        BadLine(
+            #"{"output": "a.png", "embedding": [{"embedding": "DIR/no"}]}"#, "embedding", "no such file",
+            kind: .missingInput),
+        BadLine(#"{"output": "a.png", "embedding": [{"embedding": "DIR/mask.png"}]}"#, "mask.png", "safetensors"),
         BadLine(#"{"output": "a.png", "from": "DIR/image.png"}"#, "holds no record"),
         BadLine(#"{"output": "a.png", "from": "DIR/no.png"}"#, "no.png", kind: .missingInput),
         BadLine(#"{"output": "../a.png"}"#, "../a.png", "leads outside"),
@@ -165,6 +175,8 @@ struct BadLine: Sendable, CustomTestStringConvertible {
     @Test func everyOptionHasAKey() throws {
         let line = """
             {"model": "m", "model_config": "f", "vae": "a", "prediction": "v_prediction", "clip_skip": 2, \
+            "prompt_syntax": "plain", "prompt_rescale": false, \
+            "embedding": [{"embedding": "e"}, {"embedding": "f", "embedding_token": "<f>"}], \
             "image": "i", "mask": "k", "prompt": "p", "negative_prompt": "n", "invert_mask": true, "size": "64x48", \
             "initial_latent": "l", "output": "o", "count": 2, "paste": false, "feather": 1, "compare": "c", \
             "preview": "v", "dump": "d", "steps": 7, "preset": "paper", "guidance_scale": 1.5, \
@@ -179,6 +191,8 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         (expected.negativePrompt, expected.invertsMask, expected.size) = ("n", true, PictureSize("64x48"))
         (expected.modelConfiguration, expected.autoencoder, expected.prediction) = ("f", "a", .velocity)
         expected.clipSkip = 2
+        (expected.promptSyntax, expected.restoresPromptMean) = (nil, false)
+        expected.embedding = [EmbeddingChoice(file: "e"), EmbeddingChoice(file: "f", token: "<f>")]
         (expected.initialLatent, expected.pastesKeptPixels, expected.feather) = ("l", false, 1)
         expected.method.adopt(.paper)
         // The preset counts first, wherever it stands.

@@ -39,12 +39,12 @@ final class FakeEngine: InpaintingEngine {
 
     var counts: Counts { state.withLock { $0 } }
 
-    func embed(_ tokens: [[Int32]]) async throws -> [Embedding] {
+    func embed(_ chunks: [TokenChunk]) async throws -> [Embedding] {
         let width = model.textConfiguration.hiddenSize
-        return tokens.map { ids in
+        return chunks.map { chunk in
             Embedding(
-                values: ids.flatMap { id in (0..<width).map { Float((Int(id) + $0) % 97) / 97 } }, tokens: ids.count,
-                width: width)
+                values: chunk.ids.flatMap { id in (0..<width).map { Float((Int(id) + $0) % 97) / 97 } },
+                tokens: chunk.ids.count, width: width)
         }
     }
 

@@ -1,3 +1,4 @@
+import DiffusionModels
 import Foundation
 import ImageFiles
 import InpaintingJobs
@@ -13,6 +14,8 @@ import Testing
         settings.method.seed = .max
         settings.size = PictureSize(width: 64, height: 48)
         settings.computation.elementType = .bfloat16
+        // As words are recorded that mean the same in any syntax.
+        settings.promptSyntax = nil
         return settings
     }()
 
@@ -53,5 +56,39 @@ import Testing
         // Nothing but the threads has gone.
         let threads = #","threads":3"#
         #expect(try Self.record.textChunk().text == text.replacingOccurrences(of: threads, with: ""))
+    }
+
+    /// A record that says nothing of the syntax: its words are read as then, new ones as now.
+    @Test func oldRecordsKeepTheirBrackets() throws {
+        var old = JobSettings(model: "m", image: "i", mask: "k", prompt: "a fox")
+        old.promptSyntax = nil
+        func syntax(_ change: (inout JobDraft) -> Void) -> Bool {
+            var draft = JobDraft(model: "m", repeating: old)
+            draft.output = "o"
+            change(&draft)
+            return draft.finished().settings.promptSyntax == .a1111
+        }
+        #expect(!syntax { _ in })
+        #expect(syntax { $0.prompt = "(a fox)" })
+        #expect(syntax { $0.promptSyntax = .a1111 })
+        old.prompt = "(a fox)"
+        #expect(!syntax { $0.settings.negativePrompt = "(x)" })
+        #expect(!syntax { $0.prompt = "[a fox]" })
+        #expect(syntax { $0.promptSyntax = .a1111 })
+    }
+
+    /// Without paths a file's last name is kept, which an embedding may be called by, and every file's contents.
+    @Test func embeddingsAreFoundBesideTheResult() throws {
+        var settings = Self.settings
+        settings.embedding = [EmbeddingChoice(file: "/a/cat.safetensors"), EmbeddingChoice(file: "b", token: "<b>")]
+        let record = JobRecord(
+            settings: settings, fingerprints: ["/a/cat.safetensors": "1", "b": "2"], modelFingerprint: "3")
+        let bare = record.withoutPaths()
+        #expect(
+            bare.settings.embedding == [
+                EmbeddingChoice(file: "cat.safetensors"), EmbeddingChoice(file: "b", token: "<b>"),
+            ])
+        #expect(bare.fingerprints == ["embedding": "1", "embedding-2": "2"])
+        #expect(try read(record.textChunk().text) == record)
     }
 }

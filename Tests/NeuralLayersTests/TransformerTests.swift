@@ -8,7 +8,7 @@ import Testing
     private let scope = ParameterScope(RandomWeights())
     private let reference = ReferenceScope()
     private static let foreground = (0..<63).map { UInt8($0 % 9 > 3 && $0 / 9 > 1 ? 1 : 0) }
-    private static let cross = AttentionMask.firstKeyOnly(foreground: foreground)
+    private static let cross = AttentionMask.firstKeyOnly(foreground: foreground, chunk: 2)
     private static let own = AttentionMask.backgroundKeys(foreground: foreground)
     /// The prompt's embedding.
     private let prompt = DoubleTensor(normal: [11, 20], seed: 1)

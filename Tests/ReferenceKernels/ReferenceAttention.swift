@@ -6,7 +6,7 @@ extension AttentionMask {
     public func lets(query: Int, see key: Int) -> Bool {
         switch self {
         case .causal: key <= query
-        case .firstKeyOnly(let foreground): foreground[query] == 1 || key == 0
+        case .firstKeyOnly(let foreground, let chunk): foreground[query] == 1 || key.isMultiple(of: chunk)
         case .backgroundKeys(let foreground): foreground[query] == 1 || foreground[key] == 0
         }
     }

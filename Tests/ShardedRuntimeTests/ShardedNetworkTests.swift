@@ -170,12 +170,15 @@ import Testing
             let found = try await network.encode(picture)
             #expect(found == latent)
             #expect(try await network.decode(found).values == decoded)
-            #expect(try await network.embed([1, 2, 3]).height == 3)
+            #expect(try await network.embed(TokenChunk(ids: [1, 2, 3])).height == 3)
             // What the networks can't take is a failure, never the end of a rank.
-            await #expect(throws: Failure.self) { try await network.embed([]) }
+            await #expect(throws: Failure.self) { try await network.embed(TokenChunk(ids: [])) }
             await #expect(throws: Failure.self) {
-                try await network.embed([Int32](repeating: 1, count: 100_000))
+                try await network.embed(TokenChunk(ids: [Int32](repeating: 1, count: 100_000)))
             }
+            await #expect(throws: Failure.self) { try await network.embed(TokenChunk(ids: [1, -1])) }
+            await #expect(throws: Failure.self) { try await network.embed(TokenChunk(ids: [1, 1 << 20])) }
+            await #expect(throws: Failure.self) { try await network.embed(TokenChunk(ids: [1], vectors: [1])) }
             await #expect(throws: Failure.self) {
                 try await network.encode(Latent(channels: 1, height: factor, width: factor))
             }

@@ -23,8 +23,12 @@ import Testing
         /// Background, foreground in patches; query 0 in the background.
         var foreground: [UInt8] { (0..<queries).map { UInt8($0 * 7 % 11 > 5 || $0 / 9 % 3 == 1 ? 1 : 0) } }
 
+        /// The text in one chunk, and in chunks that end where blocks of keys do not.
         var masks: [AttentionMask?] {
-            let masks: [AttentionMask?] = [nil, .causal, .firstKeyOnly(foreground: foreground)]
+            let masks: [AttentionMask?] = [
+                nil, .causal, .firstKeyOnly(foreground: foreground, chunk: keys),
+                .firstKeyOnly(foreground: foreground, chunk: keys.isMultiple(of: 77) ? 77 : max(1, keys / 3)),
+            ]
             return queries == keys ? masks + [.backgroundKeys(foreground: foreground)] : masks
         }
     }
@@ -36,7 +40,8 @@ import Testing
         Case(65, 65, width: 64, heads: 3), Case(77, 77, width: 64, heads: 4), Case(64, 77, width: 80, heads: 2),
         Case(65, 64, width: 1, heads: 4), Case(100, 97, width: 160, heads: 1), Case(70, 70, width: 512, heads: 1),
         Case(300, 300, width: 8, heads: 2), Case(300, 77, width: 40, heads: 1), Case(405, 405, width: 40, heads: 1),
-        Case(3, 800, width: 17, heads: 2), Case(193, 385, width: 5, heads: 1),
+        Case(3, 800, width: 17, heads: 2), Case(193, 385, width: 5, heads: 1), Case(65, 154, width: 40, heads: 2),
+        Case(5, 462, width: 8, heads: 1),
     ]
 
     private func inputs(_ test: Case, deviation: Double = 1) -> [DoubleTensor] {

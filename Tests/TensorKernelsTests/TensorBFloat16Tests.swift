@@ -66,7 +66,8 @@ import Testing
         let attention = ScaledDotProductAttention(heads: 2)
         let foreground = (0..<140).map { UInt8($0 % 5 == 0 ? 1 : 0) }
         let masks: [AttentionMask?] = [
-            nil, .causal, .firstKeyOnly(foreground: foreground), .backgroundKeys(foreground: foreground),
+            nil, .causal, .firstKeyOnly(foreground: foreground, chunk: 140),
+            .firstKeyOnly(foreground: foreground, chunk: 28), .backgroundKeys(foreground: foreground),
         ]
         for mask in masks {
             try expectClose(6e-3) { context in

@@ -42,8 +42,10 @@ public struct TrialJob: Sendable {
             channels: 1, height: height, width: self.width,
             values: (0..<height * self.width).map { $0 % (3 + number) == 0 ? 1 : 0 })
         return GuidanceBranch.allCases.map { branch in
-            let embedding = (0..<7 * width).map { Float(($0 + number) % 13 + branch.rawValue) / 10 - 0.6 }
-            return BranchInputs(embedding: embedding, tokens: 7, width: width, mask: mask)
+            // A chunk without the prompt, and three with it.
+            let tokens = branch == .unconditional ? 7 : 21
+            let embedding = (0..<tokens * width).map { Float(($0 + number) % 13 + branch.rawValue) / 10 - 0.6 }
+            return BranchInputs(embedding: embedding, tokens: tokens, width: width, chunkLength: 7, mask: mask)
         }
     }
 

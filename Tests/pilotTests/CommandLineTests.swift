@@ -65,7 +65,8 @@ import Testing
             #expect(result.failureLines.count == 1)
             #expect(result.errors.utf8.count < 4000, "\(result.errors.utf8.count) of \(arguments[0].prefix(10))")
         }
-        let prompt = try await runner.inpaint(runner.job + ["--output", runner.path("a.png"), "--prompt", text])
+        let prompt = try await runner.inpaint(
+            runner.job + ["--output", runner.path("a.png"), "--prompt", text, "--prompt-syntax", "plain"])
         #expect(prompt.exitCode == 0)
         #expect(prompt.errors.utf8.count < 4000, "\(prompt.errors.utf8.count)")
         #expect(prompt.errors.contains("characters in all"), "\(prompt.errors)")

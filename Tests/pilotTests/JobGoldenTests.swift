@@ -9,7 +9,9 @@ import Testing
 /// (float32's own error is about 1e-6), losses of the first optimised step within 1e-4 of their value, latents within
 /// 1 % of their standard deviation, since gradient descent lets roundings grow.
 @Suite struct JobGoldenTests {
-    static let jobs = ["sd1-border", "sd2-blob", "sd2-full", "odd-inverted", "sd1-control", "odd-controls"]
+    static let jobs = [
+        "sd1-border", "sd2-blob", "sd2-full", "odd-inverted", "sd1-control", "odd-controls", "sd1-words", "odd-words",
+    ]
 
     private struct Job: Decodable {
         let model: String
@@ -21,16 +23,16 @@ import Testing
         let folder = "\(PilotRunner.fixtures)/jobs/\(name)"
         let job = try JSONDecoder().decode(Job.self, from: Data(contentsOf: URL(filePath: "\(folder)/job.json")))
         let runner = try PilotRunner()
+        let options = job.options.map { option in
+            if option.hasPrefix("@control/") { return PilotRunner.controls + option.dropFirst("@control".count) }
+            return option.hasPrefix("@") ? "\(folder)/\(option.dropFirst())" : option
+        }
         let result = try await runner.inpaint(
             [
                 "--model", "\(PilotRunner.models)/\(job.model)", "--image", "\(folder)/image.png", "--mask",
                 "\(folder)/mask.png", "--output", runner.path("out.png"), "--dump", runner.path("out.safetensors"),
                 "--threads", "1",
-            ]
-                + job.options.map {
-                    $0.replacing("@control", with: PilotRunner.controls)
-                        .replacing("@image", with: "\(folder)/image.png")
-                })
+            ] + options)
         #expect(result.exitCode == 0, "\(result.errors)")
 
         let dump = try TensorFile(runner.path("out.safetensors")).tensors

@@ -43,6 +43,9 @@ VARIANTS = {
     "seed": [*SHORT, "--seed", "1234567890123"],
     "initial-latent": [*SHORT, "--coherence", "0.5", "--initial-latent", "@initial"],
     "long-prompt": [*SHORT, "--prompt", "a red fox, " * 60],
+    "plain-long-prompt": [*SHORT, "--prompt", "a (red) fox, " * 60, "--prompt-syntax", "plain"],
+    "weights": [*SHORT, "--prompt", "a (red:1.4) fox BREAK [snow], ((soft)) light", "--negative-prompt", "(blurry:1.2)"],
+    "unscaled-weights": [*SHORT, "--prompt", "a (red:0.4) fox", "--no-prompt-rescale", "--clip-skip", "2"],
     "unicode-prompt": [*SHORT, "--prompt", "Ein Füchslein 🦊 im  Schnee\t— 雪の狐"],
 }
 

@@ -38,7 +38,7 @@ def preprocessed(picture: np.ndarray, way: str) -> np.ndarray:
 class Control:
     """One net with what a job gives it."""
 
-    def __init__(self, job, index: int, size: tuple[int, int], photograph: np.ndarray, mask: np.ndarray, dtype):
+    def __init__(self, job, index: int, size: tuple[int, int], photograph: np.ndarray, mask: np.ndarray, dtype, chunk_length):
         def value(name):
             given = getattr(job, f"control_{name}")
             return given[index if len(given) > 1 else 0] if given else OPTIONS[name][0]
@@ -46,7 +46,7 @@ class Control:
         folder = Path(job.control[index])
         self.net = ControlNetModel.from_pretrained(
             folder, variant=weight_variant(folder), torch_dtype=torch.float32).to(dtype).eval().requires_grad_(False)
-        self.masks = AttentionMasks(self.net)
+        self.masks = AttentionMasks(self.net, chunk_length)
         self.scale, self.guesses = value("scale"), value("mode") == "guess"
         self.start, self.end = (float(part) for part in value("range").split(":"))
         source = photograph

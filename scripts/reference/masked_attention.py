@@ -21,7 +21,9 @@ def foreground(latent_mask: torch.Tensor, height: int, width: int) -> torch.Tens
 class AttentionMasks:
     """Installs itself in every attention layer of a UNet; `use` says which masks act from then on."""
 
-    def __init__(self, unet: torch.nn.Module):
+    def __init__(self, unet: torch.nn.Module, chunk_length: int | None = None):
+        """`chunk_length`: the tokens of a chunk of the prompt; None for prompts of one chunk."""
+        self.chunk_length = chunk_length
         self.latent_mask = None
         self.cross = False
         self.self_ = False
@@ -49,8 +51,9 @@ class AttentionMasks:
         outside = ~inside
         if not is_cross:
             return outside[:, None] & inside[None, :]                                           # Eq. 15
-        prompt_tokens = torch.arange(key_count) > 0
-        return outside[:, None] & prompt_tokens[None, :]                                        # Eq. 14, token 0 kept
+        # Eq. 14, the first token of each chunk kept.
+        prompt_tokens = torch.arange(key_count) % (self.chunk_length or key_count) > 0
+        return outside[:, None] & prompt_tokens[None, :]
 
     def __call__(self, attention: Attention, hidden_states, encoder_hidden_states=None, **_):
         is_cross = encoder_hidden_states is not None

@@ -13,6 +13,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import prompts
 import torch
 import torch.nn.functional as F
 from control import Control, add_options, residuals
@@ -36,6 +37,11 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--mask", required=True, help="white is repainted")
     options.add_argument("--prompt", required=True)
     options.add_argument("--negative-prompt", default="")
+    options.add_argument("--prompt-syntax", choices=["a1111", "plain"], default="a1111")
+    options.add_argument("--no-prompt-rescale", action="store_true")
+    options.add_argument("--embedding", action="append", default=[], help="textual inversion; may be repeated")
+    options.add_argument("--embedding-token", action="append", default=[])
+    options.add_argument("--clip-skip", type=int, default=1)
     options.add_argument("--preset", choices=PRESETS, default="balanced")
     options.add_argument("--steps", type=int, help="default: the preset's")
     options.add_argument("--guidance-scale", type=float, default=7.5)
@@ -105,12 +111,14 @@ def downsampled(mask: torch.Tensor, factor: int, how: str) -> torch.Tensor:
     return F.interpolate(batched, size=size, mode="nearest")[0, 0]
 
 
-def embed(model: Model, prompt: str) -> torch.Tensor:
+def embed(job: argparse.Namespace, model: Model, prompt: str) -> torch.Tensor:
     """[1, tokens, dim]"""
-    ids = model.tokenizer(
-        prompt, padding="max_length", max_length=model.tokenizer.model_max_length, truncation=True,
-        return_tensors="pt").input_ids
-    return model.text_encoder(ids).last_hidden_state
+    tokens = job.embedding_token or [None]
+    tokens = tokens * len(job.embedding) if len(tokens) == 1 else tokens
+    embeddings = dict(prompts.read_embedding(*pair) for pair in zip(job.embedding, tokens, strict=True))
+    chunks = prompts.Prompts(model.tokenizer, embeddings).chunks(prompt, job.prompt_syntax)
+    return prompts.encode(
+        model.tokenizer, model.text_encoder, chunks, embeddings, not job.no_prompt_rescale, job.clip_skip)[None]
 
 
 # The method
@@ -122,16 +130,18 @@ class Pilot:
     def __init__(self, job: argparse.Namespace, model: Model, image: torch.Tensor, mask: torch.Tensor):
         self.job, self.model = job, model
         self.dtype = model.unet.dtype
-        self.masks = AttentionMasks(model.unet)
+        self.masks = AttentionMasks(model.unet, chunk_length=model.tokenizer.model_max_length)
         self.m = downsampled(mask, model.vae_factor, job.mask_downsample).to(self.dtype)
         with torch.no_grad():
             mean = model.vae.encode(image[None].to(self.dtype)).latent_dist.mean
             self.z_in = mean * model.vae.config.scaling_factor
-            self.embeddings = {"u": embed(model, job.negative_prompt), "c": embed(model, job.prompt)}
+            self.embeddings = {"u": embed(job, model, job.negative_prompt), "c": embed(job, model, job.prompt)}
         photograph = ((image.permute(1, 2, 0) + 1) * 127.5).round().byte().numpy()
         size = photograph.shape[1], photograph.shape[0]
         self.controls = [
-            Control(job, index, size, photograph, mask.numpy().astype(np.uint8), self.dtype)
+            Control(
+                job, index, size, photograph, mask.numpy().astype(np.uint8), self.dtype,
+                model.tokenizer.model_max_length)
             for index in range(len(job.control))]
         self.index = 0
         model.scheduler.set_timesteps(job.steps)

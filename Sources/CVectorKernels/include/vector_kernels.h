@@ -12,7 +12,7 @@ typedef enum { pilot_silu = 0, pilot_gelu = 1, pilot_quick_gelu = 2 } pilot_acti
 typedef enum {
     pilot_all_keys = 0,
     pilot_causal = 1,           // the keys up to its own position
-    pilot_first_key_only = 2,   // Eq. 14: a background query sees key 0 alone
+    pilot_first_key_only = 2,   // Eq. 14: a background query sees the first key of each chunk alone
     pilot_background_keys = 3,  // Eq. 15: a background query sees the keys of the background
 } pilot_attention_rule;
 
@@ -21,6 +21,7 @@ typedef struct {
     size_t queries, keys, width;  // of this head: rows of Q, rows of K and V, columns of each
     float scale;
     pilot_attention_rule rule;
+    size_t chunk;               // for pilot_first_key_only: the keys of a chunk, at least 1
     const uint8_t *foreground;  // for the last two rules, one byte a query: 0 = background
 } pilot_attention_shape;
 

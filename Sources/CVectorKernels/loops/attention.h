@@ -80,9 +80,17 @@ INLINE void blank_unseen(const pilot_attention_shape *shape, size_t query, size_
         return;
     }
     if (shape->foreground[query]) return;
+    if (shape->rule == pilot_background_keys) {
+        for (size_t j = 0; j < valid; j++) scores[j] = shape->foreground[key + j] ? -INFINITY : scores[j];
+        return;
+    }
+    // Counted and not divided: a division for every score would take longer than the score.
+    size_t chunk = shape->chunk, seen = (chunk - key % chunk) % chunk;
     for (size_t j = 0; j < valid; j++) {
-        int seen = shape->rule == pilot_background_keys ? !shape->foreground[key + j] : key + j == 0;
-        scores[j] = seen ? scores[j] : -INFINITY;
+        if (j == seen)
+            seen += chunk;
+        else
+            scores[j] = -INFINITY;
     }
 }
 

@@ -26,19 +26,31 @@ public struct TextEncoder: Sendable {
         norm = LayerNorm(scope["final_layer_norm"], channels: width, epsilon: configuration.normEpsilon)
     }
 
-    /// The embedding `[tokens, width]` of token ids, row-major.
+    /// Whether a chunk has no more tokens than positions, one at least, and each is known: by the vocabulary, or as one
+    /// of the chunk's own vectors.
+    public func canRead(_ chunk: TokenChunk) -> Bool {
+        let (rows, rest) = chunk.vectors.count.quotientAndRemainder(dividingBy: configuration.hiddenSize)
+        return (1...configuration.maximumPositions).contains(chunk.ids.count) && rest == 0
+            && chunk.ids.allSatisfy { (0..<configuration.vocabularySize + rows).contains(Int($0)) }
+    }
+
+    /// The states `[tokens, width]` of a chunk, row-major.
     ///
-    /// - Precondition: no more ids than positions, each below the vocabulary's size.
-    public func callAsFunction(_ ids: [Int32], in context: ComputeContext) throws -> [Float] {
+    /// - Precondition: `canRead(chunk)`.
+    public func callAsFunction(_ chunk: TokenChunk, in context: ComputeContext) throws -> [Float] {
+        precondition(canRead(chunk), "a chunk's tokens are the vocabulary's or its own")
         let width = configuration.hiddenSize
         let tokens = tokenEmbedding.values()
         let positions = positionEmbedding.values()
         var values: [Float] = []
-        for (position, id) in ids.enumerated() {
-            let token = tokens[Int(id) * width..<(Int(id) + 1) * width]
+        for (position, id) in chunk.ids.enumerated() {
+            let row = Int(id) - configuration.vocabularySize
+            let token =
+                row < 0
+                ? tokens[Int(id) * width..<(Int(id) + 1) * width] : chunk.vectors[row * width..<(row + 1) * width]
             values += zip(token, positions[position * width..<(position + 1) * width]).map { $0 + $1 }
         }
-        var hidden = Tensor(values, shape: [ids.count, width], in: context)
+        var hidden = Tensor(values, shape: [chunk.ids.count, width], in: context)
         for layer in layers { hidden = try layer(hidden, in: context) }
         return try norm(hidden, in: context).floats
     }

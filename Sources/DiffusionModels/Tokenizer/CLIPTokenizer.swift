@@ -1,11 +1,3 @@
-/// The tokens of one prompt, filled up to the text encoder's context.
-public struct TokenizedPrompt: Sendable, Equatable {
-    /// `contextLength` ids: start, the prompt's tokens, end, padding.
-    public let ids: [Int32]
-    /// The end of the prompt, in its own words, that did not fit; nil if all of it did.
-    public let truncatedText: String?
-}
-
 /// CLIP's tokenizer: byte-level byte-pair encoding of lower-cased words.
 ///
 /// Gives the ids of `CLIPTokenizer` in transformers 5 (tokenizers 0.23) for any Unicode text:
@@ -17,7 +9,7 @@ public struct TokenizedPrompt: Sendable, Equatable {
 /// The older `CLIPTokenizer` in Python (transformers 4) first ran ftfy over the text, or without it BERT's basic
 /// tokenizer, which drops control characters and separates CJK ideographs and punctuation; on text that needs no
 /// mending the ids agree, and where they do not the current one is followed. Neither knows weights: `(a cat:1.2)` is
-/// plain text.
+/// plain text here, and `PromptReader`'s to read.
 public struct CLIPTokenizer: Sendable {
     /// `<|startoftext|>`, the first token of every prompt.
     public let startToken: Int32
@@ -27,6 +19,9 @@ public struct CLIPTokenizer: Sendable {
     public let padToken: Int32
     /// The context length that `tokenizer_config.json` states; nil if it states none.
     public let modelMaximumLength: Int?
+
+    /// `,` as a word; nil if the vocabulary has none.
+    let commaToken: Int32?
 
     private let writtenTokens: AddedTokenMatcher
     private let normalizedTokens: AddedTokenMatcher
@@ -63,6 +58,7 @@ public struct CLIPTokenizer: Sendable {
         endToken = try id(of: "eos_token")
         padToken = try id(of: "pad_token")
         modelMaximumLength = special.modelMaximumLength
+        commaToken = vocabulary.id(of: ",</w>")
         let matched = special.splitsSpecialTokens ? added.filter { !$0.token.isSpecial } : added
         writtenTokens = AddedTokenMatcher(matched, normalized: false)
         normalizedTokens = AddedTokenMatcher(matched, normalized: true)
@@ -74,36 +70,30 @@ public struct CLIPTokenizer: Sendable {
         tokens(of: text).map(\.id)
     }
 
-    /// The ids that the text encoder gets for a prompt.
+    /// Start, a prompt's tokens, end, and padding up to the text encoder's context.
     ///
-    /// Equal to `tokenizer(text, padding="max_length", truncation=True, max_length=contextLength)`.
-    ///
-    /// - Parameter contextLength: the text encoder's `max_position_embeddings`, 77 in SD1.x and SD2.x.
-    /// - Precondition: `contextLength >= 2`, so that start and end fit.
-    public func prompt(_ text: String, contextLength: Int) -> TokenizedPrompt {
-        precondition(contextLength >= 2, "a context holds at least the start and the end token")
-        let tokens = tokens(of: text)
-        let kept = tokens.prefix(contextLength - 2)
-        var ids = [startToken] + kept.map(\.id) + [endToken]
-        ids += [Int32](repeating: padToken, count: contextLength - ids.count)
-        // Canonical ordering may swap marks, so the first dropped token need not have the least origin.
-        let cut = tokens.dropFirst(kept.count).map(\.origin).min()
-        return TokenizedPrompt(ids: ids, truncatedText: cut.map { Self.quote(text, from: $0) })
+    /// - Precondition: start, tokens and end fit.
+    func filled(_ tokens: [Int32], to contextLength: Int) -> [Int32] {
+        let ids = [startToken] + tokens + [endToken]
+        precondition(ids.count <= contextLength, "a context holds start, tokens and end")
+        return ids + [Int32](repeating: padToken, count: contextLength - ids.count)
     }
 
-    private static func quote(_ text: String, from origin: Int) -> String {
+    /// The end of a text, from one of its scalars on.
+    static func quote(_ text: String, from origin: Int) -> String {
         var rest = text.unicodeScalars.dropFirst(origin)
         while let last = rest.last, last.properties.isWhitespace { rest.removeLast() }
         return String(rest)
     }
 
-    private struct Token {
+    struct Token {
         let id: Int32
         /// Index of the scalar of the text at which the token starts.
         let origin: Int
     }
 
-    private func tokens(of text: String) -> [Token] {
+    /// The tokens of `text`, without start, end and padding.
+    func tokens(of text: String) -> [Token] {
         var tokens: [Token] = []
         for piece in writtenTokens.split(PromptNormalization.sourced(text)) {
             guard case .text(let written) = piece else {

@@ -4,10 +4,16 @@ import TensorKernels
 /// The attention masks of one job at every resolution of the network, the paper's Eqs. 13-15.
 public final class MaskPyramid: Sendable {
     private let mask: Latent
+    private let chunkLength: Int
     private let foregrounds = LayerMemory<[UInt8]?>()
 
-    /// - Parameter mask: the latent mask m `[1, h, w]`, 1 = repaint.
-    public init(mask: Latent) { self.mask = mask }
+    /// - Parameters:
+    ///   - mask: the latent mask m `[1, h, w]`, 1 = repaint.
+    ///   - chunkLength: the tokens of a chunk of the prompt; the background sees the first of each.
+    public init(mask: Latent, chunkLength: Int) {
+        self.mask = mask
+        self.chunkLength = chunkLength
+    }
 
     /// The masks that `masking` asks for at one size; none where the foreground is empty.
     public func masks(
@@ -15,7 +21,7 @@ public final class MaskPyramid: Sendable {
     ) -> (cross: AttentionMask?, own: AttentionMask?) {
         guard !masking.isEmpty, let foreground = foreground(height: height, width: width) else { return (nil, nil) }
         return (
-            masking.contains(.crossAttention) ? .firstKeyOnly(foreground: foreground) : nil,
+            masking.contains(.crossAttention) ? .firstKeyOnly(foreground: foreground, chunk: chunkLength) : nil,
             masking.contains(.selfAttention) ? .backgroundKeys(foreground: foreground) : nil
         )
     }

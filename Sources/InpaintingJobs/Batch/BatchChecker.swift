@@ -82,6 +82,7 @@ struct BatchChecker {
         }
         if let recorded { try model.checkIsUnchanged(since: recorded) }
         let sources = try Self.checkedInputs(settings)
+        _ = try JobPrompts(settings, model: model, repeating: recorded)
         guard jobCount + outputs.count <= Self.mostJobs else {
             throw Failure.badData("a batch has \(Self.mostJobs) pictures at most; begin another with this line")
         }

@@ -19,8 +19,8 @@ package struct BatchKey: Sendable {
         [
             text("model", \.settings.model), text("model_config", \.settings.modelConfiguration),
             text("vae", \.settings.autoencoder), prediction, clipSkip, text("image", \.image), text("mask", \.mask),
-            text("prompt", \.prompt),
-            text("negative_prompt", \.settings.negativePrompt), flag("invert_mask", \.settings.invertsMask),
+            text("prompt", \.prompt), text("negative_prompt", \.settings.negativePrompt),
+            promptSyntax, promptRescale, embedding, flag("invert_mask", \.settings.invertsMask),
             size, text("initial_latent", \.settings.initialLatent), control,
             text("output", \.output), whole("count", JobOutputs.counts, \.extras.count),
             flag("paste", \.settings.pastesKeptPixels), flag("paths", \.extras.recordsPaths),
@@ -108,6 +108,39 @@ package struct BatchKey: Sendable {
     private static let clipSkip = BatchKey(name: "clip_skip") { value, draft in
         guard let number = value.integer else { throw unexpected("clip_skip", "a whole number", value) }
         draft.settings.clipSkip = number == 1 ? nil : number
+    }
+
+    private static let promptSyntax = BatchKey(name: "prompt_syntax") { value, draft in
+        draft.promptSyntax = try choice("prompt_syntax", value)
+    }
+
+    private static let promptRescale = BatchKey(name: "prompt_rescale") { value, draft in
+        guard let flag = value.boolean else { throw unexpected("prompt_rescale", "true or false", value) }
+        draft.settings.restoresPromptMean = flag ? nil : false
+    }
+
+    private static let embedding = BatchKey(name: "embedding") { value, draft in
+        let names = (file: EmbeddingChoice.CodingKeys.file.rawValue, token: EmbeddingChoice.CodingKeys.token.rawValue)
+        let choices = try group("embedding", value, keys: [names.file, names.token]).map { object in
+            EmbeddingChoice(
+                file: try text(names.file, object[names.file] ?? .null),
+                token: try object[names.token].map { try text(names.token, $0) })
+        }
+        draft.settings.embedding = choices.isEmpty ? nil : choices
+    }
+
+    /// A list of objects with these keys: options that repeat and belong together.
+    private static func group(_ name: String, _ value: OrderedJSON, keys: [String]) throws -> [OrderedJSON] {
+        let expected = "a list of objects such as [{\"\(keys[0])\": …}]"
+        guard case .array(let elements) = value else { throw unexpected(name, expected, value) }
+        for element in elements {
+            guard case .object(let members) = element else { throw unexpected(name, expected, element) }
+            if let unknown = members.first(where: { !keys.contains($0.key) }) {
+                throw Failure.badData(
+                    "\(name): unknown key \(quoted(unknown.key)); expected \(keys.joined(separator: ", "))")
+            }
+        }
+        return elements
     }
 
     private static let prediction = BatchKey(name: "prediction") { value, draft in

@@ -7,27 +7,19 @@ struct JobFile {
     let option: String
     /// As the user typed it; `-` is standard input.
     let path: String
-    /// Which of several files of the option, 1 for the first; nil where there is but one.
-    private(set) var number: Int?
     private let expected: String
     private let mostBytes: Int
 
     /// All that a job reads beside its model.
     static func all(of settings: JobSettings) -> [JobFile] {
         [image(settings), mask(settings)] + [initialLatent(settings)].compactMap { $0 }
+            + (settings.embedding ?? []).map(embedding)
             + (settings.controls ?? []).indices.compactMap { controlImage($0, settings) }
     }
 
-    /// What stands for the path where paths are not told: `image`, `control-image.2`.
-    var key: String { option.dropFirst(2) + (number.map { ".\($0)" } ?? "") }
-
     /// The picture of ControlNet `index`, if it is not the photograph.
     static func controlImage(_ index: Int, _ settings: JobSettings) -> JobFile? {
-        settings.controls?[index].image.map { path in
-            var file = picture("--control-image", path)
-            file.number = index + 1
-            return file
-        }
+        settings.controls?[index].image.map { picture("--control-image", $0) }
     }
 
     static func image(_ settings: JobSettings) -> JobFile { picture("--image", settings.image) }
@@ -40,6 +32,14 @@ struct JobFile {
                 mostBytes: InitialLatentFile.mostBytes)
         }
     }
+
+    static func embedding(_ choice: EmbeddingChoice) -> JobFile {
+        JobFile(
+            option: "--embedding", path: choice.file, expected: "a safetensors file", mostBytes: mostBytesOfEmbedding)
+    }
+
+    /// A chunk full of the widest vectors is far below.
+    private static let mostBytesOfEmbedding = 64 << 20
 
     private static func picture(_ option: String, _ path: String) -> JobFile {
         JobFile(

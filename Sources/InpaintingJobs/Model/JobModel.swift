@@ -34,6 +34,20 @@ public struct JobModel: Sendable {
         return max(2, min(tokenizer.modelMaximumLength ?? positions, positions))
     }
 
+    /// What makes tokens of prompts.
+    func promptReader(_ embeddings: [TextEmbedding] = []) -> PromptReader {
+        PromptReader(
+            tokenizer, contextLength: contextLength, vocabularySize: description.textConfiguration.vocabularySize,
+            embeddings: embeddings)
+    }
+
+    /// Whether a job's prompts mean the same in any syntax.
+    func readsAlike(_ settings: JobSettings) -> Bool {
+        let reader = promptReader()
+        return settings.embedding == nil
+            && [settings.prompt, settings.negativePrompt].allSatisfy { reader.isReadAlike($0) }
+    }
+
     /// - Throws: `Failure.usage` naming `--steps` when the model's schedule has no so many steps.
     func check(steps: Int) throws {
         do {

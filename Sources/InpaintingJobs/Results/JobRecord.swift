@@ -12,7 +12,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
     /// The version of the program.
     public var version = Version.text
     public var settings: JobSettings
-    /// The contents of image, mask and initial latent, by the names under which the settings have the files.
+    /// The contents of image, mask, initial latent and embeddings, by the names under which the settings have the files.
     public var fingerprints: [String: String]
     /// The model's contents; nil in the records of versions that did not look.
     public var modelFingerprint: String?
@@ -57,14 +57,18 @@ public struct JobRecord: Codable, Equatable, Sendable {
 
     /// The same without the names of files and folders, which may tell more of their owner than of the picture. The
     /// contents of the files stay known, by what they are for.
-    func withoutPaths() -> JobRecord {
+    package func withoutPaths() -> JobRecord {
         var copy = self
         copy.fingerprints = [:]
+        var counts: [String: Int] = [:]
         for file in JobFile.all(of: settings) {
-            copy.fingerprints[file.key] = fingerprints[file.path]
+            let count = counts[file.option, default: 0] + 1
+            counts[file.option] = count
+            let key = String(file.option.dropFirst(2)) + (count > 1 ? "-\(count)" : "")
+            copy.fingerprints[key] = fingerprints[file.path]
         }
         for (index, control) in (settings.controls ?? []).enumerated() {
-            copy.fingerprints["control.\(index + 1)"] = fingerprints[control.net]
+            copy.fingerprints[index > 0 ? "control-\(index + 1)" : "control"] = fingerprints[control.net]
             copy.settings.controls?[index].net = Self.name(of: control.net)
             copy.settings.controls?[index].image = control.image.map { _ in "" }
         }
@@ -74,6 +78,9 @@ public struct JobRecord: Codable, Equatable, Sendable {
         copy.settings.model = Self.name(of: settings.model)
         copy.settings.modelConfiguration = settings.modelConfiguration.map(Self.name)
         copy.settings.autoencoder = settings.autoencoder.map(Self.name)
+        copy.settings.embedding = settings.embedding?.map {
+            EmbeddingChoice(file: Self.name(of: $0.file), token: $0.token)
+        }
         return copy
     }
 
@@ -120,6 +127,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
             copy.image = control.image.map(found)
             return copy
         }
+        copy.settings.embedding = settings.embedding?.map { EmbeddingChoice(file: found($0.file), token: $0.token) }
         return copy
     }
 

@@ -1,7 +1,7 @@
 import DiffusionModels
 import PilotInpainting
 
-/// The text encoder's last hidden state for one prompt.
+/// The text encoder's states of one chunk of a prompt.
 public struct Embedding: Equatable, Sendable {
     /// `[tokens, width]`, row-major.
     public let values: [Float]
@@ -29,8 +29,8 @@ public protocol InpaintingEngine: Sendable {
     /// How the machine is used, in a few words, for summaries: `2 ranks of 4 threads, float32, onednn`.
     var layout: String { get }
 
-    /// The text encoder's last hidden state for each list of token ids.
-    func embed(_ tokens: [[Int32]]) async throws -> [Embedding]
+    /// The text encoder's states of each chunk, read by itself.
+    func embed(_ chunks: [TokenChunk]) async throws -> [Embedding]
 
     /// z_in, scaled, of planes `[3, height, width]` in [-1, 1].
     func encode(_ planes: [Float], height: Int, width: Int) async throws -> Latent

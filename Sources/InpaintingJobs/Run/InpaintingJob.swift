@@ -34,6 +34,9 @@ public struct InpaintingJob: Sendable {
         guard settings.initialLatent != StandardInput.name else {
             throw Failure.usage("--initial-latent -: standard input gives an image or a mask; name a file")
         }
+        guard !(settings.embedding ?? []).contains(where: { $0.file == StandardInput.name }) else {
+            throw Failure.usage("--embedding -: standard input gives an image or a mask; name a file")
+        }
         let inputs = JobFile.all(of: settings)
         let streamed = inputs.filter(\.isStandardInput)
         guard streamed.count < 2 else {
@@ -54,17 +57,23 @@ public struct InpaintingJob: Sendable {
     public func prepared(for model: JobModel, observer: @escaping JobObserver) throws -> PreparedJob {
         try model.check(steps: settings.method.steps)
         let inputs = try JobInputs(settings, model: model.description, repeating: recorded)
+        let prompts = try JobPrompts(settings, model: model, repeating: recorded)
         if let recorded { try model.checkIsUnchanged(since: recorded) }
-        for warning in inputs.warnings { observer(.warning(warning)) }
+        for warning in inputs.warnings + prompts.warnings { observer(.warning(warning)) }
         if inputs.latentMask.isEmpty { observer(.note(inputs.explanationOfEmptyMask)) }
-        let record = record(fingerprints: inputs.fingerprints, model: model)
+        let fingerprints = inputs.fingerprints.merging(prompts.fingerprints) { first, _ in first }
+        let record = record(fingerprints: fingerprints, model: model)
         return PreparedJob(
-            model: model, inputs: inputs, outputs: outputs, writer: ResultWriter(inputs: inputs, record: record),
+            model: model, inputs: inputs, prompts: prompts, outputs: outputs,
+            writer: ResultWriter(inputs: inputs, record: record),
             observer: observer)
     }
 
     /// What the result will say of this job.
     func record(fingerprints: [String: String], model: JobModel) -> JobRecord {
+        var settings = settings
+        // Words that are read alike in any syntax are recorded as they always were.
+        if model.readsAlike(settings) { settings.promptSyntax = nil }
         let record = JobRecord(
             settings: settings, fingerprints: fingerprints.merging(model.controlFingerprints) { first, _ in first },
             modelFingerprint: model.fingerprint)

@@ -7,6 +7,7 @@ import PilotInpainting
 public struct PreparedJob: Sendable {
     let model: JobModel
     let inputs: JobInputs
+    let prompts: JobPrompts
     let outputs: JobOutputs
     let writer: ResultWriter
     let observer: JobObserver
@@ -22,6 +23,9 @@ public struct PreparedJob: Sendable {
     public var latentSize: (height: Int, width: Int) {
         (inputs.geometry.latentHeight, inputs.geometry.latentWidth)
     }
+
+    /// The tokens of the longer prompt.
+    public var promptTokens: Int { prompts.tokens }
 
     /// Writes the results of a job that has nothing to compute.
     ///
@@ -51,7 +55,9 @@ public struct PreparedJob: Sendable {
     @discardableResult
     public func run(on engine: some InpaintingEngine, ledger: PhaseLedger) async throws -> [PictureResult] {
         observer(.began(.prompts))
-        let embeddings = try await embeddings(engine, ledger)
+        let embeddings = try await ledger.measure(.prompts) {
+            try await prompts.inputs(on: engine, mask: inputs.latentMask.latent, controls: controlInputs)
+        }
         let picture = inputs.picture
         observer(.began(.encoding))
         let imageLatent = try await ledger.measure(.encoding) {
@@ -92,50 +98,4 @@ public struct PreparedJob: Sendable {
                 guesses: settings.mode == .guess && !net.configuration.poolsGlobally)
         }
     }
-
-    /// What each branch works with: the embeddings of the negative prompt and of the prompt, in this order.
-    private func embeddings(_ engine: some InpaintingEngine, _ ledger: PhaseLedger) async throws -> [BranchInputs] {
-        let length = model.contextLength
-        let prompts = [("negative prompt", settings.negativePrompt), ("prompt", settings.prompt)]
-        var tokens: [[Int32]] = []
-        for (name, text) in prompts {
-            let prompt = model.tokenizer.prompt(text, contextLength: length)
-            tokens.append(prompt.ids)
-            guard let dropped = prompt.truncatedText else { continue }
-            observer(
-                .warning(
-                    "the \(name) is longer than the \(length) tokens that the text encoder reads; dropped: "
-                        + onOneLine(shortened(dropped, to: 300))))
-        }
-        let embeddings = try await ledger.measure(.prompts) { try await engine.embed(tokens) }
-        let controls = controlInputs
-        return try embeddings.map { embedding in
-            guard embedding.values.allSatisfy(\.isFinite) else {
-                throw Failure.internalFault(
-                    "the text encoder's output holds a NaN or an infinity; the model's weights may be damaged")
-            }
-            return BranchInputs(
-                embedding: embedding.values, tokens: embedding.tokens, width: embedding.width,
-                mask: inputs.latentMask.latent, controls: controls)
-        }
-    }
-}
-
-/// The text in quotes on one line, with control characters and line breaks escaped.
-private func onOneLine(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-        switch scalar {
-        case "\n": result += "\\n"
-        case "\r": result += "\\r"
-        case "\t": result += "\\t"
-        case "\"", "\\": result += "\\\(scalar)"
-        default:
-            let breaks: [Unicode.GeneralCategory] = [.control, .lineSeparator, .paragraphSeparator]
-            result +=
-                breaks.contains(scalar.properties.generalCategory)
-                ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
-        }
-    }
-    return result + "\""
 }

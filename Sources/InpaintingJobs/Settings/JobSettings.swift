@@ -19,6 +19,12 @@ public struct JobSettings: Codable, Equatable, Sendable {
     public var mask: String
     public var prompt: String
     public var negativePrompt = ""
+    /// How both prompts are read; nil is `plain`, as in the records of versions that knew no other.
+    public var promptSyntax: PromptSyntax? = .a1111
+    /// Whether weights leave the mean of a prompt's states; nil for true.
+    public var restoresPromptMean: Bool?
+    /// Textual inversions; nil for none.
+    public var embedding: [EmbeddingChoice]?
     public var method = PilotParameters()
     /// Black, and not white, is repainted.
     public var invertsMask = false
@@ -61,6 +67,13 @@ public struct JobSettings: Codable, Equatable, Sendable {
         } catch let failure as Failure {
             // The method knows its parameters by name; on the command line each is an option of that name.
             throw Failure(failure.kind, "--\(failure.message)")
+        }
+        guard !(embedding ?? []).contains(where: { $0.token?.allSatisfy(\.isWhitespace) == true }) else {
+            throw Failure.usage("--embedding-token: expected a name, found nothing but white space")
+        }
+        if promptSyntax == .a1111 {
+            _ = try PromptFragment.fragments(of: prompt, givenBy: "--prompt")
+            _ = try PromptFragment.fragments(of: negativePrompt, givenBy: "--negative-prompt")
         }
         // A recorded size may be anything; what is too large for the model is refused once that is known.
         if let size, size.width < 1 || size.height < 1 {

@@ -12,6 +12,7 @@ extension ByteWriter {
 
     mutating func write(_ inputs: BranchInputs) {
         write(UInt32(inputs.tokens))
+        write(UInt32(inputs.chunkLength))
         write(UInt32(inputs.width))
         write(inputs.embedding)
         write(inputs.mask)
@@ -34,6 +35,10 @@ extension ByteReader {
 
     mutating func readInputs() throws -> BranchInputs {
         let tokens = Int(try read(UInt32.self))
+        let chunkLength = Int(try read(UInt32.self))
+        guard chunkLength > 0, tokens % chunkLength == 0 else {
+            throw Failure.internalFault("a message claims a prompt of \(tokens) tokens in chunks of \(chunkLength)")
+        }
         let width = Int(try read(UInt32.self))
         let embedding = try readFloats(count: try product(of: [tokens, width]))
         let mask = try readLatent()
@@ -42,7 +47,9 @@ extension ByteReader {
             let guesses = try readFlag()
             return ControlInputs(map: try readFlag() ? try readLatent() : nil, scale: scale, guesses: guesses)
         }
-        return BranchInputs(embedding: embedding, tokens: tokens, width: width, mask: mask, controls: controls)
+        return BranchInputs(
+            embedding: embedding, tokens: tokens, width: width, chunkLength: chunkLength, mask: mask,
+            controls: controls)
     }
 
     mutating func readBranch() throws -> GuidanceBranch {

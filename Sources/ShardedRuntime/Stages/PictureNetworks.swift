@@ -49,14 +49,15 @@ public final class PictureNetworks: PictureEvaluator {
         switch (work, input) {
         case (.embed, .tokens(let tokens)):
             let encoder = try textEncoder()
-            let most = encoder.configuration.maximumPositions
-            guard (1...most).contains(tokens.count) else {
-                throw Failure.internalFault("a prompt has 1 to \(most) tokens, not \(tokens.count)")
+            guard encoder.canRead(tokens) else {
+                throw Failure.internalFault(
+                    "a chunk of a prompt has 1 to \(encoder.configuration.maximumPositions) tokens that the text encoder "
+                        + "knows; this one has \(tokens.ids.count)")
             }
             return SingleComputation { [context] in
                 let states = try encoder(tokens, in: context)
                 let width = encoder.configuration.hiddenSize
-                return .planes(Latent(channels: 1, height: tokens.count, width: width, values: states))
+                return .planes(Latent(channels: 1, height: tokens.ids.count, width: width, values: states))
             }
         case (.encode, .planes(let picture)):
             let autoencoder = try autoencoder()

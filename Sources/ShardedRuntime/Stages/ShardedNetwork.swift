@@ -73,8 +73,8 @@ public final class ShardedNetwork: Sendable {
         return try await driver.openJob(inputs)
     }
 
-    /// The text encoder's last hidden states `[1, tokens, width]`.
-    public func embed(_ tokens: [Int32]) async throws -> Latent { try await planes(.embed, .tokens(tokens)) }
+    /// The text encoder's states of a chunk of a prompt, `[1, tokens, width]`.
+    public func embed(_ tokens: TokenChunk) async throws -> Latent { try await planes(.embed, .tokens(tokens)) }
 
     /// z_in of a picture `[3, H, W]` in [-1, 1].
     public func encode(_ picture: Latent) async throws -> Latent { try await planes(.encode, .planes(picture)) }

@@ -162,8 +162,10 @@ extension ByteWriter {
         switch value {
         case .tokens(let tokens):
             write(UInt8(1))
-            write(UInt32(clamping: tokens.count))
-            for token in tokens { write(token) }
+            write(UInt32(clamping: tokens.ids.count))
+            for id in tokens.ids { write(id) }
+            write(UInt32(clamping: tokens.vectors.count))
+            write(tokens.vectors)
         case .planes(let planes):
             write(UInt8(2))
             write(planes)
@@ -238,7 +240,8 @@ extension ByteReader {
             guard count <= remaining / MemoryLayout<Int32>.size else {
                 throw Failure.internalFault("a message claims \(count) tokens, \(remaining) bytes are left")
             }
-            return .tokens(try (0..<count).map { _ in try read(Int32.self) })
+            let ids = try (0..<count).map { _ in try read(Int32.self) }
+            return .tokens(TokenChunk(ids: ids, vectors: try readFloats(count: Int(try read(UInt32.self)))))
         case 2: return .planes(try readLatent())
         default: throw Failure.internalFault("a message holds a picture of the unknown kind \(kind)")
         }

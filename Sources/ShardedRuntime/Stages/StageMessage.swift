@@ -72,8 +72,8 @@ public struct PictureRequest: Hashable, Sendable {
 
 /// What goes into work on a picture, and what comes out.
 public enum PictureValue: Sendable, Equatable {
-    /// Token ids of a prompt.
-    case tokens([Int32])
-    /// Planes, channels first: a picture `[3, H, W]`, a latent, or a prompt's states as `[1, tokens, width]`.
+    /// A chunk of a prompt.
+    case tokens(TokenChunk)
+    /// Planes, channels first: a picture `[3, H, W]`, a latent, or a chunk's states as `[1, tokens, width]`.
     case planes(Latent)
 }

@@ -58,7 +58,8 @@ public final class UNetStageEvaluator: StageEvaluator {
         }
         let known = state.withLock { $0.branches[job]?.values.first }
         let prepared = Branch(
-            prompt: PromptMemory(embedding: embedding), masks: MaskPyramid(mask: inputs.mask),
+            prompt: PromptMemory(embedding: embedding),
+            masks: MaskPyramid(mask: inputs.mask, chunkLength: inputs.chunkLength),
             controls: try controls.indices.map { number in
                 Branch.Control(
                     inputs: inputs.controls[number], prompt: PromptMemory(embedding: embedding),

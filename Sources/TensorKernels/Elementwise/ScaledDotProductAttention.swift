@@ -4,9 +4,9 @@ import CVectorKernels
 public enum AttentionMask: Sendable, Hashable {
     /// Each query sees the keys up to its own position: a text encoder.
     case causal
-    /// Queries of the background see the first key alone, those of the foreground all (the paper's Eq. 14, keeping
-    /// `<|startoftext|>`): cross-attention. One entry a query, 1 in the foreground.
-    case firstKeyOnly(foreground: [UInt8])
+    /// Queries of the background see the first of every `chunk` keys alone, those of the foreground all (the paper's
+    /// Eq. 14, keeping each chunk's `<|startoftext|>`): cross-attention. One entry a query, 1 in the foreground.
+    case firstKeyOnly(foreground: [UInt8], chunk: Int)
     /// Queries of the background see the keys of the background, those of the foreground all (Eq. 15):
     /// self-attention, where queries and keys are the same positions.
     case backgroundKeys(foreground: [UInt8])
@@ -14,8 +14,13 @@ public enum AttentionMask: Sendable, Hashable {
     fileprivate var foreground: [UInt8]? {
         switch self {
         case .causal: nil
-        case .firstKeyOnly(let foreground), .backgroundKeys(let foreground): foreground
+        case .firstKeyOnly(let foreground, _), .backgroundKeys(let foreground): foreground
         }
+    }
+
+    /// How many keys a chunk has, where it matters.
+    fileprivate var chunk: Int {
+        if case .firstKeyOnly(_, let chunk) = self { chunk } else { 0 }
     }
 
     fileprivate var rule: pilot_attention_rule {
@@ -138,6 +143,7 @@ extension ScaledDotProductAttention {
                 "attention of \(q.shape) to \(k.shape) with \(attention.heads) heads")
             precondition(
                 mask?.foreground.map { $0.count == q.rows } ?? true, "an attention mask has an entry a query")
+            if case .firstKeyOnly(_, let chunk) = mask { precondition(chunk > 0, "a chunk has a first key") }
             if case .backgroundKeys = mask { precondition(q.rows == k.rows, "a self-attention mask needs equal sides") }
             self.context = context
             self.mask = mask
@@ -209,7 +215,7 @@ extension ScaledDotProductAttention {
                 var scratch = Scratch(
                     shape: pilot_attention_shape(
                         queries: queries, keys: keys, width: width, scale: 1 / Float(width).squareRoot(),
-                        rule: mask?.rule ?? pilot_all_keys, foreground: foreground),
+                        rule: mask?.rule ?? pilot_all_keys, chunk: mask?.chunk ?? 0, foreground: foreground),
                     rows: (0..<4).map { base + $0 * rowFloats }, scores: base + 4 * rowFloats,
                     products: base + 4 * rowFloats + scoreFloats)
                 body(&scratch)

@@ -33,11 +33,12 @@ struct BatchCommand: RankedCommand {
         defer { report.clear() }
         report.begin("reading and checking")
         let model = try JobModel(setup.defaults.settings.modelChoice, warn: Console.warn)
-        // The UNet is cut for the size of the command line, or the model's own: lines may have others.
+        // The UNet is cut for the size of the command line, or the model's own, and prompts of one chunk: lines may have
+        // others.
         let sizes = try model.description.geometry(setup.defaults.settings.size)
         let ranks = try computation.setup(
-            model, rank, ranks: communicator.size, latent: (sizes.latentHeight, sizes.latentWidth), pictures: nil,
-            jobsInFlight: batch.jobsInFlight, note: reporting.note)
+            model, rank, ranks: communicator.size, latent: (sizes.latentHeight, sizes.latentWidth),
+            tokens: model.contextLength, pictures: nil, jobsInFlight: batch.jobsInFlight, note: reporting.note)
         let stream = try Batch(setup, model: model) { report.observe($0) }
         let machine = StartedEngine()
         let outcome = try await machine.run(stream) {
@@ -98,13 +99,13 @@ struct BatchCommand: RankedCommand {
         }
         let recorded = try input.from.map { try JobRecord(repeating: $0) }
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
-        input.apply(to: &draft)
+        try input.apply(to: &draft)
         try control.apply(to: &draft)
         composition.apply(to: &draft)
         method.apply(to: &draft)
         computation.apply(to: &draft.settings.computation)
         // A default that makes no sense is said once, and not for every line.
-        try draft.settings.validate()
+        try draft.validate()
         var setup = BatchSetup(lines: jobs, folder: output, defaults: draft)
         setup.overwrites = batch.overwrite
         setup.keepsGoing = batch.keepGoing

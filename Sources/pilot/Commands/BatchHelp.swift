@@ -9,6 +9,8 @@ enum BatchHelp {
            "prompt": "a blue ball", "output": "ball.png"}
         on one line each, numbers and true or false without quotes, as in:
           "seed": 7, "steps": 30, "invert_mask": true, "preset": "fast"
+        Options that repeat are a list of objects:
+          "embedding": [{"embedding": "cat.safetensors", "embedding_token": "cat"}]
         Model, dtype and backend are the same for the whole batch. {"from": "old.png", "output": "new.png"} repeats a \
         recorded job, without the command line's defaults.
 

@@ -24,7 +24,7 @@ struct Inpaint: RankedCommand {
     func run(on communicator: any Communicator) async throws {
         let recorded = try input.from.map { try JobRecord(repeating: $0) }
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
-        input.apply(to: &draft)
+        try input.apply(to: &draft)
         try control.apply(to: &draft)
         method.apply(to: &draft)
         output.apply(to: &draft)
@@ -59,8 +59,8 @@ struct Inpaint: RankedCommand {
             return
         }
         let setup = try computation.setup(
-            model, rank, ranks: communicator.size, latent: prepared.latentSize, pictures: outputs.count,
-            passes: try PicturePasses(settings.method, model.scheduler), note: reporting.note)
+            model, rank, ranks: communicator.size, latent: prepared.latentSize, tokens: prepared.promptTokens,
+            pictures: outputs.count, passes: try PicturePasses(settings.method, model.scheduler), note: reporting.note)
         report.begin("reading the model")
         let engine = try await ledger.measure(.checking) {
             try await ShardedEngine(setup, communicator: communicator)

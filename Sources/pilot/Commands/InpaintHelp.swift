@@ -28,6 +28,12 @@ enum InpaintHelp {
         --from looks for the recorded files from the working directory, then beside the result. What is there already is \
         written over only with --overwrite.
 
+        Words in brackets count more or less, \\( makes a bracket text, and BREAK begins another chunk of 75 tokens; a \
+        longer prompt has several. A textual inversion stands where its name is:
+          pilot inpaint --model sd15 --image photo.jpg --mask mask.png \\
+              --embedding cat-toy.safetensors --output toy.png \\
+              --prompt "a (red:1.3) <cat-toy>, [flowers], (soft light)"
+
         A photograph from one program, the result to another; all that is said goes to standard error then:
           convert photo.tif png:- | pilot inpaint --image - --mask mask.png \\
               --prompt "a red bench" --output - | display

@@ -52,7 +52,8 @@ struct ModelBenchmark: RankedCommand {
         var files = FileClaims()
         try computation.checkTrace(in: &files, overwrites: overwrite)
         let setup = try computation.setup(
-            model, rank, ranks: communicator.size, latent: (geometry.latentHeight, geometry.latentWidth), pictures: 1)
+            model, rank, ranks: communicator.size, latent: (geometry.latentHeight, geometry.latentWidth),
+            tokens: model.contextLength, pictures: 1)
         let engine = try await ShardedEngine(setup, communicator: communicator)
         let trial = Trial(geometry, model.description, timestep: timestep)
         let predictor = try await engine.predictor(for: trial.inputs)

@@ -42,10 +42,10 @@ final class ShardedEngine: InpaintingEngine {
             observation: setup.observation)
     }
 
-    func embed(_ tokens: [[Int32]]) async throws -> [Embedding] {
+    func embed(_ chunks: [TokenChunk]) async throws -> [Embedding] {
         var embeddings: [Embedding] = []
-        for ids in tokens {
-            let states = try await network.embed(ids)
+        for chunk in chunks {
+            let states = try await network.embed(chunk)
             embeddings.append(Embedding(values: states.values, tokens: states.height, width: states.width))
         }
         return embeddings

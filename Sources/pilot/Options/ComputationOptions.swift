@@ -66,19 +66,21 @@ struct ComputationOptions: ParsableArguments {
     ///
     /// - Parameters:
     ///   - latent: the size at which the UNet will work.
+    ///   - tokens: of the longer prompt.
     ///   - pictures: how many are to be made; nil for a stream of them.
     ///   - passes: what a picture asks of the UNet.
     ///   - jobsInFlight: how many pictures at once, if that is given.
     ///   - note: hears of ranks that stay idle.
     /// - Throws: `Failure.usage` when the layout that is asked for can't be had.
     func setup(
-        _ model: JobModel, _ rank: RankComputation, ranks: Int, latent: (height: Int, width: Int), pictures: Int?,
-        passes: PicturePasses = .balanced, jobsInFlight: Int? = nil, note: (String) -> Void = Console.note
+        _ model: JobModel, _ rank: RankComputation, ranks: Int, latent: (height: Int, width: Int), tokens: Int,
+        pictures: Int?, passes: PicturePasses = .balanced, jobsInFlight: Int? = nil,
+        note: (String) -> Void = Console.note
     ) throws -> RankSetup {
         let description = model.description
         let costs = LadderCosts(
             unet: description.unetConfiguration, autoencoder: description.vaeConfiguration,
-            textEncoder: description.textConfiguration, latent: latent, tokens: model.contextLength,
+            textEncoder: description.textConfiguration, latent: latent, tokens: tokens,
             elementType: rank.computation.elementType, controls: description.controls.map(\.configuration))
         let calibration = Self.calibration()
         let (speed, _) = calibration.speed(

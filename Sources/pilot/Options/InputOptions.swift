@@ -28,12 +28,7 @@ struct InputOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: ArgumentHelp("What is not to be seen there.", valueName: "text"))
     var negativePrompt: String?
 
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "Take the prompt's states from the text encoder's Nth layer from the end: 2 leaves out the last (default: "
-                + "1).", valueName: "N"))
-    var clipSkip: Int?
+    @OptionGroup var words: PromptOptions
 
     @Flag(inversion: .prefixedNo, help: "Repaint black and keep white.")
     var invertMask: Bool?
@@ -61,14 +56,16 @@ struct InputOptions: ParsableArguments {
     var initialLatent: String?
 
     /// - Parameter draft: what the recorded job says, if there is one, and defaults.
-    func apply(to draft: inout JobDraft) {
+    ///
+    /// - Throws: `Failure.usage` for options that do not belong together.
+    func apply(to draft: inout JobDraft) throws {
         if let model { draft.settings.model = model }
         parts.apply(to: &draft.settings)
         if let image { draft.image = image }
         if let mask { draft.mask = mask }
         if let prompt { draft.prompt = prompt }
         if let negativePrompt { draft.settings.negativePrompt = negativePrompt }
-        if let clipSkip { draft.settings.clipSkip = clipSkip == 1 ? nil : clipSkip }
+        try words.apply(to: &draft)
         if let invertMask { draft.settings.invertsMask = invertMask }
         if let size { draft.settings.size = size }
         if let initialLatent { draft.settings.initialLatent = initialLatent }

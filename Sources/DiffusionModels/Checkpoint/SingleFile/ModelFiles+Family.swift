@@ -22,8 +22,10 @@ extension ModelFiles {
         if schedule != scheduler { return "its scheduler has another configuration than \(family.name)" }
         let clip = TokenizerSource.clip(folder: clip, paddingToken: family.paddingToken)
         let prompts = try [tokenizer, clip].map {
-            try $0.tokenizer(vocabularySize: shapes.textEncoder.vocabularySize)
-                .prompt("A photo of 3 cats, naïve & 8k!", contextLength: shapes.textEncoder.maximumPositions)
+            let (vocabularySize, length) = (shapes.textEncoder.vocabularySize, shapes.textEncoder.maximumPositions)
+            let tokenizer = try $0.tokenizer(vocabularySize: vocabularySize)
+            return try PromptReader(tokenizer, contextLength: length, vocabularySize: vocabularySize)
+                .read("A photo of 3 cats, naïve & 8k!", .plain, givenBy: "")
         }
         return prompts[0] == prompts[1] ? nil : "its tokenizer is not CLIP's"
     }
