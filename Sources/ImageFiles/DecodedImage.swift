@@ -43,6 +43,20 @@ public struct DecodedImage: Sendable {
         }
     }
 
+    /// What a file's header says of its sides, before any EXIF orientation is applied. No pixel is decoded.
+    ///
+    /// - Throws: `Failure.badData` if the file is none of ours, or its header is corrupt.
+    public static func storedSize(_ file: [UInt8], path: String) throws -> (width: Int, height: Int) {
+        try file.withUnsafeBytes { bytes in
+            switch ImageFormat(bytes) {
+            case .png: try PNGDecoder.size(bytes, path: path)
+            case .jpeg: try JPEGDecoder.size(bytes, path: path)
+            case .other(let found):
+                throw Failure.badData("\(path): expected a PNG or JPEG picture, found \(found)")
+            }
+        }
+    }
+
     private init(_ png: PNGDecoder, path: String) {
         let deep = "\(path): has 16 bits per sample, and results have 8: finer steps of kept pixels are lost, too"
         self.init(

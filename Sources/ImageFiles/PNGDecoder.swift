@@ -58,6 +58,17 @@ struct PNGDecoder {
             chromaticities: metadata.has_chromaticities ? chromaticities : nil)
     }
 
+    /// What the header says.
+    ///
+    /// - Throws: `Failure.badData` if the beginning of the file is corrupt.
+    static func size(_ file: UnsafeRawBufferPointer, path: String) throws -> (width: Int, height: Int) {
+        var message = [CChar](repeating: 0, count: Int(PILOT_PNG_MESSAGE_SIZE))
+        let start = file.assumingMemoryBound(to: UInt8.self).baseAddress
+        guard let reader = pilot_png_open(start, file.count, &message) else { throw Self.corrupt(path, message) }
+        defer { pilot_png_close(reader) }
+        return (Int(pilot_png_width(reader)), Int(pilot_png_height(reader)))
+    }
+
     private static func corrupt(_ path: String, _ message: [CChar]) -> Failure {
         .badData("\(path): corrupt PNG: \(String(message: message))")
     }

@@ -233,7 +233,6 @@ extension BatchChecker {
     private func hasRecord(_ file: String, of job: InpaintingJob) throws -> Bool {
         // A picture that can't be read, or has no record, is somebody else's.
         guard let found = try? JobRecord(fromResult: file) else { return false }
-        let fingerprints = try JobInputs.fingerprints(of: job.settings)
-        return found.isSameJob(as: job.record(fingerprints: fingerprints, model: model))
+        return found.isSameJob(as: try job.expectedRecord(model: model))
     }
 }

@@ -60,6 +60,15 @@ struct JobFile {
         return fingerprint
     }
 
+    /// Of the picture that the file begins with; it may lie on its side.
+    ///
+    /// - Throws: `Failure` if the file is not there, too large, or no picture.
+    func pictureSize() throws -> PictureSize {
+        let file = try opened(repeating: nil)
+        let (width, height) = try DecodedImage.storedSize(try file.read(atMost: file.byteCount), path: path)
+        return PictureSize(width: width, height: height)
+    }
+
     /// Finds out whether the file is there and not too large, without reading it.
     ///
     /// - Parameter name: what names the file, for messages.

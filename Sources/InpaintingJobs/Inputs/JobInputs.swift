@@ -5,6 +5,8 @@ import PilotInpainting
 
 /// The files of a job, read, checked and brought to its size.
 struct JobInputs: Sendable {
+    /// The job's, with its area decided.
+    let settings: JobSettings
     /// The photograph as it is in its file.
     let photograph: RGBImage
     /// What is repainted of it, at its own size.
@@ -13,10 +15,8 @@ struct JobInputs: Sendable {
     let metadata: PictureMetadata
     /// How the photograph's colours become those that networks know, and back.
     let colours: ColourConversion
-    let geometry: JobGeometry
-    /// The photograph in sRGB, at the size that the networks see.
-    let picture: RGBImage
-    let latentMask: LatentMask
+    /// What the networks see: all of the photograph, or its cuts.
+    let parts: [JobPart]
     /// The latent to start from, if the user gives one; otherwise noise.
     let initialLatent: Latent?
     /// Of every file, by the name that the user gave.
@@ -37,47 +37,40 @@ struct JobInputs: Sendable {
         let image = try decoded(.image(settings))
         let painted = try decoded(.mask(settings))
         let (grey, resizing) = try painted.mask(forWidth: image.width, height: image.height)
-        let geometry = try JobGeometry(
-            photograph: PictureSize(width: image.width, height: image.height), asked: settings.size,
-            model: model.sizes)
-        let colours = image.colours
+        let size = PictureSize(width: image.width, height: image.height)
+        self.settings = settings.decidingArea(of: size, model.sizes)
+        colours = image.colours
+        metadata = image.metadata
+        photograph = image.rgb
+        mask = settings.invertsMask ? grey.binaryMask().inverted : grey.binaryMask()
+        parts = try JobPart.parts(
+            of: photograph, mask: mask, colours: colours, self.settings, model: model.sizes,
+            isChosen: settings.area == .auto)
         var warnings =
             image.warnings + painted.warnings + image.photographWarnings
             + [
                 colours.warning(about: settings.image), painted.maskWarning, painted.likenessWarning(asMaskOf: image),
-                resizing, geometry.warning,
+                resizing, parts.lazy.compactMap(\.geometry.warning).first,
             ].compactMap { $0 }
-        let size = geometry.picture
-        self.geometry = geometry
-        self.colours = colours
-        metadata = image.metadata
-        photograph = image.rgb
-        picture = colours.toSRGB(
-            geometry.photograph == size ? photograph : photograph.resized(width: size.width, height: size.height))
-        func binary(_ grey: GreyImage) -> BinaryMask {
-            settings.invertsMask ? grey.binaryMask().inverted : grey.binaryMask()
-        }
-        mask = binary(grey)
-        let pictureMask = binary(
-            geometry.photograph == size ? grey : grey.resized(width: size.width, height: size.height, filter: .nearest))
         if ShippedModel.isMeant(by: settings.model) {
-            let likeness = SceneLikeness(picture, mask: pictureMask, photograph: geometry.photograph)
-            warnings += [likeness.warning(about: settings.image)].compactMap { $0 }
+            warnings += parts.lazy.compactMap { $0.likeness.warning(about: settings.image) }.prefix(1)
         }
         self.warnings = warnings
-        // What a cell covers is told by the photograph's own pixels: thin parts may be lost in a smaller picture.
-        let isCovering = settings.method.maskDownsample == .max
-        let fits = geometry.latentWidth <= mask.width && geometry.latentHeight <= mask.height
-        latentMask = LatentMask(
-            isCovering && fits ? mask : pictureMask, height: geometry.latentHeight, width: geometry.latentWidth,
-            downsample: settings.method.maskDownsample)
-        let shape = [vae.latentChannels, geometry.latentHeight, geometry.latentWidth]
-        initialLatent = try JobFile.initialLatent(settings).map { file in
+        initialLatent = try JobFile.initialLatent(settings).map { [parts] file in
+            guard parts.count == 1 else {
+                throw Failure.usage(
+                    "--initial-latent: belongs to one picture, and --area-each makes \(parts.count) of this photograph")
+            }
+            let geometry = parts[0].geometry
             fingerprints[file.path] = try file.fingerprint(repeating: recorded)
-            return try InitialLatentFile.read(file.path, shape: shape)
+            return try InitialLatentFile.read(
+                file.path, shape: [vae.latentChannels, geometry.latentHeight, geometry.latentWidth])
         }
         self.fingerprints = fingerprints
     }
+
+    /// Whether nothing is to be repainted.
+    var isEmpty: Bool { parts.allSatisfy(\.latentMask.isEmpty) }
 
     /// What to say when there is nothing to do.
     var explanationOfEmptyMask: String {
@@ -94,13 +87,5 @@ struct JobInputs: Sendable {
         var found: [String: String] = [:]
         for file in JobFile.all(of: settings) { found[file.path] = try file.fingerprint(repeating: nil) }
         return found
-    }
-}
-
-extension LatentMask {
-    fileprivate init(_ mask: BinaryMask, height: Int, width: Int, downsample: PilotParameters.MaskDownsample) {
-        self.init(
-            pixels: mask.values.map { $0 == 1 }, imageHeight: mask.height, imageWidth: mask.width, height: height,
-            width: width, downsample: downsample)
     }
 }

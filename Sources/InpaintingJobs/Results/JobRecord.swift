@@ -16,6 +16,8 @@ public struct JobRecord: Codable, Equatable, Sendable {
     public var fingerprints: [String: String]
     /// The model's contents; nil in the records of versions that did not look.
     public var modelFingerprint: String?
+    /// Where the photograph was cut, for whoever wonders; it follows from settings and files. Nil for none.
+    public var cuts: [PictureCut]?
 
     public init(settings: JobSettings, fingerprints: [String: String], modelFingerprint: String) {
         self.settings = settings

@@ -55,16 +55,32 @@ public struct InpaintingJob: Sendable {
         let inputs = try JobInputs(settings, model: model.description, repeating: recorded)
         if let recorded { try model.checkIsUnchanged(since: recorded) }
         for warning in inputs.warnings { observer(.warning(warning)) }
-        if inputs.latentMask.isEmpty { observer(.note(inputs.explanationOfEmptyMask)) }
-        let record = record(fingerprints: inputs.fingerprints, model: model)
+        if inputs.isEmpty { observer(.note(inputs.explanationOfEmptyMask)) }
+        let record = record(
+            inputs.settings, fingerprints: inputs.fingerprints, model: model,
+            cuts: inputs.parts.compactMap(\.geometry.cut))
         return PreparedJob(
             model: model, inputs: inputs, outputs: outputs, writer: ResultWriter(inputs: inputs, record: record),
             observer: observer)
     }
 
-    /// What the result will say of this job.
-    func record(fingerprints: [String: String], model: JobModel) -> JobRecord {
-        let record = JobRecord(settings: settings, fingerprints: fingerprints, modelFingerprint: model.fingerprint)
+    /// What the result of an earlier run must say to be this job's, or nearly: where cuts lie follows from the rest.
+    ///
+    /// - Throws: `Failure` if a file is not there, or the photograph is none.
+    func expectedRecord(model: JobModel) throws -> JobRecord {
+        // Only what is left to the program depends on the photograph's size.
+        let decided =
+            settings.area == .auto
+            ? settings.decidingArea(of: try JobFile.image(settings).pictureSize(), model.description.sizes)
+            : settings.decidingArea(of: PictureSize(width: 1, height: 1), model.description.sizes)
+        return record(decided, fingerprints: try JobInputs.fingerprints(of: settings), model: model, cuts: [])
+    }
+
+    private func record(
+        _ settings: JobSettings, fingerprints: [String: String], model: JobModel, cuts: [PictureCut]
+    ) -> JobRecord {
+        var record = JobRecord(settings: settings, fingerprints: fingerprints, modelFingerprint: model.fingerprint)
+        record.cuts = cuts.isEmpty ? nil : cuts
         return outputs.recordsPaths ? record : record.withoutPaths()
     }
 }

@@ -16,11 +16,12 @@ public struct PreparedJob: Sendable {
     /// Whether the result is the photograph as it is.
     ///
     /// A dump says what the method computes, even where the picture does not depend on it.
-    public var hasNothingToCompute: Bool { inputs.latentMask.isEmpty && outputs.dump == nil }
+    public var hasNothingToCompute: Bool { inputs.isEmpty && outputs.dump == nil }
 
-    /// The size at which the UNet works.
+    /// The size at which the UNet works; of several the largest.
     public var latentSize: (height: Int, width: Int) {
-        (inputs.geometry.latentHeight, inputs.geometry.latentWidth)
+        inputs.parts.map { ($0.geometry.latentHeight, $0.geometry.latentWidth) }.max { $0.0 * $0.1 < $1.0 * $1.1 }
+            ?? (1, 1)
     }
 
     /// Writes the results of a job that has nothing to compute.
@@ -28,12 +29,12 @@ public struct PreparedJob: Sendable {
     /// - Throws: `Failure.inputOutput`.
     @discardableResult
     public func writePhotographs() throws -> [PictureResult] {
-        let photograph = inputs.photograph
+        let kept = inputs.parts.map { _ in RGBImage?.none }
         return try (0..<outputs.count).map { index in
             let ledger = PhaseLedger()
-            try writer.write(photograph, to: outputs.picture(index), image: index)
+            try writer.write(inputs.photograph, to: outputs.picture(index), image: index)
             if let comparison = outputs.comparison(index) {
-                try writer.writeComparison(photograph, blended: photograph, to: comparison)
+                try writer.writeComparison(kept, blended: kept, to: comparison)
             }
             let result = PictureResult(
                 file: outputs.picture(index), seed: settings.method.seed &+ UInt64(index), loss: nil,
@@ -52,17 +53,12 @@ public struct PreparedJob: Sendable {
     public func run(on engine: some InpaintingEngine, ledger: PhaseLedger) async throws -> [PictureResult] {
         observer(.began(.prompts))
         let embeddings = try await embeddings(engine, ledger)
-        let picture = inputs.picture
         observer(.began(.encoding))
-        let imageLatent = try await ledger.measure(.encoding) {
-            try await engine.encode(picture.planes, height: picture.height, width: picture.width)
-        }
-        let sampler = try PilotSampler(
-            parameters: settings.method, scheduler: model.scheduler, mask: inputs.latentMask, imageLatent: imageLatent)
-        observer(.planned(inputs.geometry, sampler.plan, layout: engine.layout))
+        var parts: [PreparedPart] = []
+        for part in inputs.parts { parts.append(try await prepared(part, embeddings, engine, ledger)) }
+        observer(.planned(inputs.parts.map(\.geometry), parts[0].sampler.plan, layout: engine.layout))
         let run = PictureRun(
-            engine: engine, inputs: inputs, outputs: outputs, embeddings: embeddings, sampler: sampler, writer: writer,
-            observer: observer)
+            engine: engine, inputs: inputs, outputs: outputs, parts: parts, writer: writer, observer: observer)
         let results = try await mapInFlight(0..<outputs.count, atMost: engine.jobsInFlight) { index in
             let result = try await run.make(index)
             ledger.add(result.ledger)
@@ -75,8 +71,25 @@ public struct PreparedJob: Sendable {
         return results
     }
 
-    /// What each branch works with: the embeddings of the negative prompt and of the prompt, in this order.
-    private func embeddings(_ engine: some InpaintingEngine, _ ledger: PhaseLedger) async throws -> [BranchInputs] {
+    private func prepared(
+        _ part: JobPart, _ embeddings: [Embedding], _ engine: some InpaintingEngine, _ ledger: PhaseLedger
+    ) async throws -> PreparedPart {
+        let picture = part.picture
+        let imageLatent = try await ledger.measure(.encoding) {
+            try await engine.encode(picture.planes, height: picture.height, width: picture.width)
+        }
+        let branches = embeddings.map { embedding in
+            BranchInputs(
+                embedding: embedding.values, tokens: embedding.tokens, width: embedding.width,
+                mask: part.latentMask.latent)
+        }
+        let sampler = try PilotSampler(
+            parameters: settings.method, scheduler: model.scheduler, mask: part.latentMask, imageLatent: imageLatent)
+        return PreparedPart(part: part, embeddings: branches, sampler: sampler)
+    }
+
+    /// Of the negative prompt and of the prompt, in this order.
+    private func embeddings(_ engine: some InpaintingEngine, _ ledger: PhaseLedger) async throws -> [Embedding] {
         let length = model.contextLength
         let prompts = [("negative prompt", settings.negativePrompt), ("prompt", settings.prompt)]
         var tokens: [[Int32]] = []
@@ -90,15 +103,11 @@ public struct PreparedJob: Sendable {
                         + onOneLine(shortened(dropped, to: 300))))
         }
         let embeddings = try await ledger.measure(.prompts) { try await engine.embed(tokens) }
-        return try embeddings.map { embedding in
-            guard embedding.values.allSatisfy(\.isFinite) else {
-                throw Failure.internalFault(
-                    "the text encoder's output holds a NaN or an infinity; the model's weights may be damaged")
-            }
-            return BranchInputs(
-                embedding: embedding.values, tokens: embedding.tokens, width: embedding.width,
-                mask: inputs.latentMask.latent)
+        for embedding in embeddings where !embedding.values.allSatisfy(\.isFinite) {
+            throw Failure.internalFault(
+                "the text encoder's output holds a NaN or an infinity; the model's weights may be damaged")
         }
+        return embeddings
     }
 }
 

@@ -17,6 +17,8 @@ public struct JobDraft: Equatable, Sendable {
     /// - Parameter recorded: the job that is repeated, if one is.
     public init(model: String, repeating recorded: JobSettings? = nil) {
         settings = recorded ?? JobSettings(model: model, image: "", mask: "", prompt: "")
+        // Old records say nothing of areas, and were computed whole.
+        if recorded == nil { settings.area = .auto }
         image = recorded.flatMap { JobRecord.isName($0.image) ? $0.image : nil }
         mask = recorded.flatMap { JobRecord.isName($0.mask) ? $0.mask : nil }
         prompt = recorded?.prompt

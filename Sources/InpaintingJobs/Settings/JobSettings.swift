@@ -24,6 +24,12 @@ public struct JobSettings: Codable, Equatable, Sendable {
     public var invertsMask = false
     /// The size at which the networks see the picture; nil for the image's own.
     public var size: PictureSize?
+    /// What part of the photograph the networks see; nil for `whole`, as in records without it.
+    public var area: PictureArea?
+    /// How much they see around the hole; nil for the default.
+    public var areaPadding: AreaPadding?
+    /// Holes that are far apart are cut out one by one; nil for no.
+    public var areaEach: Bool?
     public var pastesKeptPixels = true
     /// Pixels inside the repainted area over which original and result are blended.
     public var feather = 4
@@ -51,6 +57,23 @@ public struct JobSettings: Codable, Equatable, Sendable {
         return choice
     }
 
+    /// Takes an area that was chosen; what was said before of cuts goes where there are none.
+    public mutating func setArea(_ area: PictureArea) {
+        self.area = area
+        if area == .whole { (areaPadding, areaEach) = (nil, nil) }
+    }
+
+    /// With the area decided, and nothing said that does not count: as the result's record has it.
+    func decidingArea(of photograph: PictureSize, _ model: ModelSizes) -> JobSettings {
+        var decided = self
+        if area == .auto { decided.area = model.isFarExceeded(by: photograph) ? .mask : nil }
+        if decided.area == .whole { decided.area = nil }
+        let isCut = decided.area == .mask
+        decided.areaPadding = isCut ? areaPadding ?? .standard : nil
+        decided.areaEach = isCut && areaEach == true ? true : nil
+        return decided
+    }
+
     /// - Throws: `Failure.usage` naming the option.
     public func validate() throws {
         do {
@@ -62,6 +85,10 @@ public struct JobSettings: Codable, Equatable, Sendable {
         // A recorded size may be anything; what is too large for the model is refused once that is known.
         if let size, size.width < 1 || size.height < 1 {
             throw Failure.usage("--size: expected two positive sides, found \(size)")
+        }
+        guard area ?? .whole != .whole || (areaPadding == nil && areaEach != true) else {
+            throw Failure.usage(
+                "--area whole: --area-padding and --area-each are for cuts; leave them out, or --area mask")
         }
         guard Self.feathers.contains(feather) else {
             throw Failure.usage("--feather: expected 0 to 1024 pixels, found \(feather)")
