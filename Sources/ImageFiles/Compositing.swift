@@ -8,8 +8,25 @@ extension RGBImage {
     /// is no edge of the kept area.
     /// - Precondition: the generated picture lies inside this one; the mask has its size; `feather >= 0`.
     public mutating func paste(_ generated: RGBImage, x: Int = 0, y: Int = 0, mask: BinaryMask?, feather: Int) {
+        bytes.paste(generated, x: x, y: y, of: (width, height), mask: mask, feather: feather, scale: 1)
+    }
+}
+
+extension DeepImage {
+    /// As `RGBImage.paste`, with the generated picture's 8 bits spread over 16.
+    public mutating func paste(_ generated: RGBImage, x: Int = 0, y: Int = 0, mask: BinaryMask?, feather: Int) {
+        samples.paste(generated, x: x, y: y, of: (width, height), mask: mask, feather: feather, scale: 257)
+    }
+}
+
+extension Array where Element: FixedWidthInteger {
+    fileprivate mutating func paste(
+        _ generated: RGBImage, x: Int, y: Int, of size: (width: Int, height: Int), mask: BinaryMask?, feather: Int,
+        scale: Double
+    ) {
         precondition(x >= 0 && y >= 0 && feather >= 0, "a place and a feather can't be negative")
-        precondition(generated.width <= width - x && generated.height <= height - y, "the picture does not fit there")
+        precondition(
+            generated.width <= size.width - x && generated.height <= size.height - y, "the picture does not fit there")
         let blend = mask.map { mask in
             precondition(generated.width == mask.width && generated.height == mask.height, "picture and mask differ")
             return Blend(mask, feather: feather)
@@ -18,11 +35,11 @@ extension RGBImage {
             for column in 0..<generated.width {
                 let pixel = row * generated.width + column
                 guard let weight = blend.map({ $0.weight(at: pixel) }) ?? 1 else { continue }
-                let target = 3 * ((y + row) * width + x + column)
+                let target = 3 * ((y + row) * size.width + x + column)
                 for channel in 0..<3 {
-                    let kept = Double(bytes[target + channel])
-                    let blended = kept + weight * (Double(generated.bytes[3 * pixel + channel]) - kept)
-                    bytes[target + channel] = UInt8(blended.rounded(.toNearestOrEven))
+                    let kept = Double(self[target + channel])
+                    let blended = kept + weight * (scale * Double(generated.bytes[3 * pixel + channel]) - kept)
+                    self[target + channel] = Element(blended.rounded(.toNearestOrEven))
                 }
             }
         }

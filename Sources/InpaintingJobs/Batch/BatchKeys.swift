@@ -24,7 +24,8 @@ package struct BatchKey: Sendable {
             size, area, areaPadding, areaEach, text("initial_latent", \.settings.initialLatent),
             text("output", \.output), whole("count", JobOutputs.counts, \.extras.count),
             flag("paste", \.settings.pastesKeptPixels), flag("paths", \.extras.recordsPaths),
-            whole("feather", JobSettings.feathers, \.settings.feather), text("compare", \.extras.comparison),
+            whole("feather", JobSettings.feathers, \.settings.feather), jpegQuality,
+            text("compare", \.extras.comparison),
             text("preview", \.extras.preview), text("dump", \.extras.dump),
         ] + method + [
             choice("dtype", \.settings.computation.elementType), choice("backend", \.settings.computation.backend),
@@ -107,6 +108,13 @@ package struct BatchKey: Sendable {
     private static let areaEach = BatchKey(name: "area_each") { value, draft in
         guard let flag = value.boolean else { throw unexpected("area_each", "true or false", value) }
         draft.settings.areaEach = flag
+    }
+
+    private static let jpegQuality = BatchKey(name: "jpeg_quality") { value, draft in
+        guard let number = value.integer else {
+            throw unexpected("jpeg_quality", "a whole number from 1 to 100", value)
+        }
+        draft.settings.jpegQuality = number
     }
 
     private static let preset = BatchKey(name: "preset") { value, draft in

@@ -9,6 +9,8 @@ struct JobInputs: Sendable {
     let settings: JobSettings
     /// The photograph as it is in its file.
     let photograph: RGBImage
+    /// The same with 16 bits a sample, if the file has them.
+    let deep: DeepImage?
     /// What is repainted of it, at its own size.
     let mask: BinaryMask
     /// What goes with the photograph into the result's file.
@@ -29,13 +31,15 @@ struct JobInputs: Sendable {
     init(_ settings: JobSettings, model: ModelDescription, repeating recorded: JobRecord?) throws {
         let vae = model.vaeConfiguration
         var fingerprints: [String: String] = [:]
-        func decoded(_ file: JobFile) throws -> DecodedImage {
+        func contents(_ file: JobFile) throws -> [UInt8] {
             let (bytes, fingerprint) = try file.contents(repeating: recorded)
             fingerprints[file.path] = fingerprint
-            return try DecodedImage.decode(bytes, path: file.name)
+            return bytes
         }
-        let image = try decoded(.image(settings))
-        let painted = try decoded(.mask(settings))
+        let bytes = try contents(.image(settings))
+        let image = try DecodedImage.decode(bytes, path: JobFile.image(settings).name)
+        deep = try image.deep(bytes)
+        let painted = try DecodedImage.decode(contents(.mask(settings)), path: JobFile.mask(settings).name)
         let (grey, resizing) = try painted.mask(forWidth: image.width, height: image.height)
         let size = PictureSize(width: image.width, height: image.height)
         self.settings = settings.decidingArea(of: size, model.sizes)

@@ -2,7 +2,7 @@ import Failures
 import Foundation
 import ImageFiles
 
-/// What a result's PNG file says of the job that made it: enough to do it again, and to know whether it is the same.
+/// What a result's file says of the job that made it: enough to do it again, and to know whether it is the same.
 public struct JobRecord: Codable, Equatable, Sendable {
     public static let keyword = "pilot"
     private static let currentFormat = 1
@@ -40,7 +40,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
         let picture = try DecodedImage.read(path)
         guard let text = picture.textChunks.first(where: { $0.keyword == Self.keyword })?.text else {
             throw Failure.badData(
-                "--from \(path): holds no record of a job (a PNG text chunk named \(Self.keyword)); it was not written "
+                "--from \(path): holds no record of a job (a PNG text chunk, or a JPEG comment, named \(Self.keyword)); it was not written "
                     + "by pilot inpaint, or another program has rewritten it")
         }
         do {

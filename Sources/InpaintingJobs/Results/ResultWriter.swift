@@ -23,7 +23,7 @@ struct ResultWriter: Sendable {
             let photograph = inputs.photograph.cut(part.box)
             func result(_ painted: RGBImage?) -> RGBImage {
                 var result = photograph
-                if let painted { paste(painted, of: part, into: &result, x: 0, y: 0) }
+                if let painted { result.paste(painted, mask: mask(of: part), feather: record.settings.feather) }
                 return result
             }
             return RGBImage.strip(
@@ -53,36 +53,44 @@ struct ResultWriter: Sendable {
         return size == original ? picture : picture.resized(width: original.width, height: original.height)
     }
 
-    /// The picture as the result has it: kept pixels are the photograph's, if that is wanted.
+    /// Writes the job's picture number `image`, 0 for the first, with its record and the photograph's metadata. Kept
+    /// pixels are the photograph's, if that is wanted, with all their bits.
     ///
     /// - Parameter painted: the parts as `painted` gives them.
-    func composed(_ painted: [RGBImage?]) -> RGBImage {
-        var result = inputs.photograph
-        for (part, painted) in zip(inputs.parts, painted) {
-            guard let painted else { continue }
-            paste(painted, of: part, into: &result, x: part.box.x.lowerBound, y: part.box.y.lowerBound)
-        }
-        return result
-    }
-
-    private func paste(_ painted: RGBImage, of part: JobPart, into picture: inout RGBImage, x: Int, y: Int) {
-        let settings = record.settings
-        picture.paste(
-            painted, x: x, y: y, mask: settings.pastesKeptPixels ? part.mask : nil, feather: settings.feather)
-    }
-
-    /// Writes the job's picture number `image`, 0 for the first, with its record and the photograph's metadata.
-    ///
     /// - Throws: `Failure.inputOutput`.
-    func write(_ picture: RGBImage, to path: String, image: Int) throws {
+    func write(_ painted: [RGBImage?], to path: String, image: Int) throws {
         var record = record
         record.settings.method.seed &+= UInt64(image)
-        let textChunks = [parameters(of: record.settings).textChunk, try record.textChunk()]
-        guard path != JobOutputs.standardOutput else {
-            return try StandardOutput.write(try picture.png(metadata: inputs.metadata, textChunks: textChunks))
+        let texts = [parameters(of: record.settings).textChunk, try record.textChunk()]
+        func write(_ file: UnsafeRawBufferPointer) throws {
+            if path == JobOutputs.standardOutput { return try StandardOutput.write([UInt8](file)) }
+            try AtomicFile.write(to: path) { try $0.write(file) }
         }
-        try picture.writePNG(to: path, metadata: inputs.metadata, textChunks: textChunks)
+        if record.settings.jpegQuality == nil, var deep = inputs.deep {
+            for place in placed(painted) {
+                deep.paste(place.painted, x: place.x, y: place.y, mask: place.mask, feather: record.settings.feather)
+            }
+            return try deep.withPNG(of: inputs.metadata, texts, write)
+        }
+        var picture = inputs.photograph
+        for place in placed(painted) {
+            picture.paste(place.painted, x: place.x, y: place.y, mask: place.mask, feather: record.settings.feather)
+        }
+        guard let quality = record.settings.jpegQuality else {
+            return try picture.withPNG(of: inputs.metadata, texts, write)
+        }
+        try picture.withJPEG(quality: quality, of: inputs.metadata, texts, write)
     }
+
+    /// What is painted, and where it goes.
+    private func placed(_ painted: [RGBImage?]) -> [(painted: RGBImage, x: Int, y: Int, mask: BinaryMask?)] {
+        zip(inputs.parts, painted).compactMap { part, painted in
+            painted.map { ($0, part.box.x.lowerBound, part.box.y.lowerBound, mask(of: part)) }
+        }
+    }
+
+    /// Where the painted part counts; nil for everywhere.
+    private func mask(of part: JobPart) -> BinaryMask? { record.settings.pastesKeptPixels ? part.mask : nil }
 
     /// What other tools show: the names are theirs as far as they have one.
     private func parameters(of settings: JobSettings) -> GenerationParameters {

@@ -1,4 +1,5 @@
 import Failures
+import ImageFiles
 import PilotInpainting
 
 /// An inpainting job from its files to its files: one picture, or several with seeds that follow each other.
@@ -9,6 +10,8 @@ public struct InpaintingJob: Sendable {
     public let recorded: JobRecord?
 
     public init(settings: JobSettings, outputs: JobOutputs, repeating recorded: JobRecord? = nil) {
+        var settings = settings
+        settings.jpegQuality = outputs.isJPEG ? settings.jpegQuality ?? JobSettings.usualJPEGQuality : nil
         self.settings = settings
         self.outputs = outputs
         self.recorded = recorded
@@ -55,6 +58,7 @@ public struct InpaintingJob: Sendable {
         let inputs = try JobInputs(settings, model: model.description, repeating: recorded)
         if let recorded { try model.checkIsUnchanged(since: recorded) }
         for warning in inputs.warnings { observer(.warning(warning)) }
+        if let quality = settings.jpegQuality { try check(inputs, asJPEGOf: quality, observer) }
         if inputs.isEmpty { observer(.note(inputs.explanationOfEmptyMask)) }
         let record = record(
             inputs.settings, fingerprints: inputs.fingerprints, model: model,
@@ -62,6 +66,22 @@ public struct InpaintingJob: Sendable {
         return PreparedJob(
             model: model, inputs: inputs, outputs: outputs, writer: ResultWriter(inputs: inputs, record: record),
             observer: observer)
+    }
+
+    /// Finds out whether the picture fits a JPEG file, and tells what is lost there.
+    private func check(_ inputs: JobInputs, asJPEGOf quality: Int, _ observer: JobObserver) throws {
+        let size = inputs.parts[0].geometry.photograph
+        guard max(size.width, size.height) <= RGBImage.longestSideOfJPEG else {
+            throw Failure.usage(
+                "--output \(outputs.picture): a JPEG file has sides of \(RGBImage.longestSideOfJPEG) pixels at most, and "
+                    + "the image is \(size); name a .png")
+        }
+        let bits = inputs.deep == nil ? "" : ", and has 8 bits a sample of the image's 16"
+        observer(
+            .note(
+                "JPEG of quality \(quality) changes kept pixels, too, by a little\(bits); a .png file keeps them bit for bit"
+            ))
+        for loss in inputs.metadata.lossesAsJPEG { observer(.warning("\(outputs.picture): a JPEG file \(loss)")) }
     }
 
     /// What the result of an earlier run must say to be this job's, or nearly: where cuts lie follows from the rest.

@@ -46,11 +46,10 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
             dump?.add("decoded", decoded, shape: [3, size.height, size.width])
             painted.append(try writer.painted(decoded, part.part))
         }
-        let result = writer.composed(painted)
         let file = outputs.picture(index)
         try await ledger.measure(.writing) {
             // The picture first: what lies beside a picture that has this job's record is this job's too.
-            try writer.write(result, to: file, image: index)
+            try writer.write(painted, to: file, image: index)
             if let dumpFile = outputs.dump(index) {
                 try await extras.write { try TensorDump.write(dumps, to: dumpFile) }
             }

@@ -32,7 +32,7 @@ public struct PreparedJob: Sendable {
         let kept = inputs.parts.map { _ in RGBImage?.none }
         return try (0..<outputs.count).map { index in
             let ledger = PhaseLedger()
-            try writer.write(inputs.photograph, to: outputs.picture(index), image: index)
+            try writer.write(kept, to: outputs.picture(index), image: index)
             if let comparison = outputs.comparison(index) {
                 try writer.writeComparison(kept, blended: kept, to: comparison)
             }

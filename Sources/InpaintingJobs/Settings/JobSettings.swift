@@ -33,6 +33,8 @@ public struct JobSettings: Codable, Equatable, Sendable {
     public var pastesKeptPixels = true
     /// Pixels inside the repainted area over which original and result are blended.
     public var feather = 4
+    /// Of the result's JPEG file, 1 to 100; nil for a PNG file.
+    public var jpegQuality: Int?
     public var computation = Computation()
     /// A file with the latent to start from.
     public var initialLatent: String?
@@ -46,6 +48,10 @@ public struct JobSettings: Codable, Equatable, Sendable {
 
     /// What `feather` may be.
     public static let feathers = 0...1024
+    /// What `jpegQuality` may be.
+    public static let jpegQualities = 1...100
+    /// What it is unless somebody says it.
+    static let usualJPEGQuality = 95
 
     /// All that says which model it is.
     public var modelChoice: ModelChoice {
@@ -89,6 +95,9 @@ public struct JobSettings: Codable, Equatable, Sendable {
         guard area ?? .whole != .whole || (areaPadding == nil && areaEach != true) else {
             throw Failure.usage(
                 "--area whole: --area-padding and --area-each are for cuts; leave them out, or --area mask")
+        }
+        guard Self.jpegQualities.contains(jpegQuality ?? Self.usualJPEGQuality) else {
+            throw Failure.usage("--jpeg-quality: expected 1 to 100, found \(jpegQuality ?? 0)")
         }
         guard Self.feathers.contains(feather) else {
             throw Failure.usage("--feather: expected 0 to 1024 pixels, found \(feather)")

@@ -40,9 +40,9 @@ struct InputOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Repeat the job that wrote this PNG; options given beside it replace the recorded ones.",
-            valueName: "result.png"),
-        completion: .file(extensions: ["png"]))
+            "Repeat the job that wrote this picture; options given beside it replace the recorded ones.",
+            valueName: "result"),
+        completion: .file(extensions: ["png", "jpg", "jpeg"]))
     var from: String?
 
     @Option(
