@@ -90,7 +90,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         BadLine(#"{"output": "b"}"#, "a file here and a folder in line 2"),
         BadLine(#"{"output": "sheet.png"}"#, "the name of the sheet"),
         BadLine(#"{"output": "used.png"}"#, "used.png", "an input of line 3"),
-        BadLine(#"{"output": "a.png", "image": "DIR/out/there.png"}"#, "an input here and an output of line 4"),
+        BadLine(#"{"output": "a.png", "mask": "DIR/out/there.png"}"#, "an input here and an output of line 4"),
     ]
 }
 
@@ -98,7 +98,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
     /// Three good lines come first, and one after.
     private static let good = [
         #"{"output": "good.png"}"#, #"{"output": "b/good.png", "prompt": "é \ud83e\udd8a"}"#,
-        #"{"output": "c/good.png", "image": "DIR/out/used.png"}"#, #"{"output": "there.png"}"#,
+        #"{"output": "c/good.png", "mask": "DIR/out/used.png"}"#, #"{"output": "there.png"}"#,
     ]
 
     private func setup(_ folder: BatchFolder, _ lines: [String]) throws -> BatchSetup {

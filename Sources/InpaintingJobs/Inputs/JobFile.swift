@@ -32,6 +32,9 @@ struct JobFile {
             mostBytes: ImageLimits.standard.fileBytes)
     }
 
+    /// What it is for, in a word.
+    var purpose: String { String(option.dropFirst(2)) }
+
     var isStandardInput: Bool { path == StandardInput.name }
 
     /// What messages call it.

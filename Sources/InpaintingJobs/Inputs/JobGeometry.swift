@@ -66,7 +66,7 @@ public struct JobGeometry: Equatable, Sendable {
     }
 
     /// `600x400, computed at 96x64 (…)`
-    private var summary: String {
+    fileprivate var summary: String {
         guard picture != photograph else { return "\(picture)" }
         guard isFitted, let side = model.trainedSide else { return "\(photograph), computed at \(picture)" }
         return

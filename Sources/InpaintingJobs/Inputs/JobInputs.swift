@@ -23,12 +23,17 @@ struct JobInputs: Sendable {
     let initialLatent: Latent?
     /// Of every file, by the name that the user gave.
     let fingerprints: [String: String]
+    /// The edits that made the image, the first one first, if it is a result itself.
+    let edits: [JobRecord]?
     /// Things that did not prevent the reading but that the user should hear of; one line each.
     let warnings: [String]
 
-    /// - Parameter recorded: the job that is repeated, if one is: files under the names it gives must not have changed.
+    /// - Parameters:
+    ///   - image: takes the place of the image's file, if that is made anew.
+    ///   - recorded: the job that is repeated, if one is: files under the names it gives must not have changed.
     /// - Throws: `Failure` naming the file or the option.
-    init(_ settings: JobSettings, model: ModelDescription, repeating recorded: JobRecord?) throws {
+    init(_ settings: JobSettings, image kept: [UInt8]?, model: ModelDescription, repeating recorded: JobRecord?) throws
+    {
         let vae = model.vaeConfiguration
         var fingerprints: [String: String] = [:]
         func contents(_ file: JobFile) throws -> [UInt8] {
@@ -36,7 +41,9 @@ struct JobInputs: Sendable {
             fingerprints[file.path] = fingerprint
             return bytes
         }
-        let bytes = try contents(.image(settings))
+        let bytes = try kept ?? contents(.image(settings))
+        if let kept { fingerprints[settings.image] = Fingerprint.of(kept) }
+        let isOther = kept != nil && recorded?.fingerprint(of: .image(settings)) != fingerprints[settings.image]
         let image = try DecodedImage.decode(bytes, path: JobFile.image(settings).name)
         deep = try image.deep(bytes)
         let painted = try DecodedImage.decode(contents(.mask(settings)), path: JobFile.mask(settings).name)
@@ -50,10 +57,16 @@ struct JobInputs: Sendable {
         parts = try JobPart.parts(
             of: photograph, mask: mask, colours: colours, self.settings, model: model.sizes,
             isChosen: settings.area == .auto)
+        let past = JobRecord.edits(of: image)
+        edits = past.edits
+        let other =
+            "the edit before is not, byte for byte, what it was when this one was recorded: program, libraries or processor "
+            + "are others"
         var warnings =
             image.warnings + painted.warnings + image.photographWarnings
             + [
-                colours.warning(about: settings.image), painted.maskWarning, painted.likenessWarning(asMaskOf: image),
+                isOther ? other : nil, past.note, colours.warning(about: settings.image), painted.maskWarning,
+                painted.likenessWarning(asMaskOf: image),
                 resizing, parts.lazy.compactMap(\.geometry.warning).first,
             ].compactMap { $0 }
         if ShippedModel.isMeant(by: settings.model) {

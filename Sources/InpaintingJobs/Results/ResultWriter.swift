@@ -8,6 +8,8 @@ struct ResultWriter: Sendable {
     let inputs: JobInputs
     /// Of the job's first picture.
     let record: JobRecord
+    /// Gets the picture in place of its file, if the next edit alone wants it.
+    let kept: KeptPicture?
 
     /// Photograph, mask, result, and what blending alone makes, side by side, for looking; of cuts these alone, one below
     /// the other. Small pictures are enlarged.
@@ -63,6 +65,7 @@ struct ResultWriter: Sendable {
         record.settings.method.seed &+= UInt64(image)
         let texts = [parameters(of: record.settings).textChunk, try record.textChunk()]
         func write(_ file: UnsafeRawBufferPointer) throws {
+            if let kept { return kept.keep([UInt8](file)) }
             if path == JobOutputs.standardOutput { return try StandardOutput.write([UInt8](file)) }
             try AtomicFile.write(to: path) { try $0.write(file) }
         }

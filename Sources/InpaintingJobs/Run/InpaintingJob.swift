@@ -8,6 +8,8 @@ public struct InpaintingJob: Sendable {
     public let outputs: JobOutputs
     /// The job that this one repeats, if it does.
     public let recorded: JobRecord?
+    /// What ties it to the edits before and after it, if they are repeated with it.
+    var link: EditLink?
 
     public init(settings: JobSettings, outputs: JobOutputs, repeating recorded: JobRecord? = nil) {
         var settings = settings
@@ -32,22 +34,27 @@ public struct InpaintingJob: Sendable {
     /// Finds what can be found wrong in settings and names.
     ///
     /// - Throws: `Failure.usage`.
-    func checkSettings(in files: inout FileClaims) throws {
+    func checkSettings(in claims: inout FileClaims) throws {
         try settings.validate()
         guard settings.initialLatent != StandardInput.name else {
             throw Failure.usage("--initial-latent -: standard input gives an image or a mask; name a file")
         }
-        let inputs = JobFile.all(of: settings)
+        let inputs = files
         let streamed = inputs.filter(\.isStandardInput)
         guard streamed.count < 2 else {
             throw Failure.usage(
                 "\(streamed.map(\.option).joined(separator: " and ")): only one of them can be -, standard input")
         }
-        for file in inputs where !file.isStandardInput { files.read(file.path, by: file.option) }
+        for file in JobFile.all(of: settings) where !file.isStandardInput { claims.read(file.path, by: file.option) }
         // Folders, or single files, which a dump may not be written over.
-        if !ShippedModel.isMeant(by: settings.model) { files.read(settings.model, by: "--model") }
-        files.read(settings.autoencoder, by: "--vae")
-        try outputs.checkNames(in: &files)
+        if !ShippedModel.isMeant(by: settings.model) { claims.read(settings.model, by: "--model") }
+        claims.read(settings.autoencoder, by: "--vae")
+        try outputs.checkNames(in: &claims)
+    }
+
+    /// The files that it reads, beside its model.
+    var files: [JobFile] {
+        link?.image == nil ? JobFile.all(of: settings) : JobFile.all(of: settings).filter { $0.option != "--image" }
     }
 
     /// Reads and checks all files of the job, before anything expensive is computed.
@@ -55,16 +62,17 @@ public struct InpaintingJob: Sendable {
     /// - Throws: `Failure` naming the file or the option.
     public func prepared(for model: JobModel, observer: @escaping JobObserver) throws -> PreparedJob {
         try model.check(steps: settings.method.steps)
-        let inputs = try JobInputs(settings, model: model.description, repeating: recorded)
+        let inputs = try JobInputs(
+            settings, image: link?.image?.bytes, model: model.description, repeating: recorded)
         if let recorded { try model.checkIsUnchanged(since: recorded) }
         for warning in inputs.warnings { observer(.warning(warning)) }
         if let quality = settings.jpegQuality { try check(inputs, asJPEGOf: quality, observer) }
         if inputs.isEmpty { observer(.note(inputs.explanationOfEmptyMask)) }
-        let record = record(
-            inputs.settings, fingerprints: inputs.fingerprints, model: model,
-            cuts: inputs.parts.compactMap(\.geometry.cut))
+        let record =
+            link?.record ?? record(inputs.settings, fingerprints: inputs.fingerprints, model: model, of: inputs)
         return PreparedJob(
-            model: model, inputs: inputs, outputs: outputs, writer: ResultWriter(inputs: inputs, record: record),
+            model: model, inputs: inputs, outputs: outputs,
+            writer: ResultWriter(inputs: inputs, record: record, kept: link?.result),
             observer: observer)
     }
 
@@ -84,7 +92,8 @@ public struct InpaintingJob: Sendable {
         for loss in inputs.metadata.lossesAsJPEG { observer(.warning("\(outputs.picture): a JPEG file \(loss)")) }
     }
 
-    /// What the result of an earlier run must say to be this job's, or nearly: where cuts lie follows from the rest.
+    /// What the result of an earlier run must say to be this job's, or nearly: where cuts lie, and what was edited
+    /// before, follows from the files.
     ///
     /// - Throws: `Failure` if a file is not there, or the photograph is none.
     func expectedRecord(model: JobModel) throws -> JobRecord {
@@ -93,14 +102,28 @@ public struct InpaintingJob: Sendable {
             settings.area == .auto
             ? settings.decidingArea(of: try JobFile.image(settings).pictureSize(), model.description.sizes)
             : settings.decidingArea(of: PictureSize(width: 1, height: 1), model.description.sizes)
-        return record(decided, fingerprints: try JobInputs.fingerprints(of: settings), model: model, cuts: [])
+        return record(decided, fingerprints: try JobInputs.fingerprints(of: settings), model: model, of: nil)
+    }
+
+    /// As `expectedRecord`, when the image is still to be made.
+    func expectedRecordOnAnyImage(model: JobModel) throws -> JobRecord {
+        var fingerprints: [String: String] = [:]
+        for file in JobFile.all(of: settings) where file.option != "--image" {
+            fingerprints[file.path] = try file.fingerprint(repeating: nil)
+        }
+        let decided =
+            settings.area == .auto
+            ? settings : settings.decidingArea(of: PictureSize(width: 1, height: 1), model.description.sizes)
+        return record(decided, fingerprints: fingerprints, model: model, of: nil)
     }
 
     private func record(
-        _ settings: JobSettings, fingerprints: [String: String], model: JobModel, cuts: [PictureCut]
+        _ settings: JobSettings, fingerprints: [String: String], model: JobModel, of inputs: JobInputs?
     ) -> JobRecord {
         var record = JobRecord(settings: settings, fingerprints: fingerprints, modelFingerprint: model.fingerprint)
+        let cuts = inputs?.parts.compactMap(\.geometry.cut) ?? []
         record.cuts = cuts.isEmpty ? nil : cuts
+        record.edits = inputs?.edits
         return outputs.recordsPaths ? record : record.withoutPaths()
     }
 }

@@ -15,11 +15,16 @@ final class InpaintReport: Sendable {
 
     private let settings: JobSettings
     private let count: Int
+    /// Which of several edits this is, if there are several.
+    private let edit: (number: Int, count: Int)
     private let line: ProgressLine
     private let state = Mutex(State())
 
-    /// - Parameter count: how many pictures the job makes.
-    init(_ settings: JobSettings, count: Int, _ options: ReportOptions) {
+    /// - Parameters:
+    ///   - count: how many pictures the job makes.
+    ///   - edit: which edit it is, and of how many.
+    init(_ settings: JobSettings, count: Int, edit: (number: Int, count: Int), _ options: ReportOptions) {
+        self.edit = edit
         self.settings = settings
         self.count = count
         line = ProgressLine(options)
@@ -43,7 +48,8 @@ final class InpaintReport: Sendable {
             state.withLock { state in
                 state.cuts = sizes.count
                 state.progress = ProgressReport(
-                    plan: plan, runCount: count * sizes.count, called: name(cuts: sizes.count), line: line)
+                    plan: plan, edit: editWord, runCount: count * sizes.count, called: name(cuts: sizes.count),
+                    line: line)
             }
         case .sampling(let event, let run):
             state.withLock { $0.progress }?.observe(event, run: run)
@@ -51,7 +57,7 @@ final class InpaintReport: Sendable {
             line.note("for comparison, blending alone")
             state.withLock {
                 $0.comparisons[run] = ProgressReport(
-                    plan: plan, runCount: 1, first: run, called: name(cuts: $0.cuts), line: line)
+                    plan: plan, edit: editWord, runCount: 1, first: run, called: name(cuts: $0.cuts), line: line)
             }
         case .samplingComparison(let event, let run):
             state.withLock { $0.comparisons[run] }?.observe(event, run: run)
@@ -66,6 +72,9 @@ final class InpaintReport: Sendable {
     /// Takes the progress off the terminal.
     func clear() { line.clear() }
 
+    /// `edit 2/3` for the second of three edits.
+    private var editWord: String? { edit.count > 1 ? "edit \(edit.number)/\(edit.count)" : nil }
+
     /// What the sampler's runs make.
     private func name(cuts: Int) -> String { cuts == 1 ? "image" : count == 1 ? "cut" : "cut of an image" }
 
@@ -74,7 +83,8 @@ final class InpaintReport: Sendable {
         let gradientSteps = Console.count(optimised.first?.gradientSteps ?? 0, "gradient step")
         let work =
             optimised.isEmpty ? "none optimised" : "\(optimised.count) of them optimised with \(gradientSteps) each"
-        return "\(settings.model): \(sizes.summary), \(Console.count(plan.steps.count, "step")), \(work), "
+        return (editWord.map { "\($0), " } ?? "")
+            + "\(settings.model): \(sizes.summary), \(Console.count(plan.steps.count, "step")), \(work), "
             + "\(ResultLine.seeds(settings.method.seed, count: count)); \(layout)"
     }
 }

@@ -12,6 +12,7 @@ final class ProgressReport: Sendable {
     }
 
     private let plan: PilotPlan
+    private let edit: String?
     private let runCount: Int
     private let first: Int
     private let name: String
@@ -20,12 +21,14 @@ final class ProgressReport: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
+    ///   - edit: which of several edits this is, in words.
     ///   - runCount: how often `plan` is carried out.
     ///   - first: the number of the run that comes first.
     ///   - name: what a run makes.
     ///   - line: where it is shown.
-    init(plan: PilotPlan, runCount: Int, first: Int = 0, called name: String, line: ProgressLine) {
+    init(plan: PilotPlan, edit: String?, runCount: Int, first: Int = 0, called name: String, line: ProgressLine) {
         self.plan = plan
+        self.edit = edit
         self.first = first
         self.runCount = runCount
         self.name = name
@@ -64,6 +67,7 @@ final class ProgressReport: Sendable {
         var parts = [String(format: "[%@] %3d %%", bar, Int(fraction * 100))]
         // While nothing comes nobody knows how long it will take.
         if let notice { parts.append(notice) } else if let left = timeLeft(fraction) { parts.append("\(left) left") }
+        if let edit { parts.append(edit) }
         if runCount > 1 { parts.append("\(name) \(run + 1)/\(runCount)") }
         parts.append("step \(step.index + 1)/\(step.count)")
         if step.isOptimized { parts.append("gradient \(gradientStepsDone)/\(step.gradientSteps)") }
@@ -74,7 +78,8 @@ final class ProgressReport: Sendable {
     private func log(_ step: PilotStep, run: Int) -> String {
         let fraction = fractionDone
         let loss = state.withLock { $0.losses[run] }
-        var line = runCount > 1 ? "\(name) \(run + 1)/\(runCount), " : ""
+        var line = edit.map { "\($0), " } ?? ""
+        if runCount > 1 { line += "\(name) \(run + 1)/\(runCount), " }
         line += "step \(step.index + 1)/\(step.count), timestep \(step.timestep)"
         if step.isOptimized, let loss {
             line += ", \(Console.count(step.gradientSteps, "gradient step")), loss \(Self.short(loss.total)) "
