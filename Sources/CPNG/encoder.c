@@ -85,11 +85,11 @@ static void set_metadata(encoder *state, const pilot_png_metadata *metadata) {
 }
 
 static void write_file(
-    encoder *state, const uint8_t *pixels, uint32_t width, uint32_t height, const pilot_png_metadata *metadata,
+    encoder *state, const uint8_t *pixels, int bits, uint32_t width, uint32_t height, const pilot_png_metadata *metadata,
     const pilot_png_text *texts, int text_count) {
     png_set_write_fn(state->png, state, append, nothing_to_flush);
     png_set_IHDR(
-        state->png, state->info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE,
+        state->png, state->info, width, height, bits, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE,
         PNG_FILTER_TYPE_BASE);
     // Stated, though they are the defaults, since the bytes of a result are promised not to depend on surroundings.
     png_set_compression_level(state->png, 6);
@@ -98,12 +98,14 @@ static void write_file(
     set_metadata(state, metadata);
     set_texts(state, texts, text_count);
     png_write_info(state->png, state->info);
-    for (uint32_t y = 0; y < height; y++) png_write_row(state->png, pixels + (size_t)y * width * 3);
+    if (bits == 16 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) png_set_swap(state->png);
+    const size_t row_bytes = (size_t)width * 3 * (size_t)(bits / 8);
+    for (uint32_t y = 0; y < height; y++) png_write_row(state->png, pixels + y * row_bytes);
     png_write_end(state->png, NULL);
 }
 
 uint8_t *pilot_png_encode(
-    const uint8_t *pixels, uint32_t width, uint32_t height, const pilot_png_metadata *metadata,
+    const void *pixels, int bits, uint32_t width, uint32_t height, const pilot_png_metadata *metadata,
     const pilot_png_text *texts, int text_count, size_t *size, char message[PILOT_PNG_MESSAGE_SIZE]) {
     strcpy(message, "out of memory");
     encoder *state = calloc(1, sizeof *state);
@@ -117,7 +119,7 @@ uint8_t *pilot_png_encode(
         state->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, state, fail, ignore_warning);
         if (state->png != NULL) state->info = png_create_info_struct(state->png);
         if (state->info == NULL) longjmp(state->failure, 1);
-        write_file(state, pixels, width, height, metadata, texts, text_count);
+        write_file(state, pixels, bits, width, height, metadata, texts, text_count);
     }
     uint8_t *bytes = state->bytes;
     *size = state->size;

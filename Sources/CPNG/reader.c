@@ -14,6 +14,7 @@ struct pilot_png_reader {
     const uint8_t *data;
     size_t size, position, allocated;
     int file_bits;
+    pilot_png_samples samples;
     bool has_profile_warning;
     jmp_buf failure;
     char message[PILOT_PNG_MESSAGE_SIZE];
@@ -88,7 +89,15 @@ static void ask_for_8_bits(png_structp png, png_infop info) {
     }
 }
 
-pilot_png_reader *pilot_png_open(const uint8_t *data, size_t size, char message[PILOT_PNG_MESSAGE_SIZE]) {
+static void ask_for_16_bit_rgb(png_structp png) {
+    png_set_expand_16(png);
+    png_set_gray_to_rgb(png);
+    png_set_strip_alpha(png);
+    if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) png_set_swap(png);
+}
+
+pilot_png_reader *pilot_png_open(
+    const uint8_t *data, size_t size, pilot_png_samples samples, char message[PILOT_PNG_MESSAGE_SIZE]) {
     pilot_png_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL) {
         copy_message(message, "out of memory");
@@ -110,7 +119,12 @@ pilot_png_reader *pilot_png_open(const uint8_t *data, size_t size, char message[
     png_set_read_fn(reader->png, reader, read_from_memory);
     png_read_info(reader->png, reader->info);
     reader->file_bits = png_get_bit_depth(reader->png, reader->info);
-    ask_for_8_bits(reader->png, reader->info);
+    reader->samples = samples;
+    if (samples == PILOT_PNG_AS_8_BITS) {
+        ask_for_8_bits(reader->png, reader->info);
+    } else {
+        ask_for_16_bit_rgb(reader->png);
+    }
     png_set_interlace_handling(reader->png);
     png_read_update_info(reader->png, reader->info);
     return reader;
@@ -130,8 +144,9 @@ int pilot_png_channels(const pilot_png_reader *reader) { return png_get_channels
 int pilot_png_file_bits(const pilot_png_reader *reader) { return reader->file_bits; }
 
 static void read_rows(pilot_png_reader *reader, uint8_t *pixels) {
-    const size_t row_bytes = (size_t)pilot_png_width(reader) * (size_t)pilot_png_channels(reader);
-    if (png_get_bit_depth(reader->png, reader->info) != 8 || png_get_rowbytes(reader->png, reader->info) != row_bytes) {
+    const int bits = reader->samples == PILOT_PNG_AS_8_BITS ? 8 : 16;
+    const size_t row_bytes = (size_t)pilot_png_width(reader) * (size_t)(pilot_png_channels(reader) * (bits / 8));
+    if (png_get_bit_depth(reader->png, reader->info) != bits || png_get_rowbytes(reader->png, reader->info) != row_bytes) {
         png_error(reader->png, "unexpected layout of the decoded rows");
     }
     const int passes = png_get_interlace_type(reader->png, reader->info) == PNG_INTERLACE_NONE ? 1 : 7;
@@ -143,7 +158,7 @@ static void read_rows(pilot_png_reader *reader, uint8_t *pixels) {
     png_read_end(reader->png, reader->info);
 }
 
-bool pilot_png_decode(pilot_png_reader *reader, uint8_t *pixels, char message[PILOT_PNG_MESSAGE_SIZE]) {
+bool pilot_png_decode(pilot_png_reader *reader, void *pixels, char message[PILOT_PNG_MESSAGE_SIZE]) {
     if (setjmp(reader->failure)) {
         copy_message(message, reader->message);
         return false;

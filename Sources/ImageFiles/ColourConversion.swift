@@ -30,6 +30,9 @@ public struct ColourConversion: Sendable {
         self.space = difference <= Self.roundings ? nil : space
     }
 
+    /// Whether numbers change.
+    var converts: Bool { space != nil }
+
     /// What to tell a user whose photograph is not converted though it should be.
     public func warning(about path: String) -> String? {
         guard isImpossible else { return nil }

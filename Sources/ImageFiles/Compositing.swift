@@ -1,27 +1,67 @@
 extension RGBImage {
-    /// The result of a job: this generated picture where the mask is 1, the original, bit for bit, where it is 0.
+    /// Puts a generated picture into this one at a place: all of it, or where the mask is 1 alone. All other pixels stay
+    /// bit for bit.
     ///
     /// Inside the repainted area, within `feather` pixels of the kept one, the two are blended so that no seam shows:
     /// at Euclidean distance d (between pixel centres) from the nearest kept pixel the generated picture has the weight
-    /// d / (feather + 1), at most 1. No kept pixel changes; a feather of 0 is a hard edge. The picture's border is no
-    /// edge of the kept area.
-    /// - Precondition: picture, original and mask have the same sides; `feather >= 0`.
-    public func pasted(over original: RGBImage, mask: BinaryMask, feather: Int) -> RGBImage {
-        precondition(width == original.width && height == original.height, "picture and original differ in size")
-        precondition(width == mask.width && height == mask.height, "picture and mask differ in size")
-        precondition(feather >= 0, "a feather can't be negative")
-        guard mask.values.contains(0) else { return self }
-        let distances = DistanceToKept(mask, limit: feather)
-        var result = original
-        for pixel in 0..<(width * height) where mask.values[pixel] == 1 {
-            let weight = min(1, Double(distances.square(at: pixel)).squareRoot() / (Double(feather) + 1))
-            for sample in (3 * pixel)..<(3 * pixel + 3) {
-                let kept = Double(original.bytes[sample])
-                let blended = kept + weight * (Double(bytes[sample]) - kept)
-                result.bytes[sample] = UInt8(blended.rounded(.toNearestOrEven))
+    /// d / (feather + 1), at most 1. No kept pixel changes; a feather of 0 is a hard edge. The generated picture's border
+    /// is no edge of the kept area.
+    /// - Precondition: the generated picture lies inside this one; the mask has its size; `feather >= 0`.
+    public mutating func paste(_ generated: RGBImage, x: Int = 0, y: Int = 0, mask: BinaryMask?, feather: Int) {
+        bytes.paste(generated, x: x, y: y, of: (width, height), mask: mask, feather: feather, scale: 1)
+    }
+}
+
+extension DeepImage {
+    /// As `RGBImage.paste`, with the generated picture's 8 bits spread over 16.
+    public mutating func paste(_ generated: RGBImage, x: Int = 0, y: Int = 0, mask: BinaryMask?, feather: Int) {
+        samples.paste(generated, x: x, y: y, of: (width, height), mask: mask, feather: feather, scale: 257)
+    }
+}
+
+extension Array where Element: FixedWidthInteger {
+    fileprivate mutating func paste(
+        _ generated: RGBImage, x: Int, y: Int, of size: (width: Int, height: Int), mask: BinaryMask?, feather: Int,
+        scale: Double
+    ) {
+        precondition(x >= 0 && y >= 0 && feather >= 0, "a place and a feather can't be negative")
+        precondition(
+            generated.width <= size.width - x && generated.height <= size.height - y, "the picture does not fit there")
+        let blend = mask.map { mask in
+            precondition(generated.width == mask.width && generated.height == mask.height, "picture and mask differ")
+            return Blend(mask, feather: feather)
+        }
+        for row in 0..<generated.height {
+            for column in 0..<generated.width {
+                let pixel = row * generated.width + column
+                guard let weight = blend.map({ $0.weight(at: pixel) }) ?? 1 else { continue }
+                let target = 3 * ((y + row) * size.width + x + column)
+                for channel in 0..<3 {
+                    let kept = Double(self[target + channel])
+                    let blended = kept + weight * (scale * Double(generated.bytes[3 * pixel + channel]) - kept)
+                    self[target + channel] = Element(blended.rounded(.toNearestOrEven))
+                }
             }
         }
-        return result
+    }
+}
+
+/// How much a generated picture counts, pixel by pixel.
+private struct Blend {
+    private let mask: BinaryMask
+    private let reach: Double
+    private let distances: DistanceToKept
+
+    init(_ mask: BinaryMask, feather: Int) {
+        self.mask = mask
+        reach = Double(feather) + 1
+        distances = DistanceToKept(mask, limit: feather)
+    }
+
+    /// From 0 to 1; nil where the pixel is kept.
+    func weight(at pixel: Int) -> Double? {
+        guard mask.values[pixel] == 1 else { return nil }
+        return min(1, Double(distances.square(at: pixel)).squareRoot() / reach)
     }
 }
 

@@ -4,7 +4,7 @@ import Failures
 public struct DecodedImage: Sendable {
     /// As the user named the file.
     public let path: String
-    /// The text chunks of a PNG file, in the file's order.
+    /// The text chunks of a PNG file, or what stands for them in a JPEG file, in the file's order.
     public let textChunks: [TextChunk]
     /// Things that did not prevent the reading but that the user should hear of; one line each.
     public let warnings: [String]
@@ -12,6 +12,10 @@ public struct DecodedImage: Sendable {
     public let metadata: PictureMetadata
     /// What can't be had from this file, and matters if it is a photograph; one line each.
     let losses: [String]
+    /// Whether the file's samples have more than 8 bits.
+    public let isDeep: Bool
+    /// The EXIF orientation that was applied, 1 to 8.
+    let orientation: Int
     let raster: Raster
 
     public var width: Int { raster.width }
@@ -19,7 +23,7 @@ public struct DecodedImage: Sendable {
 
     /// Reads a PNG or JPEG file; its first bytes tell which, not its name.
     ///
-    /// Samples become 8 bits: one bit, two and four are spread over 0...255, of 16 bits the upper byte is taken (in a
+    /// Samples become 8 bits, though `deep` has all of 16: one bit, two and four are spread over 0...255, of 16 bits the upper byte is taken (in a
     /// grey picture without alpha, v * 255 / 65535 rounded). Palettes are looked up. CMYK becomes RGB without a colour
     /// profile; profiles and gamma are not applied, as in Pillow: `colours` can do it. The EXIF orientation is.
     /// - Throws: `Failure.missingInput` if the file can't be read; `badData` if it is of another kind, corrupt, cut
@@ -43,13 +47,26 @@ public struct DecodedImage: Sendable {
         }
     }
 
+    /// What a file's header says of its sides, before any EXIF orientation is applied. No pixel is decoded.
+    ///
+    /// - Throws: `Failure.badData` if the file is none of ours, or its header is corrupt.
+    public static func storedSize(_ file: [UInt8], path: String) throws -> (width: Int, height: Int) {
+        try file.withUnsafeBytes { bytes in
+            switch ImageFormat(bytes) {
+            case .png: try PNGDecoder.size(bytes, path: path)
+            case .jpeg: try JPEGDecoder.size(bytes, path: path)
+            case .other(let found):
+                throw Failure.badData("\(path): expected a PNG or JPEG picture, found \(found)")
+            }
+        }
+    }
+
     private init(_ png: PNGDecoder, path: String) {
-        let deep = "\(path): has 16 bits per sample, and results have 8: finer steps of kept pixels are lost, too"
         self.init(
             png.raster, path: path, textChunks: png.textChunks,
             FileMetadata(
                 colours: png.colours, profileFault: png.profileFault, resolution: png.resolution, exif: png.exif),
-            losses: png.isDeep ? [deep] : [])
+            isDeep: png.isDeep)
     }
 
     private init(_ jpeg: JPEGDecoder, _ segments: JPEGSegments, path: String) {
@@ -58,17 +75,19 @@ public struct DecodedImage: Sendable {
             "\(path): has CMYK colours, which become RGB without their profile and may look different; a program that "
             + "knows colour profiles can convert the file to RGB before"
         self.init(
-            jpeg.raster, path: path, warnings: jpeg.hasStrayBytes ? [stray] : [],
+            jpeg.raster, path: path, textChunks: segments.textChunks, warnings: jpeg.hasStrayBytes ? [stray] : [],
             FileMetadata(segments, hasInks: jpeg.hasInks), losses: jpeg.hasInks ? [inks] : [])
     }
 
     private init(
-        _ raster: Raster, path: String, textChunks: [TextChunk] = [], warnings: [String] = [], _ found: FileMetadata,
-        losses: [String]
+        _ raster: Raster, path: String, textChunks: [TextChunk], warnings: [String] = [], _ found: FileMetadata,
+        losses: [String] = [], isDeep: Bool = false
     ) {
         self.path = path
         self.textChunks = textChunks
         self.warnings = warnings
+        self.isDeep = isDeep
+        orientation = found.orientation
         self.raster = raster.oriented(found.orientation)
         let (metadata, fault) = found.forResult
         self.metadata = metadata

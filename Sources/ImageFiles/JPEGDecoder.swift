@@ -26,6 +26,17 @@ struct JPEGDecoder {
         hasStrayBytes = pilot_jpeg_has_stray_bytes(reader)
     }
 
+    /// What the header says.
+    ///
+    /// - Throws: `Failure.badData` if the beginning of the file is corrupt.
+    static func size(_ file: UnsafeRawBufferPointer, path: String) throws -> (width: Int, height: Int) {
+        var message = [CChar](repeating: 0, count: Int(PILOT_JPEG_MESSAGE_SIZE))
+        let start = file.assumingMemoryBound(to: UInt8.self).baseAddress
+        guard let reader = pilot_jpeg_open(start, file.count, &message) else { throw Self.corrupt(path, message) }
+        defer { pilot_jpeg_close(reader) }
+        return (Int(pilot_jpeg_width(reader)), Int(pilot_jpeg_height(reader)))
+    }
+
     private static func corrupt(_ path: String, _ message: [CChar]) -> Failure {
         .badData("\(path): corrupt or unsupported JPEG: \(String(message: message))")
     }

@@ -4,6 +4,7 @@ struct JPEGSegments {
     private(set) var exif: [UInt8] = []
     /// What the JFIF segment says, if it says a unit.
     private(set) var resolution: PictureMetadata.Resolution?
+    private var comments: [[UInt8]] = []
     private var profileParts: [Int: ArraySlice<UInt8>] = [:]
     private var profilePartCount: Int?
     private var isProfileDamaged = false
@@ -18,6 +19,9 @@ struct JPEGSegments {
             position = segment.end
         }
     }
+
+    /// The named texts in the comments.
+    var textChunks: [TextChunk] { JPEGComment.texts(in: comments) }
 
     /// The colour profile, which is spread over segments of 64 KiB, put together.
     ///
@@ -44,6 +48,7 @@ struct JPEGSegments {
             if exif.isEmpty, let structure = rest(after: "Exif\0\0") { exif = structure }
         case 0xE2:
             if let part = rest(after: "ICC_PROFILE\0") { takeProfile(part) }
+        case JPEGSegment.comment: comments.append(Array(segment.payload))
         default: break
         }
     }

@@ -19,7 +19,9 @@ struct PNGDecoder {
     init(_ file: UnsafeRawBufferPointer, path: String, limits: ImageLimits) throws {
         var message = [CChar](repeating: 0, count: Int(PILOT_PNG_MESSAGE_SIZE))
         let start = file.assumingMemoryBound(to: UInt8.self).baseAddress
-        guard let reader = pilot_png_open(start, file.count, &message) else { throw Self.corrupt(path, message) }
+        guard let reader = pilot_png_open(start, file.count, PILOT_PNG_AS_8_BITS, &message) else {
+            throw Self.corrupt(path, message)
+        }
         defer { pilot_png_close(reader) }
 
         var raster = try Raster.checkedRoom(
@@ -45,6 +47,27 @@ struct PNGDecoder {
         }
     }
 
+    /// The pixels of a file whose samples have 16 bits, as red, green and blue, without losing any; a grey value is all
+    /// three, and alpha is dropped.
+    ///
+    /// - Throws: as the initialiser.
+    static func deepSamples(
+        _ file: UnsafeRawBufferPointer, path: String, limits: ImageLimits
+    ) throws -> (samples: [UInt16], width: Int, height: Int) {
+        var message = [CChar](repeating: 0, count: Int(PILOT_PNG_MESSAGE_SIZE))
+        let start = file.assumingMemoryBound(to: UInt8.self).baseAddress
+        guard let reader = pilot_png_open(start, file.count, PILOT_PNG_AS_16_BIT_RGB, &message) else {
+            throw corrupt(path, message)
+        }
+        defer { pilot_png_close(reader) }
+        let (width, height) = (pilot_png_width(reader), pilot_png_height(reader))
+        try Raster.check(path, width: width, height: height, limit: limits.pixels)
+        guard pilot_png_channels(reader) == 3 else { throw corrupt(path, message) }
+        var samples = [UInt16](repeating: 0, count: Int(width) * Int(height) * 3)
+        guard pilot_png_decode(reader, &samples, &message) else { throw corrupt(path, message) }
+        return (samples, Int(width), Int(height))
+    }
+
     private static func colours(_ metadata: pilot_png_metadata) throws(ICCProfile.Fault) -> ColourSpace {
         if metadata.profile != nil {
             let bytes = UnsafeBufferPointer(start: metadata.profile, count: metadata.profile_size)
@@ -56,6 +79,19 @@ struct PNGDecoder {
         return .numbers(
             gamma: metadata.has_gamma ? metadata.gamma : nil,
             chromaticities: metadata.has_chromaticities ? chromaticities : nil)
+    }
+
+    /// What the header says.
+    ///
+    /// - Throws: `Failure.badData` if the beginning of the file is corrupt.
+    static func size(_ file: UnsafeRawBufferPointer, path: String) throws -> (width: Int, height: Int) {
+        var message = [CChar](repeating: 0, count: Int(PILOT_PNG_MESSAGE_SIZE))
+        let start = file.assumingMemoryBound(to: UInt8.self).baseAddress
+        guard let reader = pilot_png_open(start, file.count, PILOT_PNG_AS_8_BITS, &message) else {
+            throw Self.corrupt(path, message)
+        }
+        defer { pilot_png_close(reader) }
+        return (Int(pilot_png_width(reader)), Int(pilot_png_height(reader)))
     }
 
     private static func corrupt(_ path: String, _ message: [CChar]) -> Failure {

@@ -12,30 +12,54 @@ extension RGBImage {
     public func writePNG(
         to path: String, metadata: PictureMetadata = PictureMetadata(), textChunks: [TextChunk] = []
     ) throws {
-        let texts = textChunks.map(EncodedText.init)
-        try withPNG(of: metadata, texts) { file in
+        try withPNG(of: metadata, textChunks) { file in
             try AtomicFile.write(to: path) { try $0.write(file) }
         }
     }
 
-    /// The bytes of the file that `writePNG` writes.
-    public func png(metadata: PictureMetadata = PictureMetadata(), textChunks: [TextChunk] = []) throws -> [UInt8] {
-        try withPNG(of: metadata, textChunks.map(EncodedText.init)) { [UInt8]($0) }
-    }
-
+    /// Calls `body` with the bytes of the file that `writePNG` writes.
+    ///
     /// - Throws: `Failure.internalFault` if libpng does not take the picture or what is beside it.
-    func withPNG<Result>(
-        of metadata: PictureMetadata, _ texts: [EncodedText] = [], _ body: (UnsafeRawBufferPointer) throws -> Result
+    public func withPNG<Result>(
+        of metadata: PictureMetadata, _ texts: [TextChunk] = [], _ body: (UnsafeRawBufferPointer) throws -> Result
+    ) throws -> Result {
+        try bytes.withUnsafeBytes {
+            try PNGEncoder(width: width, height: height, bits: 8).encode($0, metadata, texts, body)
+        }
+    }
+}
+
+extension DeepImage {
+    /// As `RGBImage.withPNG`, with 16 bits a sample.
+    public func withPNG<Result>(
+        of metadata: PictureMetadata, _ texts: [TextChunk] = [], _ body: (UnsafeRawBufferPointer) throws -> Result
+    ) throws -> Result {
+        try samples.withUnsafeBytes {
+            try PNGEncoder(width: width, height: height, bits: 16).encode($0, metadata, texts, body)
+        }
+    }
+}
+
+private struct PNGEncoder {
+    let width: Int
+    let height: Int
+    /// Of a sample.
+    let bits: Int32
+
+    /// - Parameter pixels: red, green and blue, row by row.
+    func encode<Result>(
+        _ pixels: UnsafeRawBufferPointer, _ metadata: PictureMetadata, _ texts: [TextChunk],
+        _ body: (UnsafeRawBufferPointer) throws -> Result
     ) throws -> Result {
         guard let width = UInt32(exactly: width), let height = UInt32(exactly: height) else {
             throw Failure.internalFault("a picture of \(width) x \(height) pixels does not fit a PNG file")
         }
         var message = [CChar](repeating: 0, count: Int(PILOT_PNG_MESSAGE_SIZE))
         var size = 0
-        let file = withChunks(of: texts[...], []) { chunks in
+        let file = withChunks(of: texts.map(EncodedText.init)[...], []) { chunks in
             metadata.withPNGMetadata { metadata in
                 pilot_png_encode(
-                    bytes, width, height, &metadata, chunks, Int32(chunks.count), &size, &message)
+                    pixels.baseAddress, bits, width, height, &metadata, chunks, Int32(chunks.count), &size, &message)
             }
         }
         guard let file else { throw Failure.internalFault("cannot encode the PNG: \(String(message: message))") }
@@ -99,7 +123,7 @@ extension PictureMetadata {
 }
 
 /// A text chunk's bytes, each string ending with a zero as C wants it.
-struct EncodedText {
+private struct EncodedText {
     let keyword: [CChar]
     let text: [CChar]
     let isUTF8: Bool

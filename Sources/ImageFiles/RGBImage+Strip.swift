@@ -23,6 +23,27 @@ extension RGBImage {
         return RGBImage(width: width * factor, height: height * factor, bytes: bytes)
     }
 
+    /// Puts pictures below each other; narrow ones have white beside them.
+    ///
+    /// - Parameter gap: white rows between two pictures.
+    public static func stack(_ pictures: [RGBImage], gap: Int) -> RGBImage {
+        precondition(gap >= 0 && !pictures.isEmpty, "a stack needs pictures")
+        let width = pictures.reduce(0) { max($0, $1.width) }
+        var bytes: [UInt8] = []
+        for (index, picture) in pictures.enumerated() {
+            if index > 0 { bytes += [UInt8](repeating: 255, count: 3 * gap * width) }
+            guard picture.width < width else {
+                bytes += picture.bytes
+                continue
+            }
+            for row in 0..<picture.height {
+                bytes += picture.bytes[(3 * row * picture.width)..<(3 * (row + 1) * picture.width)]
+                bytes += [UInt8](repeating: 255, count: 3 * (width - picture.width))
+            }
+        }
+        return RGBImage(width: width, height: bytes.count / (3 * width), bytes: bytes)
+    }
+
     private static func enlarge(_ line: [UInt8], by factor: Int) -> [UInt8] {
         guard factor > 1 else { return line }
         var wide: [UInt8] = []

@@ -15,10 +15,16 @@ struct CompositingTests {
         RGBImage(width: width, height: height, bytes: [UInt8](repeating: value, count: width * height * 3))
     }
 
+    private func pasted(_ generated: RGBImage, over original: RGBImage, mask: BinaryMask, feather: Int) -> RGBImage {
+        var result = original
+        result.paste(generated, mask: mask, feather: feather)
+        return result
+    }
+
     @Test func withoutFeatherEveryPixelIsOneOrTheOther() {
         let mask = randomMask(width: 19, height: 11, share: 0.5)
-        let pasted = plain(200, width: 19, height: 11).pasted(
-            over: plain(10, width: 19, height: 11), mask: mask, feather: 0)
+        let pasted = pasted(
+            plain(200, width: 19, height: 11), over: plain(10, width: 19, height: 11), mask: mask, feather: 0)
         for pixel in 0..<(19 * 11) {
             #expect(pasted.bytes[3 * pixel + 1] == (mask.values[pixel] == 1 ? 200 : 10))
         }
@@ -30,8 +36,9 @@ struct CompositingTests {
         let (width, height) = (23, 17)
         let mask = randomMask(width: width, height: height, share: 0.97)
         let kept = mask.values.indices.filter { mask.values[$0] == 0 }
-        let pasted = plain(255, width: width, height: height).pasted(
-            over: plain(0, width: width, height: height), mask: mask, feather: feather)
+        let pasted = pasted(
+            plain(255, width: width, height: height), over: plain(0, width: width, height: height), mask: mask,
+            feather: feather)
         for pixel in mask.values.indices {
             let distances = kept.map { other -> Double in
                 let (dx, dy) = (pixel % width - other % width, pixel / width - other / width)
@@ -45,9 +52,49 @@ struct CompositingTests {
     @Test func fullAndEmptyMasks() {
         let (generated, original) = (plain(1, width: 4, height: 3), plain(2, width: 4, height: 3))
         let full = BinaryMask(width: 4, height: 3, values: [UInt8](repeating: 1, count: 12))
-        #expect(generated.pasted(over: original, mask: full, feather: 4) == generated)
-        #expect(generated.pasted(over: original, mask: full.inverted, feather: 4) == original)
+        #expect(pasted(generated, over: original, mask: full, feather: 4) == generated)
+        #expect(pasted(generated, over: original, mask: full.inverted, feather: 4) == original)
         #expect(full.repaintedCount == 12 && full.inverted.repaintedCount == 0)
+    }
+
+    /// A cut that has as much around the hole as the blend reaches gives the pixels of the whole picture.
+    @Test(arguments: [0, 1, 3])
+    func aCutIsPastedAsTheWholeIs(feather: Int) throws {
+        let (width, height) = (40, 30)
+        let ragged = randomMask(width: width, height: height, share: 0.9)
+        let values = ragged.values.indices.map { pixel in
+            (12..<31).contains(pixel % width) && (9..<22).contains(pixel / width) ? ragged.values[pixel] : 0
+        }
+        let mask = BinaryMask(width: width, height: height, values: values)
+        let box = try #require(mask.hole).padded(by: feather + 1, inside: (width, height))
+        var generator = SeededGenerator(state: 8)
+        func noise() -> RGBImage {
+            RGBImage(
+                width: width, height: height,
+                bytes: (0..<3 * width * height).map { _ in UInt8.random(in: 0...255, using: &generator) })
+        }
+        let (generated, original) = (noise(), noise())
+        var result = original
+        result.paste(
+            generated.cut(box), x: box.x.lowerBound, y: box.y.lowerBound, mask: mask.cut(box), feather: feather)
+        #expect(result == pasted(generated, over: original, mask: mask, feather: feather))
+        var whole = original
+        whole.paste(generated.cut(box), x: box.x.lowerBound, y: box.y.lowerBound, mask: nil, feather: feather)
+        #expect(whole.cut(box) == generated.cut(box))
+        #expect(whole != generated)
+    }
+
+    @Test func holesThatTouchTilesAreOne() {
+        var values = [UInt8](repeating: 0, count: 64 * 48)
+        for (x, y) in [(3, 2), (9, 2), (15, 15), (40, 3), (63, 47)] { values[y * 64 + x] = 1 }
+        let mask = BinaryMask(width: 64, height: 48, values: values)
+        // Tiles of 8: the first three pixels are in tiles that touch, at a corner too.
+        #expect(
+            mask.holes(apart: 8) == [
+                PixelBox(x: 3..<16, y: 2..<16), PixelBox(x: 40..<41, y: 3..<4), PixelBox(x: 63..<64, y: 47..<48),
+            ])
+        #expect(mask.hole == PixelBox(x: 3..<64, y: 2..<48))
+        #expect(BinaryMask(width: 2, height: 2, values: [0, 0, 0, 0]).hole == nil)
     }
 
     @Test func greyFromOneHalfOnIsRepainted() {

@@ -82,7 +82,15 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         BadLine(#"{"output": "a.png", "preview": "../x"}"#, "preview", "leads outside"),
         BadLine(#"{"output": "a.png", "preview": "link"}"#, "preview", "a link to one"),
         BadLine(#"{"output": "a.png", "preview": "link/x"}"#, "preview", "out/link is a link"),
-        BadLine(#"{"output": "a.jpg"}"#, "a.jpg", "PNG", kind: .usage),
+        BadLine(#"{"output": "a.webp"}"#, "a.webp", "PNG or JPEG", kind: .usage),
+        BadLine(#"{"output": "a.jpg", "jpeg_quality": 0}"#, "jpeg", kind: .usage),
+        BadLine(#"{"output": "a.jpg", "jpeg_quality": "95"}"#, "jpeg_quality: expected a whole number"),
+        BadLine(#"{"output": "a.png", "compare": "a.jpg"}"#, "a.jpg", "comparisons are PNG files", kind: .usage),
+        BadLine(#"{"output": "a.png", "area": "hole"}"#, #"area: expected "auto" or "whole" or "mask", found"#),
+        BadLine(#"{"output": "a.png", "area_padding": "5.5"}"#, "area_padding: expected pixels from 0"),
+        BadLine(#"{"output": "a.png", "area_padding": -1}"#, "area_padding: expected pixels from 0"),
+        BadLine(#"{"output": "a.png", "area_each": 1}"#, "area_each: expected true or false"),
+        BadLine(#"{"output": "a.png", "area": "whole", "area_each": true}"#, "area", "whole", kind: .usage),
         BadLine(#"{"output": "a.png", "compare": "a.png"}"#, "the same file", kind: .usage),
         BadLine(#"{"output": "a.png", "compare": "./a.png"}"#, "the same file", kind: .usage),
         BadLine(#"{"output": "good.png"}"#, "good.png", "of line 1"),
@@ -92,7 +100,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         BadLine(#"{"output": "b"}"#, "a file here and a folder in line 2"),
         BadLine(#"{"output": "sheet.png"}"#, "the name of the sheet"),
         BadLine(#"{"output": "used.png"}"#, "used.png", "an input of line 3"),
-        BadLine(#"{"output": "a.png", "image": "DIR/out/there.png"}"#, "an input here and an output of line 4"),
+        BadLine(#"{"output": "a.png", "mask": "DIR/out/there.png"}"#, "an input here and an output of line 4"),
     ]
 }
 
@@ -100,7 +108,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
     /// Three good lines come first, and one after.
     private static let good = [
         #"{"output": "good.png"}"#, #"{"output": "b/good.png", "prompt": "é \ud83e\udd8a"}"#,
-        #"{"output": "c/good.png", "image": "DIR/out/used.png"}"#, #"{"output": "there.png"}"#,
+        #"{"output": "c/good.png", "mask": "DIR/out/used.png"}"#, #"{"output": "there.png"}"#,
     ]
 
     private func setup(_ folder: BatchFolder, _ lines: [String]) throws -> BatchSetup {

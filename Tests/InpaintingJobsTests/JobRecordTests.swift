@@ -1,4 +1,5 @@
 import DiffusionModels
+import Failures
 import Foundation
 import ImageFiles
 import InpaintingJobs
@@ -33,6 +34,24 @@ import Testing
 
     @Test func isReadAsItWasWritten() throws {
         #expect(try read(Self.record.textChunk().text) == Self.record)
+    }
+
+    /// Edits before it go with a record, as this program writes them and in no other way.
+    @Test func editsBefore() throws {
+        var record = Self.record
+        record.edits = [Self.record, Self.record]
+        #expect(try read(record.textChunk().text) == record)
+        var nested = Self.record
+        nested.edits = [record]
+        var tooMany = Self.record
+        tooMany.edits = Array(repeating: Self.record, count: 101)
+        var newer = Self.record
+        newer.edits = [Self.record]
+        newer.edits?[0].format = 2
+        for (bad, words) in [(nested, "none within another"), (tooMany, "100 at most"), (newer, "layout 2")] {
+            let failure = #expect(throws: Failure.self) { try read(bad.textChunk().text) }
+            #expect(failure?.kind == .badData && failure?.message.contains(words) == true, "\(failure?.message ?? "")")
+        }
     }
 
     /// The same picture is made by any number of threads, ranks, and whatever layout: so none of these is written.

@@ -130,8 +130,14 @@ struct BadInput: Sendable, CustomTestStringConvertible {
             ["--output", $0.path("nowhere/out.png")]
         },
         BadInput(name: "output is a folder", exitCode: 74, mentions: ["folder"]) { ["--output", $0.folder] },
-        BadInput(name: "output is a JPEG", exitCode: 64, mentions: ["--output", ".png"]) {
-            ["--output", $0.path("out.jpg")]
+        BadInput(name: "output is a WebP", exitCode: 64, mentions: ["--output", ".png or .jpg"]) {
+            ["--output", $0.path("out.webp")]
+        },
+        BadInput(name: "padding is none", exitCode: 64, mentions: ["--area-padding", "50%"]) { _ in
+            ["--area-padding", "much"]
+        },
+        BadInput(name: "padding without cuts", exitCode: 64, mentions: ["--area whole"]) { _ in
+            ["--area", "whole", "--area-padding", "20"]
         },
         BadInput(name: "output is the image", exitCode: 64, mentions: ["image.png"]) {
             ["--output", $0.path("image.png")]

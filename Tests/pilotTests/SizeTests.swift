@@ -33,6 +33,29 @@ import Testing
         let runner = try PilotRunner()
         try draw(width, height, hole: (0..<width / 2, 0..<height / 2), in: runner)
         let result = try await runner.inpaint(
+            runner.job + ["--area", "whole", "--steps", "1", "--coherence", "0", "--output", runner.path("a.png")])
+        #expect(result.exitCode == 0, "\(result.errors)")
+        #expect(result.errors.contains(said), "\(result.errors)")
+        #expect(!result.errors.contains("warning"), "\(result.errors)")
+        let picture = try DecodedImage.read(runner.path("a.png"))
+        #expect(picture.width == width && picture.height == height)
+    }
+
+    /// Of what would be made smaller, the hole and as much again on every side as half of it is computed.
+    @Test(
+        arguments: [
+            (
+                200, 150,
+                "200x150, of which 128x128 around the hole are computed at 64x64 (scale 0.5), since the model was"
+            ),
+            (2500, 2000, "2500x2000, of which 128x128 around the hole are computed at 64x64 (scale 0.5), since"),
+            (128, 128, "128x128, 1 step"),
+            (129, 128, "129x128, of which 128x128 around the hole are computed at 64x64"),
+        ])
+    func largePhotographsAreCut(width: Int, height: Int, said: String) async throws {
+        let runner = try PilotRunner()
+        try draw(width, height, hole: (32..<96, 40..<96), in: runner)
+        let result = try await runner.inpaint(
             runner.job + ["--steps", "1", "--coherence", "0", "--output", runner.path("a.png")])
         #expect(result.exitCode == 0, "\(result.errors)")
         #expect(result.errors.contains(said), "\(result.errors)")
@@ -45,7 +68,10 @@ import Testing
         let runner = try PilotRunner()
         try draw(200, 150, hole: (0..<100, 0..<75), in: runner)
         let result = try await runner.inpaint(
-            runner.job + ["--steps", "1", "--coherence", "0", "--size", "200x152", "--output", runner.path("a.png")])
+            runner.job + [
+                "--area", "whole", "--steps", "1", "--coherence", "0", "--size", "200x152", "--output",
+                runner.path("a.png"),
+            ])
         #expect(result.exitCode == 0, "\(result.errors)")
         #expect(result.errors.contains("200x150, computed at 200x152, 1 step"), "\(result.errors)")
         #expect(result.errors.contains("warning: the job's size is 200x152"), "\(result.errors)")
@@ -56,7 +82,8 @@ import Testing
     @Test func smallHolesAreCovered() async throws {
         let runner = try PilotRunner()
         try draw(512, 512, hole: (261..<264, 133..<136), in: runner)
-        let job = runner.job + ["--steps", "1", "--coherence", "0", "--output", runner.path("a.png")]
+        let job =
+            runner.job + ["--area", "whole", "--steps", "1", "--coherence", "0", "--output", runner.path("a.png")]
         let nearest = try await runner.inpaint(job)
         #expect(nearest.errors.contains("fall between the latent's cells"), "\(nearest.errors)")
         let result = try await runner.inpaint(

@@ -1,4 +1,4 @@
-// JPEG out of memory through libjpeg-turbo. No call here ever leaves by longjmp or exit: see CJPEG.c.
+// JPEG in and out of memory through libjpeg-turbo. No call here ever leaves by longjmp or exit: see reader.c.
 #ifndef PILOT_CJPEG_H
 #define PILOT_CJPEG_H
 #include <stdbool.h>
@@ -25,4 +25,23 @@ bool pilot_jpeg_decode(pilot_jpeg_reader *reader, uint8_t *pixels, char message[
 
 /// Whether a few stray bytes stood between the picture's data and its end mark, which some cameras write.
 bool pilot_jpeg_has_stray_bytes(const pilot_jpeg_reader *reader);
+
+/// A marker segment: APPn or COM, and at most 65,533 bytes.
+typedef struct {
+    int marker;
+    const uint8_t *bytes;
+    size_t size;
+} pilot_jpeg_segment;
+
+/// How close pixels are: unit 0 for an aspect alone, 1 per inch, negative for nothing to say.
+typedef struct {
+    int unit;
+    uint16_t horizontal, vertical;
+} pilot_jpeg_density;
+
+/// Encodes 8-bit RGB rows, colours not subsampled, with the segments behind the JFIF header. Sides are 1 to 65,500,
+/// quality is 1 to 100. Returns the file's bytes, to be released with `free`, or NULL and the reason in `message`.
+uint8_t *pilot_jpeg_encode(
+    const uint8_t *pixels, uint32_t width, uint32_t height, int quality, const pilot_jpeg_density *density,
+    const pilot_jpeg_segment *segments, int segment_count, size_t *size, char message[PILOT_JPEG_MESSAGE_SIZE]);
 #endif

@@ -56,9 +56,10 @@ public struct Batch: Sendable {
         ready: () throws -> Void = {}, start: @Sendable () async throws -> Engine
     ) async throws -> Outcome {
         let ledger = BatchLedger(remembersJobs: setup.remembersJobs)
+        let links = BatchLinks()
         var lines = BatchLines(
             reader: reader, checker: BatchChecker(setup, model: model, folder: folder, source: reader.name),
-            setup: setup, ledger: ledger, observer: observer)
+            setup: setup, ledger: ledger, links: links, observer: observer)
         if setup.isStream {
             try folder.makeFolders(for: [])
         } else {
@@ -66,7 +67,7 @@ public struct Batch: Sendable {
         }
         try ready()
         do {
-            try await run(&lines, ledger, start: start)
+            try await run(&lines, ledger, links, start: start)
         } catch is CancellationError {
             throw Failure(.interrupted, "interrupted")
         }
@@ -74,7 +75,8 @@ public struct Batch: Sendable {
     }
 
     private func run<Engine: InpaintingEngine>(
-        _ lines: inout BatchLines, _ ledger: BatchLedger, start: @Sendable () async throws -> Engine
+        _ lines: inout BatchLines, _ ledger: BatchLedger, _ links: BatchLinks,
+        start: @Sendable () async throws -> Engine
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             var engine: Engine?
@@ -89,7 +91,7 @@ public struct Batch: Sendable {
                 }
                 // Told before it runs, so that whoever counts knows of every job when the lines end.
                 observer(.started(job))
-                group.addTask { try await make(job, on: machine, ledger) }
+                group.addTask { try await make(job, on: machine, ledger, links) }
                 running += 1
             }
             observer(.ended)
@@ -98,19 +100,23 @@ public struct Batch: Sendable {
     }
 
     /// - Throws: `CancellationError` alone.
-    private func make(_ job: BatchJob, on engine: some InpaintingEngine, _ ledger: BatchLedger) async throws {
+    private func make(
+        _ job: BatchJob, on engine: some InpaintingEngine, _ ledger: BatchLedger, _ links: BatchLinks
+    ) async throws {
+        var isThere = false
+        // In any case: others wait.
+        defer { links.settle(job.picture, isThere: isThere) }
         try Task.checkCancellation()
         let times = PhaseLedger()
         var result = BatchResult(line: job.line, output: job.name, status: .done)
         var failure: Failure?
         do {
-            let prepared = try await times.measure(.checking) {
-                try job.job.prepared(for: model) { observer(.job(job, $0)) }
+            if try await isDone(job, links) {
+                result = BatchResult(line: job.line, output: job.name, status: .present)
+            } else {
+                result.loss = try await pictures(of: job, on: engine, times).first?.loss.map(BatchResult.Loss.init)
             }
-            let pictures =
-                prepared.hasNothingToCompute
-                ? try prepared.writePhotographs() : try await prepared.run(on: engine, ledger: times)
-            result.loss = pictures.first?.loss.map(BatchResult.Loss.init)
+            isThere = true
         } catch {
             if error is CancellationError || (error as? Failure)?.kind == .interrupted { throw CancellationError() }
             let found = error as? Failure ?? .internalFault("unexpected error: \(error)")
@@ -118,12 +124,39 @@ public struct Batch: Sendable {
             result = BatchResult(line: job.line, output: job.name, status: .failed)
         }
         result.seed = job.job.settings.method.seed
-        result.seconds = times.secondsSinceStart
-        result.layout = engine.layout
+        if result.status != .present {
+            result.seconds = times.secondsSinceStart
+            result.layout = engine.layout
+        }
         result.error = failure?.message
         result.exitCode = failure?.exitCode
         ledger.add(result, of: job, failure)
         observer(.finished(result))
+    }
+
+    private func pictures(
+        of job: BatchJob, on engine: some InpaintingEngine, _ times: PhaseLedger
+    ) async throws -> [PictureResult] {
+        let prepared = try await times.measure(.checking) {
+            try job.job.prepared(for: model) { observer(.job(job, $0)) }
+        }
+        return prepared.hasNothingToCompute
+            ? try prepared.writePhotographs() : try await prepared.run(on: engine, ledger: times)
+    }
+
+    /// Waits for the image of a job that paints on another's result, and finds out whether an earlier run has painted on
+    /// the same.
+    ///
+    /// - Throws: `Failure.missingInput` if it will not be there.
+    private func isDone(_ job: BatchJob, _ links: BatchLinks) async throws -> Bool {
+        guard let needed = job.needs else { return false }
+        guard await links.isThere(needed) else {
+            try Task.checkCancellation()
+            let name = needed.dropFirst(folder.path.count + 1)
+            throw Failure.missingInput("its image is \(name), another job's result, and that job has failed")
+        }
+        // What is in its place was found to be its own, if it was there when the lines were read.
+        return try BatchPresence(model: model, overwrites: true).isPresent(job.job)
     }
 }
 

@@ -1,3 +1,4 @@
+import DiffusionModels
 import Failures
 import Foundation
 import Glibc
@@ -25,6 +26,10 @@ struct BatchChecker {
     private var folders: [String: Int] = [:]
     /// Files that lines so far read, with links followed.
     private var inputs: [String: Int] = [:]
+    /// Pictures that lines write, by the line: of a file all of them, of a stream those of lines so far.
+    private var pictures: [String: Int] = [:]
+    /// Of jobs so far, whether their picture is there, by the picture.
+    private var isPresent: [String: Bool] = [:]
 
     init(_ setup: BatchSetup, model: JobModel, folder: OutputFolder, source: String) {
         self.setup = setup
@@ -37,6 +42,24 @@ struct BatchChecker {
                 let output = folder.output(at: "\(parent)/\(file.split(separator: "/").last ?? "")")
             else { continue }
             outputs[output] = Self.lineOfBatch
+        }
+    }
+
+    /// Takes down which pictures the lines are going to make, as far as they are right, so that other lines can begin with
+    /// these, wherever they stand.
+    mutating func foresee(_ lines: [BatchLine]) {
+        for (index, line) in lines.enumerated() {
+            guard case .text(let text) = line, pictures.count < Self.mostJobs,
+                let json = try? OrderedJSON(parsing: text, file: "the line", advice: ""),
+                let name = json["output"]?.string, let file = try? folder.place(name, key: "output")
+            else { continue }
+            var outputs = JobOutputs(picture: file)
+            outputs.count = json["count"]?.integer ?? setup.defaults.extras.count
+            guard JobOutputs.counts.contains(outputs.count) else { continue }
+            for picture in 0..<outputs.count {
+                let file = outputs.picture(picture)
+                pictures[file] = pictures[file] ?? index + 1
+            }
         }
     }
 
@@ -81,7 +104,8 @@ struct BatchChecker {
             _ = try JobGeometry(photograph: size, asked: size, model: model.description.sizes)
         }
         if let recorded { try model.checkIsUnchanged(since: recorded) }
-        let sources = try Self.checkedInputs(settings)
+        let needed = folder.output(named: settings.image).flatMap { pictures[$0] == nil ? nil : $0 }
+        let sources = try Self.checkedInputs(settings, but: needed == nil ? nil : "--image")
         _ = try JobPrompts(settings, model: model, repeating: recorded)
         guard jobCount + outputs.count <= Self.mostJobs else {
             throw Failure.badData("a batch has \(Self.mostJobs) pictures at most; begin another with this line")
@@ -90,19 +114,72 @@ struct BatchChecker {
         var jobs = (0..<outputs.count).map { index in
             let picture = single(job, index)
             let name = picture.outputs.picture.dropFirst(folder.path.count + 1)
-            return BatchJob(line: lineNumber, index: index, name: String(name), job: picture)
+            var job = BatchJob(line: lineNumber, index: index, name: String(name), job: picture)
+            job.needs = needed
+            return job
         }
         let files = jobs.flatMap(\.files)
         try checkAreFree(files, sources)
-        for index in jobs.indices { jobs[index].isPresent = try isPresent(jobs[index].job) }
+        for index in jobs.indices where needed == nil || setup.isStream { try decide(&jobs[index]) }
         // Taken only now: a line that is left out takes nothing.
         for file in files {
             self.outputs[file] = lineNumber
             for above in Self.foldersAbove(file, in: folder.path) { folders[above] = lineNumber }
         }
         for source in sources { inputs[source] = inputs[source] ?? lineNumber }
+        for job in jobs { pictures[job.picture] = lineNumber }
         jobCount += jobs.count
         return jobs
+    }
+
+    /// Finds out whether an earlier run has done the job; what it needs must be decided before.
+    ///
+    /// - Throws: `Failure.usage` when something else is in its place, unless that may be written over.
+    private mutating func decide(_ job: inout BatchJob) throws {
+        let waits = job.needs.map { isPresent[$0] != true } ?? false
+        job.isPresent = try BatchPresence(model: model, overwrites: setup.overwrites).isPresent(
+            job.job, waitsForImage: waits)
+        isPresent[job.picture] = job.isPresent
+    }
+
+    /// The jobs of all lines in an order in which every image is there before it is needed, and the lines that can't be
+    /// run.
+    mutating func ordered(_ jobs: [BatchJob]) -> (jobs: [BatchJob], faults: [BatchFault]) {
+        let order = BatchOrder(jobs)
+        var faults: [Int: Failure] = [:]
+        for circle in order.circles {
+            let lines = circle.map { "\($0)" }.joined(separator: ", ")
+            for line in circle {
+                faults[line] = .badData(
+                    "image: lines \(lines) each paint on a result of the next, in a circle; one of them needs a photograph"
+                )
+            }
+        }
+        var ordered: [BatchJob] = []
+        for var job in order.jobs {
+            do {
+                if let needed = job.needs {
+                    guard isPresent[needed] != nil, let line = pictures[needed], faults[line] == nil else {
+                        throw lostImage(of: job)
+                    }
+                    try decide(&job)
+                }
+                ordered.append(job)
+            } catch {
+                faults[job.line] = faults[job.line] ?? error as? Failure ?? .internalFault("unexpected error: \(error)")
+            }
+        }
+        for job in order.stranded where faults[job.line] == nil { faults[job.line] = lostImage(of: job) }
+        let told = faults.sorted { $0.key < $1.key }.map { line, failure in
+            BatchFault(line: line, failure: Failure(failure.kind, "\(source) line \(line): \(failure.message)"))
+        }
+        return (ordered.filter { faults[$0.line] == nil }, told)
+    }
+
+    private func lostImage(of job: BatchJob) -> Failure {
+        let line = job.needs.flatMap { pictures[$0] } ?? 0
+        return .badData(
+            "image: \(quoted(job.job.settings.image)) is the output of line \(line), which can't be run")
     }
 
     /// A seed that an earlier run has drawn for the line: else its pictures would be another job's.
@@ -145,9 +222,9 @@ struct BatchChecker {
         }
     }
 
-    /// The files that a job reads, with links followed.
-    private static func checkedInputs(_ settings: JobSettings) throws -> [String] {
-        try JobFile.all(of: settings).map { file in
+    /// The files that a job reads, with links followed, but for that of the option.
+    private static func checkedInputs(_ settings: JobSettings, but option: String?) throws -> [String] {
+        try JobFile.all(of: settings).filter { $0.option != option }.map { file in
             let key = file.option.dropFirst(2).split(separator: "-").joined(separator: "_")
             guard !file.isStandardInput else {
                 throw Failure.usage(
@@ -212,29 +289,5 @@ extension BatchChecker {
             throw Failure.badData(
                 "\(quoted(source)) is an input here and an output of line \(line); give it another name")
         }
-    }
-
-    /// Whether an earlier run has done this job.
-    ///
-    /// - Throws: `Failure.usage` when something else is in its place, unless that may be written over.
-    private func isPresent(_ job: InpaintingJob) throws -> Bool {
-        let file = job.outputs.picture
-        let beside = [job.outputs.comparison, job.outputs.dump].compactMap { $0 }
-        let existing = ([file] + beside).filter { access($0, F_OK) == 0 }
-        guard !existing.isEmpty else { return false }
-        if existing.first == file, try hasRecord(file, of: job) { return existing.count == beside.count + 1 }
-        guard setup.overwrites else {
-            throw Failure.usage(
-                "\(existing.joined(separator: ", ")): is there already, and is not this job's; name another output, "
-                    + "or have it written over with --overwrite")
-        }
-        return false
-    }
-
-    private func hasRecord(_ file: String, of job: InpaintingJob) throws -> Bool {
-        // A picture that can't be read, or has no record, is somebody else's.
-        guard let found = try? JobRecord(fromResult: file) else { return false }
-        let fingerprints = try JobInputs.fingerprints(of: job.settings)
-        return found.isSameJob(as: job.record(fingerprints: fingerprints, model: model))
     }
 }

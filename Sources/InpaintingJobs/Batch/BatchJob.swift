@@ -11,6 +11,11 @@ public struct BatchJob: Sendable {
     public let job: InpaintingJob
     /// Whether the picture is there, with the record of this very job.
     public internal(set) var isPresent = false
+    /// The picture of another job that is this one's image, if that is one of the batch.
+    var needs: String?
+
+    /// The picture's file, as the working directory has it.
+    var picture: String { job.outputs.picture }
 
     /// All files that it writes. Of previews the names' beginning stands for all of them.
     var files: [String] {

@@ -21,10 +21,11 @@ package struct BatchKey: Sendable {
             text("vae", \.settings.autoencoder), prediction, clipSkip, text("image", \.image), text("mask", \.mask),
             text("prompt", \.prompt), text("negative_prompt", \.settings.negativePrompt),
             promptSyntax, promptRescale, embedding, flag("invert_mask", \.settings.invertsMask),
-            size, text("initial_latent", \.settings.initialLatent), control,
+            size, area, areaPadding, areaEach, text("initial_latent", \.settings.initialLatent), control,
             text("output", \.output), whole("count", JobOutputs.counts, \.extras.count),
             flag("paste", \.settings.pastesKeptPixels), flag("paths", \.extras.recordsPaths),
-            whole("feather", JobSettings.feathers, \.settings.feather), text("compare", \.extras.comparison),
+            whole("feather", JobSettings.feathers, \.settings.feather), jpegQuality,
+            text("compare", \.extras.comparison),
             text("preview", \.extras.preview), text("dump", \.extras.dump),
         ] + method + [
             choice("dtype", \.settings.computation.elementType), choice("backend", \.settings.computation.backend),
@@ -99,6 +100,28 @@ package struct BatchKey: Sendable {
             throw unexpected("size", "a text such as \"512x384\"", value)
         }
         draft.settings.size = size
+    }
+
+    private static let area = BatchKey(name: "area") { value, draft in
+        draft.settings.setArea(try choice("area", value))
+    }
+
+    private static let areaPadding = BatchKey(name: "area_padding") { value, draft in
+        let padding = value.string.flatMap(AreaPadding.init) ?? value.integer.flatMap { AreaPadding(rawValue: "\($0)") }
+        guard let padding else { throw unexpected("area_padding", AreaPadding.expectation, value) }
+        draft.settings.areaPadding = padding
+    }
+
+    private static let areaEach = BatchKey(name: "area_each") { value, draft in
+        guard let flag = value.boolean else { throw unexpected("area_each", "true or false", value) }
+        draft.settings.areaEach = flag
+    }
+
+    private static let jpegQuality = BatchKey(name: "jpeg_quality") { value, draft in
+        guard let number = value.integer else {
+            throw unexpected("jpeg_quality", "a whole number from 1 to 100", value)
+        }
+        draft.settings.jpegQuality = number
     }
 
     private static let preset = BatchKey(name: "preset") { value, draft in

@@ -7,19 +7,21 @@ struct BatchLines {
     private var checker: BatchChecker
     private let setup: BatchSetup
     private let ledger: BatchLedger
+    private let links: BatchLinks
     private let observer: BatchObserver
     /// Jobs of lines that were read.
     private var waiting: ArraySlice<BatchJob> = []
     private var isAtEnd = false
 
     init(
-        reader: LineReader, checker: BatchChecker, setup: BatchSetup, ledger: BatchLedger,
+        reader: LineReader, checker: BatchChecker, setup: BatchSetup, ledger: BatchLedger, links: BatchLinks,
         observer: @escaping BatchObserver
     ) {
         self.reader = reader
         self.checker = checker
         self.setup = setup
         self.ledger = ledger
+        self.links = links
         self.observer = observer
     }
 
@@ -30,7 +32,9 @@ struct BatchLines {
         isAtEnd = true
         var jobs: [BatchJob] = []
         var faults: [BatchFault] = []
-        for line in try reader.readAll() {
+        let lines = try reader.readAll()
+        checker.foresee(lines)
+        for line in lines {
             switch checker.jobs(of: line) {
             case .success(let found): jobs += found
             case .failure(let error):
@@ -38,7 +42,11 @@ struct BatchLines {
                 refuse(error.fault)
             }
         }
-        if let first = faults.first, !setup.keepsGoing {
+        let ordered = checker.ordered(jobs)
+        jobs = ordered.jobs
+        faults += ordered.faults
+        for fault in ordered.faults { refuse(fault) }
+        if let first = faults.min(by: { $0.line < $1.line }), !setup.keepsGoing {
             throw Failure(
                 first.failure.kind,
                 faults.count == 1
@@ -59,6 +67,7 @@ struct BatchLines {
                 var result = BatchResult(line: job.line, output: job.name, status: .present)
                 result.seed = job.job.settings.method.seed
                 ledger.add(result, of: job)
+                links.settle(job.picture, isThere: true)
                 observer(.finished(result))
                 continue
             }

@@ -70,6 +70,20 @@ struct OutputFolder: Sendable {
         return path + resolved.dropFirst(self.resolved.count)
     }
 
+    /// How `place` names the file that a path from the working directory leads to, whether it is there or will be; nil
+    /// outside of the folder.
+    func output(named name: String) -> String? {
+        guard let last = name.split(separator: "/").last, !name.utf8.contains(0) else { return nil }
+        if let parent = Self.resolve(Self.parent(of: name)) { return output(at: "\(parent)/\(last)") }
+        // Of folders that are still to be made only the name is known.
+        func parts(_ path: String) -> [Substring] { path.split(separator: "/").filter { $0 != "." } }
+        let (own, other) = (parts(path), parts(name))
+        guard name.hasPrefix("/") == path.hasPrefix("/"), other.starts(with: own), !other.contains("..") else {
+            return nil
+        }
+        return ([path] + other.dropFirst(own.count).map(String.init)).joined(separator: "/")
+    }
+
     /// Makes this folder and those below it that the files need, and finds out whether they can be written to.
     ///
     /// - Throws: `Failure.inputOutput`.

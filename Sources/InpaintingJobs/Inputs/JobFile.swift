@@ -7,14 +7,24 @@ struct JobFile {
     let option: String
     /// As the user typed it; `-` is standard input.
     let path: String
+    /// Which of the option's files it is, 1 for the first.
+    private(set) var number = 1
     private let expected: String
     private let mostBytes: Int
 
     /// All that a job reads beside its model.
     static func all(of settings: JobSettings) -> [JobFile] {
-        [image(settings), mask(settings)] + [initialLatent(settings)].compactMap { $0 }
+        let files =
+            [image(settings), mask(settings)] + [initialLatent(settings)].compactMap { $0 }
             + (settings.embedding ?? []).map(embedding)
             + (settings.controls ?? []).indices.compactMap { controlImage($0, settings) }
+        var counts: [String: Int] = [:]
+        return files.map { file in
+            var file = file
+            counts[file.option, default: 0] += 1
+            file.number = counts[file.option, default: 1]
+            return file
+        }
     }
 
     /// The picture of ControlNet `index`, if it is not the photograph.
@@ -47,6 +57,9 @@ struct JobFile {
             mostBytes: ImageLimits.standard.fileBytes)
     }
 
+    /// What it is for, in a word: `image`, `control-image-2`.
+    var purpose: String { option.dropFirst(2) + (number > 1 ? "-\(number)" : "") }
+
     var isStandardInput: Bool { path == StandardInput.name }
 
     /// What messages call it.
@@ -73,6 +86,15 @@ struct JobFile {
         let fingerprint = try Fingerprint.of(try opened(repeating: recorded))
         try checkIsUnchanged(fingerprint, since: recorded)
         return fingerprint
+    }
+
+    /// Of the picture that the file begins with; it may lie on its side.
+    ///
+    /// - Throws: `Failure` if the file is not there, too large, or no picture.
+    func pictureSize() throws -> PictureSize {
+        let file = try opened(repeating: nil)
+        let (width, height) = try DecodedImage.storedSize(try file.read(atMost: file.byteCount), path: path)
+        return PictureSize(width: width, height: height)
     }
 
     /// Finds out whether the file is there and not too large, without reading it.

@@ -5,94 +5,102 @@ import PilotInpainting
 
 /// The files of a job, read, checked and brought to its size.
 struct JobInputs: Sendable {
+    /// The job's, with its area decided.
+    let settings: JobSettings
     /// The photograph as it is in its file.
     let photograph: RGBImage
+    /// The same with 16 bits a sample, if the file has them.
+    let deep: DeepImage?
     /// What is repainted of it, at its own size.
     let mask: BinaryMask
     /// What goes with the photograph into the result's file.
     let metadata: PictureMetadata
     /// How the photograph's colours become those that networks know, and back.
     let colours: ColourConversion
-    let geometry: JobGeometry
-    /// The photograph in sRGB, at the size that the networks see.
-    let picture: RGBImage
-    let latentMask: LatentMask
+    /// What the networks see: all of the photograph, or its cuts.
+    let parts: [JobPart]
     /// The latent to start from, if the user gives one; otherwise noise.
     let initialLatent: Latent?
-    /// Of each ControlNet.
-    let controlMaps: [ControlMap]
     /// Of every file, by the name that the user gave.
     let fingerprints: [String: String]
+    /// The edits that made the image, the first one first, if it is a result itself.
+    let edits: [JobRecord]?
     /// Things that did not prevent the reading but that the user should hear of; one line each.
     let warnings: [String]
 
-    /// - Parameter recorded: the job that is repeated, if one is: files under the names it gives must not have changed.
+    /// - Parameters:
+    ///   - image: takes the place of the image's file, if that is made anew.
+    ///   - recorded: the job that is repeated, if one is: files under the names it gives must not have changed.
     /// - Throws: `Failure` naming the file or the option.
-    init(_ settings: JobSettings, model: ModelDescription, repeating recorded: JobRecord?) throws {
+    init(_ settings: JobSettings, image kept: [UInt8]?, model: ModelDescription, repeating recorded: JobRecord?) throws
+    {
         let vae = model.vaeConfiguration
         var fingerprints: [String: String] = [:]
-        func decoded(_ file: JobFile) throws -> DecodedImage {
+        func contents(_ file: JobFile) throws -> [UInt8] {
             let (bytes, fingerprint) = try file.contents(repeating: recorded)
             fingerprints[file.path] = fingerprint
-            return try DecodedImage.decode(bytes, path: file.name)
+            return bytes
         }
-        let image = try decoded(.image(settings))
-        let painted = try decoded(.mask(settings))
+        let bytes = try kept ?? contents(.image(settings))
+        if let kept { fingerprints[settings.image] = Fingerprint.of(kept) }
+        let isOther = kept != nil && recorded?.fingerprint(of: .image(settings)) != fingerprints[settings.image]
+        let image = try DecodedImage.decode(bytes, path: JobFile.image(settings).name)
+        deep = try image.deep(bytes)
+        let painted = try DecodedImage.decode(contents(.mask(settings)), path: JobFile.mask(settings).name)
         let (grey, resizing) = try painted.mask(forWidth: image.width, height: image.height)
-        let geometry = try JobGeometry(
-            photograph: PictureSize(width: image.width, height: image.height), asked: settings.size,
-            model: model.sizes)
-        let colours = image.colours
+        let size = PictureSize(width: image.width, height: image.height)
+        self.settings = settings.decidingArea(of: size, model.sizes)
+        colours = image.colours
+        metadata = image.metadata
+        photograph = image.rgb
+        mask = settings.invertsMask ? grey.binaryMask().inverted : grey.binaryMask()
+        let controls = settings.controls ?? []
+        let mapPictures = try controls.indices.map { index in
+            try JobFile.controlImage(index, settings).map { try DecodedImage.decode(contents($0), path: $0.name) }
+        }
+        parts = try JobPart.parts(
+            of: photograph, mask: mask, colours: colours, self.settings, model: model.sizes,
+            isChosen: settings.area == .auto
+        ).map { $0.with(mapsOf: controls, from: mapPictures) }
+        let past = JobRecord.edits(of: image)
+        edits = past.edits
+        let other =
+            "the edit before is not, byte for byte, what it was when this one was recorded: program, libraries or processor "
+            + "are others"
         var warnings =
             image.warnings + painted.warnings + image.photographWarnings
             + [
-                colours.warning(about: settings.image), painted.maskWarning, painted.likenessWarning(asMaskOf: image),
-                resizing, geometry.warning,
+                isOther ? other : nil, past.note, colours.warning(about: settings.image), painted.maskWarning,
+                painted.likenessWarning(asMaskOf: image),
+                resizing, parts.lazy.compactMap(\.geometry.warning).first,
             ].compactMap { $0 }
-        let size = geometry.picture
-        self.geometry = geometry
-        self.colours = colours
-        metadata = image.metadata
-        photograph = image.rgb
-        picture = colours.toSRGB(
-            geometry.photograph == size ? photograph : photograph.resized(width: size.width, height: size.height))
-        func binary(_ grey: GreyImage) -> BinaryMask {
-            settings.invertsMask ? grey.binaryMask().inverted : grey.binaryMask()
-        }
-        mask = binary(grey)
-        let pictureMask = binary(
-            geometry.photograph == size ? grey : grey.resized(width: size.width, height: size.height, filter: .nearest))
         if ShippedModel.isMeant(by: settings.model) {
-            let likeness = SceneLikeness(picture, mask: pictureMask, photograph: geometry.photograph)
-            warnings += [likeness.warning(about: settings.image)].compactMap { $0 }
+            warnings += parts.lazy.compactMap { $0.likeness.warning(about: settings.image) }.prefix(1)
         }
-        let picture = picture
-        controlMaps = try (settings.controls ?? []).enumerated().map { index, control in
-            var source = picture
-            if let file = JobFile.controlImage(index, settings) {
-                let image = try decoded(file)
-                warnings +=
-                    image.warnings + [image.fittingWarning(width: size.width, height: size.height)].compactMap { $0 }
-                source = image.atJobSize(size)
+        for (index, control) in controls.enumerated() {
+            if let picture = mapPictures[index] {
+                warnings += picture.warnings
+                warnings += [picture.fittingWarning(width: image.width, height: image.height)].compactMap { $0 }
             }
-            let map = ControlMap(control, of: source, photograph: picture, mask: pictureMask)
-            warnings += [map.warning(about: control.image ?? settings.image)].compactMap { $0 }
-            return map
+            let name = control.image ?? settings.image
+            warnings += parts.lazy.compactMap { $0.controlMaps[index].warning(about: name) }.prefix(1)
         }
         self.warnings = warnings
-        // What a cell covers is told by the photograph's own pixels: thin parts may be lost in a smaller picture.
-        let isCovering = settings.method.maskDownsample == .max
-        let fits = geometry.latentWidth <= mask.width && geometry.latentHeight <= mask.height
-        latentMask = LatentMask(
-            isCovering && fits ? mask : pictureMask, height: geometry.latentHeight, width: geometry.latentWidth,
-            downsample: settings.method.maskDownsample)
-        let shape = [vae.latentChannels, geometry.latentHeight, geometry.latentWidth]
-        initialLatent = try JobFile.initialLatent(settings).map { file in
+        initialLatent = try JobFile.initialLatent(settings).map { [parts] file in
+            guard parts.count == 1 else {
+                throw Failure.usage(
+                    "--initial-latent: belongs to one picture, and --area-each makes \(parts.count) of this photograph")
+            }
+            let geometry = parts[0].geometry
             fingerprints[file.path] = try file.fingerprint(repeating: recorded)
-            return try InitialLatentFile.read(file.path, shape: shape)
+            return try InitialLatentFile.read(
+                file.path, shape: [vae.latentChannels, geometry.latentHeight, geometry.latentWidth])
         }
         self.fingerprints = fingerprints
     }
+
+    /// Whether nothing is to be repainted.
+    var isEmpty: Bool { parts.allSatisfy(\.latentMask.isEmpty) }
 
     /// What to say when there is nothing to do.
     var explanationOfEmptyMask: String {
@@ -109,13 +117,5 @@ struct JobInputs: Sendable {
         var found: [String: String] = [:]
         for file in JobFile.all(of: settings) { found[file.path] = try file.fingerprint(repeating: nil) }
         return found
-    }
-}
-
-extension LatentMask {
-    fileprivate init(_ mask: BinaryMask, height: Int, width: Int, downsample: PilotParameters.MaskDownsample) {
-        self.init(
-            pixels: mask.values.map { $0 == 1 }, imageHeight: mask.height, imageWidth: mask.width, height: height,
-            width: width, downsample: downsample)
     }
 }

@@ -14,7 +14,7 @@ struct JobPrompts: Sendable {
     /// Things that did not prevent the reading but that the user should hear of; one line each.
     let warnings: [String]
     private let restoresMean: Bool
-    private let contextLength: Int
+    let contextLength: Int
 
     /// - Parameter recorded: the job that is repeated, if one is: files under the names it gives must not have changed.
     /// - Throws: `Failure` naming the file or the option.
@@ -50,9 +50,7 @@ struct JobPrompts: Sendable {
     var tokens: Int { contextLength * (prompts.map(\.chunks.count).max() ?? 1) }
 
     /// What each branch works with: the embeddings of the negative prompt and of the prompt, in this order.
-    func inputs(
-        on engine: some InpaintingEngine, mask: Latent, controls: [ControlInputs]
-    ) async throws -> [BranchInputs] {
+    func embeddings(on engine: some InpaintingEngine) async throws -> [Embedding] {
         let states = try await engine.embed(prompts.flatMap { $0.chunks.map(\.tokens) })
         var rest = states[...]
         return try zip(prompts, Self.options).map { prompt, option in
@@ -65,9 +63,9 @@ struct JobPrompts: Sendable {
                 return try PromptWeighting.apply(
                     chunk.weights, to: states.values, restoresMean: restoresMean, givenBy: option)
             }
-            return BranchInputs(
-                embedding: Array(values.joined()), tokens: prompt.chunks.count * contextLength,
-                width: rest.first?.width ?? 0, chunkLength: contextLength, mask: mask, controls: controls)
+            return Embedding(
+                values: Array(values.joined()), tokens: prompt.chunks.count * contextLength,
+                width: rest.first?.width ?? 0)
         }
     }
 

@@ -33,8 +33,18 @@ public enum ControlMapFile {
 
 extension DecodedImage {
     /// As networks see it: at a job's size, in sRGB.
-    func atJobSize(_ size: PictureSize) -> RGBImage {
-        let isOfSize = size == PictureSize(width: width, height: height)
-        return colours.toSRGB(isOfSize ? rgb : rgb.resized(width: size.width, height: size.height))
+    func atJobSize(_ size: PictureSize) -> RGBImage { colours.toSRGB(rgb.fitted(size)) }
+
+    /// The same of a part of it, `box` of a photograph of the size `photograph`, to which it is stretched.
+    func atJobSize(_ size: PictureSize, of box: PixelBox, in photograph: PictureSize) -> RGBImage {
+        let isWhole = box == PixelBox(x: 0..<photograph.width, y: 0..<photograph.height)
+        return isWhole ? atJobSize(size) : colours.toSRGB(rgb.fitted(photograph).cut(box).fitted(size))
+    }
+}
+
+extension RGBImage {
+    /// At another size, if it has another.
+    fileprivate func fitted(_ size: PictureSize) -> RGBImage {
+        size == PictureSize(width: width, height: height) ? self : resized(width: size.width, height: size.height)
     }
 }

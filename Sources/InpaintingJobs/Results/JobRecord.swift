@@ -2,7 +2,7 @@ import Failures
 import Foundation
 import ImageFiles
 
-/// What a result's PNG file says of the job that made it: enough to do it again, and to know whether it is the same.
+/// What a result's file says of the job that made it: enough to do it again, and to know whether it is the same.
 public struct JobRecord: Codable, Equatable, Sendable {
     public static let keyword = "pilot"
     private static let currentFormat = 1
@@ -16,6 +16,10 @@ public struct JobRecord: Codable, Equatable, Sendable {
     public var fingerprints: [String: String]
     /// The model's contents; nil in the records of versions that did not look.
     public var modelFingerprint: String?
+    /// Where the photograph was cut, for whoever wonders; it follows from settings and files. Nil for none.
+    public var cuts: [PictureCut]?
+    /// The jobs that made the image, the first one first, if it is a result itself; they have none of their own.
+    public var edits: [JobRecord]?
 
     public init(settings: JobSettings, fingerprints: [String: String], modelFingerprint: String) {
         self.settings = settings
@@ -35,23 +39,41 @@ public struct JobRecord: Codable, Equatable, Sendable {
     ///
     /// - Throws: `Failure` if the file can't be read, is no picture, or holds no record that can be understood.
     public init(fromResult path: String) throws {
-        let picture = try DecodedImage.read(path)
-        guard let text = picture.textChunks.first(where: { $0.keyword == Self.keyword })?.text else {
+        guard let text = Self.text(in: try DecodedImage.read(path)) else {
             throw Failure.badData(
-                "--from \(path): holds no record of a job (a PNG text chunk named \(Self.keyword)); it was not written "
-                    + "by pilot inpaint, or another program has rewritten it")
+                "--from \(path): holds no record of a job (a PNG text chunk, or a JPEG comment, named \(Self.keyword)); it "
+                    + "was not written by pilot inpaint, or another program has rewritten it")
         }
+        do {
+            self = try JobRecord(parsing: text)
+        } catch let failure as Failure {
+            throw Failure(failure.kind, "--from \(path): \(failure.message)")
+        }
+    }
+
+    /// A picture's record as it is in its file, if it has one.
+    static func text(in picture: DecodedImage) -> String? {
+        picture.textChunks.first { $0.keyword == keyword }?.text
+    }
+
+    /// - Throws: `Failure.badData` for what is no record.
+    init(parsing text: String) throws {
         do {
             self = try JSONDecoder().decode(JobRecord.self, from: Data(text.utf8))
         } catch {
             throw Failure.badData(
-                "--from \(path): its record of the job can't be read (\(Self.explanation(of: error))); it may come from "
-                    + "another version, this is \(Version.text)")
+                "its record of the job can't be read (\(Self.explanation(of: error))); it may come from another version, "
+                    + "this is \(Version.text)")
         }
-        guard format == Self.currentFormat else {
+        let edits = edits ?? []
+        for format in [format] + edits.map(\.format) where format != Self.currentFormat {
             throw Failure.badData(
-                "--from \(path): its record has layout \(format), this version (\(Version.text)) reads layout "
-                    + "\(Self.currentFormat)")
+                "its record has layout \(format), this version (\(Version.text)) reads layout \(Self.currentFormat)")
+        }
+        guard edits.count <= Self.mostEdits, edits.allSatisfy({ $0.edits == nil }) else {
+            throw Failure.badData(
+                "its record's edits are not as this program writes them: \(Self.mostEdits) at most, and none within another"
+            )
         }
     }
 
@@ -60,18 +82,16 @@ public struct JobRecord: Codable, Equatable, Sendable {
     package func withoutPaths() -> JobRecord {
         var copy = self
         copy.fingerprints = [:]
-        var counts: [String: Int] = [:]
         for file in JobFile.all(of: settings) {
-            let count = counts[file.option, default: 0] + 1
-            counts[file.option] = count
-            let key = String(file.option.dropFirst(2)) + (count > 1 ? "-\(count)" : "")
-            copy.fingerprints[key] = fingerprints[file.path]
+            copy.fingerprints[file.purpose] = fingerprint(of: file)
         }
         for (index, control) in (settings.controls ?? []).enumerated() {
-            copy.fingerprints[index > 0 ? "control-\(index + 1)" : "control"] = fingerprints[control.net]
+            let purpose = index > 0 ? "control-\(index + 1)" : "control"
+            copy.fingerprints[purpose] = fingerprints[control.net] ?? fingerprints[purpose]
             copy.settings.controls?[index].net = Self.name(of: control.net)
             copy.settings.controls?[index].image = control.image.map { _ in "" }
         }
+        copy.edits = edits?.map { $0.withoutPaths() }
         copy.settings.image = ""
         copy.settings.mask = ""
         copy.settings.initialLatent = settings.initialLatent.map { _ in "" }
@@ -83,6 +103,9 @@ public struct JobRecord: Codable, Equatable, Sendable {
         }
         return copy
     }
+
+    /// Of the contents that a file had; without paths it is known by what it is for.
+    func fingerprint(of file: JobFile) -> String? { fingerprints[file.path] ?? fingerprints[file.purpose] }
 
     /// The last part of a path.
     private static func name(of path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
@@ -106,7 +129,9 @@ public struct JobRecord: Codable, Equatable, Sendable {
     /// Whether a record's path leads to a file: it may have been left out, or stand for standard input.
     static func isName(_ path: String) -> Bool { !path.isEmpty && path != StandardInput.name }
 
-    private func relocated(beside result: String) -> JobRecord {
+    /// With paths that lead nowhere from the working directory, and somewhere from the result's folder, as they are from
+    /// here. The edits before stay as they are recorded.
+    func relocated(beside result: String) -> JobRecord {
         let folder = result.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
         func found(_ path: String) -> String {
             guard Self.isName(path), !path.hasPrefix("/"), result.contains("/"), !isThere(path) else { return path }
@@ -134,6 +159,20 @@ public struct JobRecord: Codable, Equatable, Sendable {
     /// Whether both are of one job on the same files and the same model, by whatever version of the program.
     public func isSameJob(as other: JobRecord) -> Bool {
         settings == other.settings && fingerprints == other.fingerprints && modelFingerprint == other.modelFingerprint
+    }
+
+    /// As `isSameJob`, whatever the image has in it; `other` may leave the area to the program.
+    func isSameJobOnAnyImage(as other: JobRecord) -> Bool {
+        func onAnyImage(_ record: JobRecord) -> JobRecord {
+            var copy = record
+            for name in [record.settings.image, JobFile.image(record.settings).purpose] {
+                copy.fingerprints[name] = nil
+            }
+            guard other.settings.area == .auto else { return copy }
+            (copy.settings.area, copy.settings.areaPadding, copy.settings.areaEach) = (nil, nil, nil)
+            return copy
+        }
+        return onAnyImage(self).isSameJob(as: onAnyImage(other))
     }
 
     /// The PNG text chunk. The same record gives the same bytes.

@@ -7,9 +7,12 @@ import ImageFiles
 /// paper). They show whether the repainted part and the rest agree on one picture.
 struct PreviewWriter: Sendable {
     let folder: String
-    let geometry: JobGeometry
+    /// At which the networks see what is shown.
+    let size: PictureSize
     /// The prefix of the files' names, for jobs of several pictures.
     let prefix: String
+    /// What stands at their end, for jobs of several cuts.
+    let suffix: String
 
     /// What the names of previews begin with, behind their prefix.
     static let beginning = "step-"
@@ -36,9 +39,8 @@ struct PreviewWriter: Sendable {
     /// - Parameter pictures: decoded, `[3, H, W]` each at the job's size.
     func write(_ pictures: [[Float]], step: Int, timestep: Int) throws {
         try makeFolder()
-        let size = geometry.picture
         let images = try pictures.map { try RGBImage(planes: $0, width: size.width, height: size.height) }
-        let name = String(format: "%@%@%03d-timestep-%03d.png", prefix, Self.beginning, step, timestep)
+        let name = String(format: "%@%@%03d-timestep-%03d%@.png", prefix, Self.beginning, step, timestep, suffix)
         try RGBImage.strip(images).writePNG(to: "\(folder)/\(name)")
     }
 
@@ -46,7 +48,7 @@ struct PreviewWriter: Sendable {
     func write(maps: [ControlMap]) throws {
         try makeFolder()
         for (index, map) in maps.enumerated() {
-            let name = "\(prefix)\(Self.beginning)000-control-\(index + 1).png"
+            let name = "\(prefix)\(Self.beginning)000-control-\(index + 1)\(suffix).png"
             try map.picture.writePNG(to: "\(folder)/\(name)", metadata: PictureMetadata())
         }
     }

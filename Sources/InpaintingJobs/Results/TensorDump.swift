@@ -3,7 +3,7 @@ import PilotInpainting
 import Synchronization
 import TensorKernels
 
-/// Collects all that passes through the method in one image's job, for comparison with another implementation.
+/// Collects all that passes through the method in one picture, or in one cut of it, for comparison with another implementation.
 ///
 /// float32, channels first. The noise predictions are the network's outputs, so velocities for a model that predicts
 /// them.
@@ -11,8 +11,13 @@ final class TensorDump: Sendable {
     private let tensors = Mutex<[StoredTensor]>([])
     private let losses = Mutex<[LossValues]>([])
 
+    private let namesBeginWith: String
+
+    /// - Parameter prefix: what all names begin with.
+    init(prefix: String) { namesBeginWith = prefix }
+
     func add(_ name: String, _ values: [Float], shape: [Int]) {
-        tensors.withLock { $0.append(StoredTensor(name: name, shape: shape, values: values)) }
+        tensors.withLock { $0.append(StoredTensor(name: namesBeginWith + name, shape: shape, values: values)) }
     }
 
     func add(_ name: String, _ latent: Latent) { add(name, latent.values, shape: latent.shape) }
@@ -37,13 +42,18 @@ final class TensorDump: Sendable {
         }
     }
 
+    /// Writes all of them into one file.
+    ///
     /// - Throws: `Failure.inputOutput`.
-    func write(to path: String) throws {
-        try SafetensorsWriter.write(to: path, tensors.withLock { $0 })
+    static func write(_ dumps: [TensorDump], to path: String) throws {
+        try SafetensorsWriter.write(to: path, dumps.flatMap { $0.tensors.withLock { $0 } })
     }
 
-    private func prefix(_ step: PilotStep) -> String {
-        let digits = String(step.index)
-        return "step." + String(repeating: "0", count: max(0, 3 - digits.count)) + digits
-    }
+    private func prefix(_ step: PilotStep) -> String { "step." + threeDigits(step.index) }
+}
+
+/// The number with zeros before it, so that names come in its order.
+func threeDigits(_ number: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, 3 - digits.count)) + digits
 }

@@ -10,13 +10,14 @@ public enum JobEvent: Sendable {
     /// The job has come to a part that may take a while and tells nothing on its way.
     case began(JobPhase)
     /// All inputs are read and encoded, and the sampler is about to start: what it will do for each picture, and where.
-    case planned(JobGeometry, PilotPlan, layout: String)
-    /// The sampler of picture `image`, 0 for the first.
-    case sampling(PilotEvent, image: Int)
-    /// What comes next is for the comparison alone: picture `image` again, by blending, as planned.
-    case comparing(PilotPlan, image: Int)
-    /// The sampler of the comparison of picture `image`.
-    case samplingComparison(PilotEvent, image: Int)
+    /// Of a picture that is computed cut by cut, all cuts.
+    case planned([JobGeometry], PilotPlan, layout: String)
+    /// The sampler's run number `run`, 0 for the first: a picture has one for each of its cuts, one after the other.
+    case sampling(PilotEvent, run: Int)
+    /// What comes next is for the comparison alone: the run again, by blending, as planned.
+    case comparing(PilotPlan, run: Int)
+    /// The sampler of the comparison of that run.
+    case samplingComparison(PilotEvent, run: Int)
     /// Picture `image` is on the disk.
     case written(PictureResult, image: Int)
 }

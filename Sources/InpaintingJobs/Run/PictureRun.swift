@@ -4,14 +4,20 @@ import ImageFiles
 import PilotInpainting
 import Synchronization
 
+/// A part of a job's pictures that is ready for the sampler.
+struct PreparedPart: Sendable {
+    let part: JobPart
+    /// Of the unconditional branch, and of the conditional one.
+    let embeddings: [BranchInputs]
+    let sampler: PilotSampler
+}
+
 /// One picture of a job after another, or several at once: the sampler's run, those who watch it, and the files.
 struct PictureRun<Engine: InpaintingEngine>: Sendable {
     let engine: Engine
     let inputs: JobInputs
     let outputs: JobOutputs
-    /// Of the unconditional branch, and of the conditional one.
-    let embeddings: [BranchInputs]
-    let sampler: PilotSampler
+    let parts: [PreparedPart]
     let writer: ResultWriter
     let observer: JobObserver
 
@@ -20,59 +26,77 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
     func make(_ index: Int) async throws -> PictureResult {
         let ledger = PhaseLedger()
         let extras = ExtraFiles()
-        let dump = outputs.dump == nil ? nil : TensorDump()
         let last = LastLoss()
-        if let dump { describe(in: dump) }
-        if let previews = previews(index), !inputs.controlMaps.isEmpty {
-            try await extras.write { try previews.write(maps: inputs.controlMaps) }
+        var painted: [RGBImage?] = []
+        var dumps: [TensorDump] = []
+        for number in parts.indices where outputs.dump != nil {
+            dumps.append(TensorDump(prefix: parts.count > 1 ? "cut.\(threeDigits(number))." : ""))
         }
-        let decoded = try await picture(of: sampler, index, ledger) { event in
-            last.observe(event)
-            dump?.observe(event)
-            if extras.failure == nil { try await extras.write { try await preview(event, index, ledger) } }
-            observer(.sampling(event, image: index))
+        for (number, part) in parts.enumerated() {
+            let dump = outputs.dump == nil ? nil : dumps[number]
+            if let dump { describe(part, in: dump) }
+            if let previews = previews(index, number), !part.part.controlMaps.isEmpty {
+                try await extras.write { try previews.write(maps: part.part.controlMaps) }
+            }
+            let run = run(index, number)
+            let decoded = try await picture(of: part, part.sampler, index + number, ledger) { event in
+                last.observe(event)
+                dump?.observe(event)
+                if extras.failure == nil { try await extras.write { try await preview(event, number, index, ledger) } }
+                observer(.sampling(event, run: run))
+            }
+            let size = part.part.geometry.picture
+            dump?.add("decoded", decoded, shape: [3, size.height, size.width])
+            painted.append(try writer.painted(decoded, part.part))
         }
-        let size = inputs.geometry.picture
-        dump?.add("decoded", decoded, shape: [3, size.height, size.width])
-        let result = try writer.composed(decoded)
         let file = outputs.picture(index)
         try await ledger.measure(.writing) {
             // The picture first: what lies beside a picture that has this job's record is this job's too.
-            try writer.write(result, to: file, image: index)
-            if let dump, let dumpFile = outputs.dump(index) {
-                try await extras.write { try dump.write(to: dumpFile) }
+            try writer.write(painted, to: file, image: index)
+            if let dumpFile = outputs.dump(index) {
+                try await extras.write { try TensorDump.write(dumps, to: dumpFile) }
             }
         }
         if let comparison = outputs.comparison(index) {
-            try await extras.write { try await compare(result, index, to: comparison, ledger) }
+            try await extras.write { try await compare(painted, index, to: comparison, ledger) }
         }
         let made = PictureResult(
-            file: file, seed: sampler.parameters.seed &+ UInt64(index), loss: last.value,
+            file: file, seed: writer.record.settings.method.seed &+ UInt64(index), loss: last.value,
             seconds: ledger.secondsSinceStart, ledger: ledger, failureBeside: extras.failure)
         observer(.written(made, image: index))
         return made
     }
 
-    private func compare(_ result: RGBImage, _ index: Int, to file: String, _ ledger: PhaseLedger) async throws {
-        let blender = try sampler.blendingAlone()
-        observer(.comparing(blender.plan, image: index))
-        let blended = try await picture(of: blender, index, ledger) { event in
-            observer(.samplingComparison(event, image: index))
+    /// The number of a run of the sampler among all of the job.
+    private func run(_ image: Int, _ part: Int) -> Int { image * parts.count + part }
+
+    private func compare(_ painted: [RGBImage?], _ index: Int, to file: String, _ ledger: PhaseLedger) async throws {
+        var blended: [RGBImage?] = []
+        for (number, part) in parts.enumerated() {
+            let blender = try part.sampler.blendingAlone()
+            let run = run(index, number)
+            observer(.comparing(blender.plan, run: run))
+            let decoded = try await picture(of: part, blender, index + number, ledger) { event in
+                observer(.samplingComparison(event, run: run))
+            }
+            blended.append(try writer.painted(decoded, part.part))
         }
-        let picture = try writer.composed(blended)
-        try await ledger.measure(.writing) { try writer.writeComparison(result, blended: picture, to: file) }
+        try await ledger.measure(.writing) { try writer.writeComparison(painted, blended: blended, to: file) }
     }
 
     /// The decoded picture, `[3, H, W]` about [-1, 1].
+    ///
+    /// - Parameter seed: what is added to the job's seed.
     private func picture(
-        of sampler: PilotSampler, _ index: Int, _ ledger: PhaseLedger, observer: @escaping PilotObserver
+        of part: PreparedPart, _ sampler: PilotSampler, _ seed: Int, _ ledger: PhaseLedger,
+        observer: @escaping PilotObserver
     ) async throws -> [Float] {
         // The predictor goes before the picture is decoded: its room is the next job's, or ranks that do not decode
         // would wait for those that do.
-        let final = try await engine.withPredictor(for: embeddings, prepared: ledger) { predictor in
+        let final = try await engine.withPredictor(for: part.embeddings, prepared: ledger) { predictor in
             ledger.setMark()
             return try await sampler.sample(
-                image: index, initialLatent: inputs.initialLatent, predictor: predictor
+                image: seed, initialLatent: inputs.initialLatent, predictor: predictor
             ) { event in
                 ledger.observe(event)
                 try await observer(event)
@@ -89,29 +113,35 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
         return pictures
     }
 
-    private func describe(in dump: TensorDump) {
+    private func describe(_ part: PreparedPart, in dump: TensorDump) {
+        let sampler = part.sampler
+        if let cut = part.part.geometry.cut {
+            dump.add("cut", [cut.x, cut.y, cut.width, cut.height].map(Float.init), shape: [4])
+        }
         dump.add("image_latent", sampler.imageLatent)
         dump.add("latent_mask", sampler.mask.values, shape: [sampler.mask.height, sampler.mask.width])
-        for (index, map) in inputs.controlMaps.enumerated() {
+        for (index, map) in part.part.controlMaps.enumerated() {
             dump.add("control.\(index).image", map.latent(isBGR: false))
         }
         for (name, branch) in [
             ("prompt_embedding", GuidanceBranch.conditional), ("negative_prompt_embedding", .unconditional),
         ] {
-            let inputs = embeddings[branch.rawValue]
+            let inputs = part.embeddings[branch.rawValue]
             dump.add(name, inputs.embedding, shape: [inputs.tokens, inputs.width])
         }
     }
 
-    private func previews(_ index: Int) -> PreviewWriter? {
+    private func previews(_ index: Int, _ part: Int) -> PreviewWriter? {
         outputs.preview.map {
-            PreviewWriter(folder: $0, geometry: inputs.geometry, prefix: outputs.previewPrefix(index))
+            PreviewWriter(
+                folder: $0, size: parts[part].part.geometry.picture, prefix: outputs.previewPrefix(index),
+                suffix: parts.count > 1 ? "-cut-\(part + 1)" : "")
         }
     }
 
-    private func preview(_ event: PilotEvent, _ index: Int, _ ledger: PhaseLedger) async throws {
+    private func preview(_ event: PilotEvent, _ part: Int, _ index: Int, _ ledger: PhaseLedger) async throws {
         guard case .reconstructions(let step, let unconditional, let conditional, let guided) = event,
-            let previews = previews(index)
+            let previews = previews(index, part)
         else { return }
         try await ledger.measure(.previews) {
             let pictures = try await decoded([unconditional, conditional, guided])

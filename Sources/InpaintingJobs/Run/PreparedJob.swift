@@ -17,11 +17,12 @@ public struct PreparedJob: Sendable {
     /// Whether the result is the photograph as it is.
     ///
     /// A dump says what the method computes, even where the picture does not depend on it.
-    public var hasNothingToCompute: Bool { inputs.latentMask.isEmpty && outputs.dump == nil }
+    public var hasNothingToCompute: Bool { inputs.isEmpty && outputs.dump == nil }
 
-    /// The size at which the UNet works.
+    /// The size at which the UNet works; of several the largest.
     public var latentSize: (height: Int, width: Int) {
-        (inputs.geometry.latentHeight, inputs.geometry.latentWidth)
+        inputs.parts.map { ($0.geometry.latentHeight, $0.geometry.latentWidth) }.max { $0.0 * $0.1 < $1.0 * $1.1 }
+            ?? (1, 1)
     }
 
     /// The tokens of the longer prompt.
@@ -32,12 +33,12 @@ public struct PreparedJob: Sendable {
     /// - Throws: `Failure.inputOutput`.
     @discardableResult
     public func writePhotographs() throws -> [PictureResult] {
-        let photograph = inputs.photograph
+        let kept = inputs.parts.map { _ in RGBImage?.none }
         return try (0..<outputs.count).map { index in
             let ledger = PhaseLedger()
-            try writer.write(photograph, to: outputs.picture(index), image: index)
+            try writer.write(kept, to: outputs.picture(index), image: index)
             if let comparison = outputs.comparison(index) {
-                try writer.writeComparison(photograph, blended: photograph, to: comparison)
+                try writer.writeComparison(kept, blended: kept, to: comparison)
             }
             let result = PictureResult(
                 file: outputs.picture(index), seed: settings.method.seed &+ UInt64(index), loss: nil,
@@ -55,21 +56,13 @@ public struct PreparedJob: Sendable {
     @discardableResult
     public func run(on engine: some InpaintingEngine, ledger: PhaseLedger) async throws -> [PictureResult] {
         observer(.began(.prompts))
-        let embeddings = try await ledger.measure(.prompts) {
-            try await prompts.inputs(on: engine, mask: inputs.latentMask.latent, controls: controlInputs)
-        }
-        let picture = inputs.picture
+        let embeddings = try await ledger.measure(.prompts) { try await prompts.embeddings(on: engine) }
         observer(.began(.encoding))
-        let imageLatent = try await ledger.measure(.encoding) {
-            try await engine.encode(picture.planes, height: picture.height, width: picture.width)
-        }
-        let sampler = try PilotSampler(
-            parameters: settings.method, scheduler: model.scheduler, mask: inputs.latentMask, imageLatent: imageLatent,
-            controls: controlTimings)
-        observer(.planned(inputs.geometry, sampler.plan, layout: engine.layout))
+        var parts: [PreparedPart] = []
+        for part in inputs.parts { parts.append(try await prepared(part, embeddings, engine, ledger)) }
+        observer(.planned(inputs.parts.map(\.geometry), parts[0].sampler.plan, layout: engine.layout))
         let run = PictureRun(
-            engine: engine, inputs: inputs, outputs: outputs, embeddings: embeddings, sampler: sampler, writer: writer,
-            observer: observer)
+            engine: engine, inputs: inputs, outputs: outputs, parts: parts, writer: writer, observer: observer)
         let results = try await mapInFlight(0..<outputs.count, atMost: engine.jobsInFlight) { index in
             let result = try await run.make(index)
             ledger.add(result.ledger)
@@ -82,6 +75,25 @@ public struct PreparedJob: Sendable {
         return results
     }
 
+    private func prepared(
+        _ part: JobPart, _ embeddings: [Embedding], _ engine: some InpaintingEngine, _ ledger: PhaseLedger
+    ) async throws -> PreparedPart {
+        let picture = part.picture
+        let imageLatent = try await ledger.measure(.encoding) {
+            try await engine.encode(picture.planes, height: picture.height, width: picture.width)
+        }
+        let controls = controlInputs(part)
+        let branches = embeddings.map { embedding in
+            BranchInputs(
+                embedding: embedding.values, tokens: embedding.tokens, width: embedding.width,
+                chunkLength: prompts.contextLength, mask: part.latentMask.latent, controls: controls)
+        }
+        let sampler = try PilotSampler(
+            parameters: settings.method, scheduler: model.scheduler, mask: part.latentMask, imageLatent: imageLatent,
+            controls: controlTimings)
+        return PreparedPart(part: part, embeddings: branches, sampler: sampler)
+    }
+
     private var controlTimings: [ControlTiming] {
         zip(settings.controls ?? [], model.description.controls).map { settings, net in
             ControlTiming(
@@ -90,8 +102,8 @@ public struct PreparedJob: Sendable {
         }
     }
 
-    private var controlInputs: [ControlInputs] {
-        zip(settings.controls ?? [], zip(inputs.controlMaps, model.description.controls)).map { settings, made in
+    private func controlInputs(_ part: JobPart) -> [ControlInputs] {
+        zip(settings.controls ?? [], zip(part.controlMaps, model.description.controls)).map { settings, made in
             let (map, net) = made
             return ControlInputs(
                 map: map.latent(isBGR: net.configuration.takesBGR), scale: settings.scale,

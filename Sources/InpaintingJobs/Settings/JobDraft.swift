@@ -24,6 +24,8 @@ public struct JobDraft: Equatable, Sendable {
     public init(model: String, repeating recorded: JobSettings? = nil) {
         self.recorded = recorded
         settings = recorded ?? JobSettings(model: model, image: "", mask: "", prompt: "")
+        // Old records say nothing of areas, and were computed whole.
+        if recorded == nil { settings.area = .auto }
         image = recorded.flatMap { JobRecord.isName($0.image) ? $0.image : nil }
         mask = recorded.flatMap { JobRecord.isName($0.mask) ? $0.mask : nil }
         prompt = recorded?.prompt

@@ -30,9 +30,17 @@ public struct JobSettings: Codable, Equatable, Sendable {
     public var invertsMask = false
     /// The size at which the networks see the picture; nil for the image's own.
     public var size: PictureSize?
+    /// What part of the photograph the networks see; nil for `whole`, as in records without it.
+    public var area: PictureArea?
+    /// How much they see around the hole; nil for the default.
+    public var areaPadding: AreaPadding?
+    /// Holes that are far apart are cut out one by one; nil for no.
+    public var areaEach: Bool?
     public var pastesKeptPixels = true
     /// Pixels inside the repainted area over which original and result are blended.
     public var feather = 4
+    /// Of the result's JPEG file, 1 to 100; nil for a PNG file.
+    public var jpegQuality: Int?
     public var computation = Computation()
     /// A file with the latent to start from.
     public var initialLatent: String?
@@ -48,6 +56,10 @@ public struct JobSettings: Codable, Equatable, Sendable {
 
     /// What `feather` may be.
     public static let feathers = 0...1024
+    /// What `jpegQuality` may be.
+    public static let jpegQualities = 1...100
+    /// What it is unless somebody says it.
+    static let usualJPEGQuality = 95
 
     /// All that says which model it is.
     public var modelChoice: ModelChoice {
@@ -58,6 +70,23 @@ public struct JobSettings: Codable, Equatable, Sendable {
         choice.clipSkip = clipSkip
         choice.controls = controls?.map(\.net) ?? []
         return choice
+    }
+
+    /// Takes an area that was chosen; what was said before of cuts goes where there are none.
+    public mutating func setArea(_ area: PictureArea) {
+        self.area = area
+        if area == .whole { (areaPadding, areaEach) = (nil, nil) }
+    }
+
+    /// With the area decided, and nothing said that does not count: as the result's record has it.
+    func decidingArea(of photograph: PictureSize, _ model: ModelSizes) -> JobSettings {
+        var decided = self
+        if area == .auto { decided.area = model.isFarExceeded(by: photograph) ? .mask : nil }
+        if decided.area == .whole { decided.area = nil }
+        let isCut = decided.area == .mask
+        decided.areaPadding = isCut ? areaPadding ?? .standard : nil
+        decided.areaEach = isCut && areaEach == true ? true : nil
+        return decided
     }
 
     /// - Throws: `Failure.usage` naming the option.
@@ -83,6 +112,13 @@ public struct JobSettings: Codable, Equatable, Sendable {
         guard (controls?.count ?? 0) <= ControlSet.mostNets else {
             throw Failure.usage(
                 "--control: a job has \(ControlSet.mostNets) ControlNets at most, found \(controls?.count ?? 0)")
+        }
+        guard area ?? .whole != .whole || (areaPadding == nil && areaEach != true) else {
+            throw Failure.usage(
+                "--area whole: --area-padding and --area-each are for cuts; leave them out, or --area mask")
+        }
+        guard Self.jpegQualities.contains(jpegQuality ?? Self.usualJPEGQuality) else {
+            throw Failure.usage("--jpeg-quality: expected 1 to 100, found \(jpegQuality ?? 0)")
         }
         guard Self.feathers.contains(feather) else {
             throw Failure.usage("--feather: expected 0 to 1024 pixels, found \(feather)")

@@ -25,6 +25,11 @@ enum BatchHelp {
           pilot batch wishes.jsonl --output out \\
               --image examples/meadow.png --mask examples/meadow-mask.png
 
+        An image may be another line's output, as in "image": "out/ball.png", wherever that line stands. What it needs is \
+        made first; a circle is refused; when a job fails, those that paint on its result fail with it. Of lines from \
+        standard input, the one that makes the image comes first. "from" repeats a recorded job alone, on its image, not \
+        the edits before it.
+
         All lines of a file are checked before anything is computed: one that is not JSON, has an unknown key, lacks \
         one, repeats an output, or names what is not there, is told with its number, and nothing is begun; \
         --keep-going leaves only these lines out. Lines from standard input are checked as they come; without \

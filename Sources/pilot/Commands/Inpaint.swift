@@ -22,6 +22,66 @@ struct Inpaint: RankedCommand {
     @OptionGroup(title: "What is told meanwhile") var reporting: ReportOptions
 
     func run(on communicator: any Communicator) async throws {
+        let chain = try chain()
+        let (settings, outputs) = (chain.last.settings, chain.last.outputs)
+        let rank = try await computation.rank(computing: settings.computation, on: communicator)
+        var files = FileClaims()
+        try chain.check(in: &files, overwrites: output.overwrite)
+        try computation.checkTrace(in: &files, overwrites: output.overwrite)
+
+        let ledger = PhaseLedger()
+        var engine: ShardedEngine?
+        var model: JobModel?
+        for (index, job) in chain.jobs.enumerated() {
+            let report = InpaintReport(
+                job.settings, count: job.outputs.count, edit: (index + 1, chain.jobs.count), reporting)
+            defer { report.clear() }
+            report.begin("reading and checking")
+            let (known, prepared) = try await ledger.measure(.checking) { [model] in
+                let known = try model ?? JobModel(settings.modelChoice, warn: Console.warn)
+                return (known, try job.prepared(for: known) { report.observe($0) })
+            }
+            model = known
+            guard !prepared.hasNothingToCompute else {
+                try prepared.writePhotographs()
+                continue
+            }
+            if engine == nil {
+                let setup = try computation.setup(
+                    known, rank, ranks: communicator.size, latent: prepared.latentSize,
+                    tokens: prepared.promptTokens,
+                    pictures: outputs.count + chain.jobs.count - 1,
+                    passes: try PicturePasses(job.settings.method, known.scheduler), note: reporting.note)
+                report.begin("reading the model")
+                engine = try await ledger.measure(.checking) {
+                    try await ShardedEngine(setup, communicator: communicator)
+                }
+            }
+            guard let engine else { continue }
+            engine.onNotice { report.hear($0) }
+            try await prepared.run(on: engine, ledger: ledger)
+        }
+        try await finish(engine, on: communicator, ledger, result(settings, outputs, ledger))
+    }
+
+    /// Lets the other ranks go, and tells what was done.
+    private func finish(
+        _ engine: ShardedEngine?, on communicator: any Communicator, _ ledger: PhaseLedger, _ result: ResultLine
+    ) async throws {
+        guard let engine else {
+            try await RankOrder.nothing.give(to: communicator)
+            return try tell(result.text, result.outputs)
+        }
+        let reports = try await engine.reports()
+        if let trace = computation.trace { try await engine.writeTrace(to: trace) }
+        engine.stop()
+        if let leftover = RankTable(reports: reports).leftover { Console.warn(leftover) }
+        let summary = JobSummary(ledger: ledger, reports: reports, layout: engine.layout, result: result)
+        try tell(summary.text, result.outputs)
+    }
+
+    /// The job that is wanted, and before it those that made its image, if a recorded job is repeated as it was.
+    private func chain() throws -> EditChain {
         let recorded = try input.from.map { try JobRecord(repeating: $0) }
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
         try input.apply(to: &draft)
@@ -31,49 +91,17 @@ struct Inpaint: RankedCommand {
         composition.apply(to: &draft)
         extras.apply(to: &draft)
         computation.apply(to: &draft.settings.computation)
+        let repeatsEdits = input.image == nil && recorded?.edits?.isEmpty == false
+        // Made anew, so that it needs no file.
+        if repeatsEdits { draft.image = recorded?.settings.image }
         if let recorded, let result = input.from { try recorded.checkNames(in: draft, from: result) }
         guard draft.missing.isEmpty else {
             throw MissingOptions.failure(draft.missing.map { "--\($0)" }, of: "pilot inpaint")
         }
         let (settings, outputs) = draft.finished()
-        let rank = try await computation.rank(computing: settings.computation, on: communicator)
         let job = InpaintingJob(settings: settings, outputs: outputs, repeating: recorded)
-        var files = FileClaims()
-        try job.check(in: &files, overwrites: output.overwrite)
-        try computation.checkTrace(in: &files, overwrites: output.overwrite)
-
-        let ledger = PhaseLedger()
-        let report = InpaintReport(settings, count: outputs.count, reporting)
-        defer { report.clear() }
-        report.begin("reading and checking")
-        let observer: JobObserver = { report.observe($0) }
-        let (model, prepared) = try await ledger.measure(.checking) {
-            let model = try JobModel(settings.modelChoice, warn: Console.warn)
-            return (model, try job.prepared(for: model, observer: observer))
-        }
-        if prepared.hasNothingToCompute {
-            try await RankOrder.nothing.give(to: communicator)
-            try prepared.writePhotographs()
-            report.clear()
-            try tell(result(settings, outputs, ledger).text, outputs)
-            return
-        }
-        let setup = try computation.setup(
-            model, rank, ranks: communicator.size, latent: prepared.latentSize, tokens: prepared.promptTokens,
-            pictures: outputs.count, passes: try PicturePasses(settings.method, model.scheduler), note: reporting.note)
-        report.begin("reading the model")
-        let engine = try await ledger.measure(.checking) {
-            try await ShardedEngine(setup, communicator: communicator)
-        }
-        engine.onNotice { report.hear($0) }
-        try await prepared.run(on: engine, ledger: ledger)
-        report.clear()
-        let reports = try await engine.reports()
-        if let trace = computation.trace { try await engine.writeTrace(to: trace) }
-        engine.stop()
-        if let leftover = RankTable(reports: reports).leftover { Console.warn(leftover) }
-        let result = result(settings, outputs, ledger)
-        try tell(JobSummary(ledger: ledger, reports: reports, layout: engine.layout, result: result).text, outputs)
+        guard repeatsEdits, let result = input.from else { return EditChain(job) }
+        return try EditChain(job, from: result)
     }
 
     private func result(_ settings: JobSettings, _ outputs: JobOutputs, _ ledger: PhaseLedger) -> ResultLine {

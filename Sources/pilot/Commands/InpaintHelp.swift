@@ -34,6 +34,14 @@ enum InpaintHelp {
               --embedding cat-toy.safetensors --output toy.png \\
               --prompt "a (red:1.3) <cat-toy>, [flowers], (soft light)"
 
+        Of a photograph far larger than what the model was trained at, a cut around the hole is computed, and put back at \
+        full resolution; --area whole takes all of it, made smaller. Two far holes in one command, as a JPEG:
+          pilot inpaint --model sd15 --image large.jpg --mask two-holes.png \\
+              --area-each --prompt "a red bench" --output benches.jpg
+
+        A result can be the next job's image: its record has the edits before, and --from repeats them all from the first \
+        photograph, or, with --image, the last one alone.
+
         A photograph from one program, the result to another; all that is said goes to standard error then:
           convert photo.tif png:- | pilot inpaint --image - --mask mask.png \\
               --prompt "a red bench" --output - | display

@@ -35,18 +35,20 @@ struct InputOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Repeat the job that wrote this PNG; options given beside it replace the recorded ones.",
-            valueName: "result.png"),
-        completion: .file(extensions: ["png"]))
+            "Repeat the job that wrote this picture; options given beside it replace the recorded ones.",
+            valueName: "result"),
+        completion: .file(extensions: ["png", "jpg", "jpeg"]))
     var from: String?
 
     @Option(
         help: ArgumentHelp(
-            "Size at which the networks see the picture; the result has the image's size in any case (default: the "
-                + "image's size, rounded down to a multiple of 8, or of the model's own factor; for an image of more "
-                + "than 4 times the pixels that the model was trained at, about as many as those, in about the "
-                + "image's aspect).", valueName: "WxH"))
+            "Size at which the networks see the picture, or a cut of it; the result has the image's size in any case "
+                + "(default: the image's size, rounded down to a multiple of 8, or of the model's own factor; for a "
+                + "cut, and for an image of more than 4 times the pixels that the model was trained at, about as many "
+                + "as those, in about its aspect).", valueName: "WxH"))
     var size: PictureSize?
+
+    @OptionGroup var area: AreaOptions
 
     @Option(
         help: ArgumentHelp(
@@ -68,6 +70,7 @@ struct InputOptions: ParsableArguments {
         try words.apply(to: &draft)
         if let invertMask { draft.settings.invertsMask = invertMask }
         if let size { draft.settings.size = size }
+        area.apply(to: &draft.settings)
         if let initialLatent { draft.settings.initialLatent = initialLatent }
     }
 }

@@ -5,7 +5,9 @@ import InpaintingJobs
 struct OutputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The result, a PNG file that carries the job's parameters; - for standard output.", valueName: "file.png"),
+            "The result, a PNG or JPEG file that carries the job's parameters; - for standard output. A .png keeps what "
+                + "is not repainted bit for bit, with 16 bits where the image has them; a .jpg changes it a little.",
+            valueName: "file.png or file.jpg"),
         completion: .file())
     var output: String?
 
@@ -38,12 +40,19 @@ struct CompositionOptions: ParsableArguments {
         transform: whole(JobSettings.feathers))
     var feather: Int?
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Quality of a result that is a JPEG file, 1 to 100 (default: 95).", valueName: "N"),
+        transform: whole(JobSettings.jpegQualities))
+    var jpegQuality: Int?
+
     @Flag(inversion: .prefixedNo, help: "Name the job's files in the result's record (default: --paths).")
     var paths: Bool?
 
     func apply(to draft: inout JobDraft) {
         if let paste { draft.settings.pastesKeptPixels = paste }
         if let feather { draft.settings.feather = feather }
+        if let jpegQuality { draft.settings.jpegQuality = jpegQuality }
         if let paths { draft.extras.recordsPaths = paths }
     }
 }

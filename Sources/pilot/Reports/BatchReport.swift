@@ -16,6 +16,8 @@ final class BatchReport: Sendable {
         /// The share of its work that is done, of each job in flight, by its output.
         var fractions: [String: Double] = [:]
         var plans: [String: PilotPlan] = [:]
+        /// How often each plan is carried out.
+        var runs: [String: Int] = [:]
         /// Since when pictures are made.
         var start: ContinuousClock.Instant?
         var results: ResultsFile?
@@ -83,24 +85,29 @@ final class BatchReport: Sendable {
         switch event {
         case .warning(let text): line.warn("line \(job.line), \(job.name): \(text)")
         case .note(let text): line.note("line \(job.line), \(job.name): \(text)")
-        case .planned(_, let plan, _): state.withLock { $0.plans[job.name] = plan }
-        case .sampling(let event, _): count(event, of: job.name)
+        case .planned(let sizes, let plan, _):
+            state.withLock { state in
+                state.plans[job.name] = plan
+                state.runs[job.name] = sizes.count
+            }
+        case .sampling(let event, let run): count(event, of: job.name, run)
         case .began, .comparing, .samplingComparison, .written: break
         }
         show()
     }
 
-    private func count(_ event: PilotEvent, of name: String) {
+    private func count(_ event: PilotEvent, of name: String, _ run: Int) {
         state.withLock { state in
-            guard let plan = state.plans[name] else { return }
+            guard let plan = state.plans[name], let runs = state.runs[name] else { return }
+            let fraction: Double
             switch event {
-            case .stepStarted(let step):
-                state.fractions[name] = plan.fractionDone(at: step, gradientStepsDone: 0)
+            case .stepStarted(let step): fraction = plan.fractionDone(at: step, gradientStepsDone: 0)
             case .gradientStep(let step, let number, _):
-                state.fractions[name] = plan.fractionDone(at: step, gradientStepsDone: number)
-            case .finalLatent: state.fractions[name] = 1
-            default: break
+                fraction = plan.fractionDone(at: step, gradientStepsDone: number)
+            case .finalLatent: fraction = 1
+            default: return
             }
+            state.fractions[name] = (Double(run) + fraction) / Double(runs)
         }
     }
 
@@ -111,6 +118,7 @@ final class BatchReport: Sendable {
             if let name = result.output {
                 state.fractions[name] = nil
                 state.plans[name] = nil
+                state.runs[name] = nil
             }
             switch result.status {
             case .done: state.done += 1

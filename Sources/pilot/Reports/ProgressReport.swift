@@ -7,53 +7,59 @@ import Synchronization
 final class ProgressReport: Sendable {
     private struct State {
         var losses: [Int: LossValues] = [:]
-        /// The share of its work that is done, of each image that was begun.
+        /// The share of its work that is done, of each run that was begun.
         var fractions: [Int: Double] = [:]
     }
 
     private let plan: PilotPlan
-    private let imageCount: Int
+    private let edit: String?
+    private let runCount: Int
     private let first: Int
+    private let name: String
     private let line: ProgressLine
     private let start = ContinuousClock.now
     private let state = Mutex(State())
 
     /// - Parameters:
-    ///   - imageCount: how often `plan` is carried out.
-    ///   - first: the number of the image that comes first.
+    ///   - edit: which of several edits this is, in words.
+    ///   - runCount: how often `plan` is carried out.
+    ///   - first: the number of the run that comes first.
+    ///   - name: what a run makes.
     ///   - line: where it is shown.
-    init(plan: PilotPlan, imageCount: Int, first: Int = 0, line: ProgressLine) {
+    init(plan: PilotPlan, edit: String?, runCount: Int, first: Int = 0, called name: String, line: ProgressLine) {
         self.plan = plan
+        self.edit = edit
         self.first = first
-        self.imageCount = imageCount
+        self.runCount = runCount
+        self.name = name
         self.line = line
     }
 
-    func observe(_ event: PilotEvent, image: Int) {
-        let image = image - first
+    func observe(_ event: PilotEvent, run: Int) {
+        let run = run - first
         switch event {
         case .stepStarted(let step):
-            show(step, gradientStepsDone: 0, image: image)
+            show(step, gradientStepsDone: 0, run: run)
         case .gradientStep(let step, let number, let loss):
-            state.withLock { $0.losses[image] = loss }
-            show(step, gradientStepsDone: number, image: image)
+            state.withLock { $0.losses[run] = loss }
+            show(step, gradientStepsDone: number, run: run)
         case .stepFinished(let step):
             let next = step.index + 1
             count(
-                next < plan.steps.count ? plan.fractionDone(at: plan.steps[next], gradientStepsDone: 0) : 1, of: image)
-            line.log(log(step, image: image))
-        case .finalLatent where imageCount == 1:
+                next < plan.steps.count ? plan.fractionDone(at: plan.steps[next], gradientStepsDone: 0) : 1, of: run)
+            line.log(log(step, run: run))
+        case .finalLatent where runCount == 1:
             line.clear()
         default: break
         }
     }
 
-    private func show(_ step: PilotStep, gradientStepsDone done: Int, image: Int) {
-        count(plan.fractionDone(at: step, gradientStepsDone: done), of: image)
-        line.show { [weak self] notice in self?.bar(step, done, image, notice) ?? "" }
+    private func show(_ step: PilotStep, gradientStepsDone done: Int, run: Int) {
+        count(plan.fractionDone(at: step, gradientStepsDone: done), of: run)
+        line.show { [weak self] notice in self?.bar(step, done, run, notice) ?? "" }
     }
 
-    private func bar(_ step: PilotStep, _ gradientStepsDone: Int, _ image: Int, _ notice: String?) -> String {
+    private func bar(_ step: PilotStep, _ gradientStepsDone: Int, _ run: Int, _ notice: String?) -> String {
         let fraction = fractionDone
         let width = 16
         let filled = Int(fraction * Double(width))
@@ -61,17 +67,19 @@ final class ProgressReport: Sendable {
         var parts = [String(format: "[%@] %3d %%", bar, Int(fraction * 100))]
         // While nothing comes nobody knows how long it will take.
         if let notice { parts.append(notice) } else if let left = timeLeft(fraction) { parts.append("\(left) left") }
-        if imageCount > 1 { parts.append("image \(image + 1)/\(imageCount)") }
+        if let edit { parts.append(edit) }
+        if runCount > 1 { parts.append("\(name) \(run + 1)/\(runCount)") }
         parts.append("step \(step.index + 1)/\(step.count)")
         if step.isOptimized { parts.append("gradient \(gradientStepsDone)/\(step.gradientSteps)") }
-        if let loss = state.withLock({ $0.losses[image] }) { parts.append("loss \(Self.short(loss.total))") }
+        if let loss = state.withLock({ $0.losses[run] }) { parts.append("loss \(Self.short(loss.total))") }
         return parts.joined(separator: "  ")
     }
 
-    private func log(_ step: PilotStep, image: Int) -> String {
+    private func log(_ step: PilotStep, run: Int) -> String {
         let fraction = fractionDone
-        let loss = state.withLock { $0.losses[image] }
-        var line = imageCount > 1 ? "image \(image + 1)/\(imageCount), " : ""
+        let loss = state.withLock { $0.losses[run] }
+        var line = edit.map { "\($0), " } ?? ""
+        if runCount > 1 { line += "\(name) \(run + 1)/\(runCount), " }
         line += "step \(step.index + 1)/\(step.count), timestep \(step.timestep)"
         if step.isOptimized, let loss {
             line += ", \(Console.count(step.gradientSteps, "gradient step")), loss \(Self.short(loss.total)) "
@@ -81,12 +89,12 @@ final class ProgressReport: Sendable {
         return line
     }
 
-    /// Takes down how much of an image is done.
-    private func count(_ fraction: Double, of image: Int) { state.withLock { $0.fractions[image] = fraction } }
+    /// Takes down how much of a run is done.
+    private func count(_ fraction: Double, of run: Int) { state.withLock { $0.fractions[run] = fraction } }
 
-    /// How much of all images is done.
+    /// How much of all runs is done.
     private var fractionDone: Double {
-        state.withLock { $0.fractions.values.reduce(0, +) / Double(imageCount) }
+        state.withLock { $0.fractions.values.reduce(0, +) / Double(runCount) }
     }
 
     private func timeLeft(_ fraction: Double) -> String? {

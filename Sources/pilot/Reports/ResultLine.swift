@@ -23,9 +23,11 @@ struct ResultLine {
     private var another: String {
         let source = outputs.picture(outputs.count - 1)
         let seed = settings.method.seed &+ UInt64(outputs.count)
-        let stem = outputs.picture.hasSuffix(".png") ? String(outputs.picture.dropLast(4)) : outputs.picture
+        let suffix = [".png", ".jpg", ".jpeg"].first { outputs.picture.lowercased().hasSuffix($0) } ?? ""
+        let stem = outputs.picture.dropLast(suffix.count)
+        let ending = suffix.isEmpty ? ".png" : outputs.picture.suffix(suffix.count)
         let program = CommandLine.arguments.first ?? "pilot"
-        return [program, "inpaint", "--from", source, "--seed", "\(seed)", "--output", "\(stem)-seed-\(seed).png"]
+        return [program, "inpaint", "--from", source, "--seed", "\(seed)", "--output", "\(stem)-seed-\(seed)\(ending)"]
             .map(Self.shellWord).joined(separator: " ")
     }
 

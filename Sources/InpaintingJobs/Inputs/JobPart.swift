@@ -1,0 +1,95 @@
+import ImageFiles
+import PilotInpainting
+
+/// What the networks see at a time: the whole photograph, or a cut of it.
+struct JobPart: Sendable {
+    let geometry: JobGeometry
+    /// What is repainted of it, at its own size.
+    let mask: BinaryMask
+    /// It in sRGB, at the size that the networks see.
+    let picture: RGBImage
+    /// What is repainted of that.
+    let pictureMask: BinaryMask
+    let latentMask: LatentMask
+    /// What each ControlNet sees of it.
+    private(set) var controlMaps: [ControlMap] = []
+
+    /// - Parameter isChosen: whether the area is the program's choice.
+    /// - Throws: `Failure` naming the option.
+    static func parts(
+        of photograph: RGBImage, mask: BinaryMask, colours: ColourConversion, _ settings: JobSettings,
+        model: ModelSizes, isChosen: Bool
+    ) throws -> [JobPart] {
+        let size = PictureSize(width: photograph.width, height: photograph.height)
+        let downsample = settings.method.maskDownsample
+        let cuts = settings.area == .mask ? try CutPlan(settings, photograph: size, model: model) : nil
+        let places = try cuts?.cuts(of: mask, each: settings.areaEach == true) ?? []
+        guard !places.isEmpty else {
+            let geometry = try JobGeometry(photograph: size, asked: settings.size, model: model)
+            return [JobPart(geometry, photograph, mask, colours, downsample)]
+        }
+        return places.map { cut in
+            JobPart(
+                JobGeometry(cut, of: size, model: model, isFitted: isChosen), photograph.cut(cut.box),
+                mask.cut(cut.box), colours, downsample)
+        }
+    }
+
+    /// - Parameters:
+    ///   - pixels: as they are in the photograph.
+    ///   - mask: of the same size.
+    private init(
+        _ geometry: JobGeometry, _ pixels: RGBImage, _ mask: BinaryMask, _ colours: ColourConversion,
+        _ downsample: PilotParameters.MaskDownsample
+    ) {
+        self.geometry = geometry
+        self.mask = mask
+        let (size, isResized) = (geometry.picture, geometry.picture != geometry.original)
+        picture = colours.toSRGB(isResized ? pixels.resized(width: size.width, height: size.height) : pixels)
+        pictureMask = isResized ? mask.resized(width: size.width, height: size.height) : mask
+        // What a cell covers is told by the photograph's own pixels: thin parts may be lost in a smaller picture.
+        let fits = geometry.latentWidth <= mask.width && geometry.latentHeight <= mask.height
+        latentMask = LatentMask(
+            downsample == .max && fits ? mask : pictureMask, height: geometry.latentHeight,
+            width: geometry.latentWidth, downsample: downsample)
+    }
+
+    /// The same with the maps of the ControlNets.
+    ///
+    /// - Parameter pictures: what each map is made from; nil for the photograph. A picture of another size than the
+    ///   photograph's is stretched to it, so that a cut of the photograph sees the same cut of the map.
+    func with(mapsOf controls: [ControlSettings], from pictures: [DecodedImage?]) -> JobPart {
+        var part = self
+        part.controlMaps = zip(controls, pictures).map { control, picture in
+            ControlMap(
+                control,
+                of: picture.map { $0.atJobSize(geometry.picture, of: box, in: geometry.photograph) } ?? self.picture,
+                photograph: self.picture, mask: pictureMask)
+        }
+        return part
+    }
+
+    /// Where it lies in the photograph.
+    var box: PixelBox {
+        geometry.cut?.box ?? PixelBox(x: 0..<geometry.photograph.width, y: 0..<geometry.photograph.height)
+    }
+
+    /// Whether the shipped model could know it.
+    var likeness: SceneLikeness { SceneLikeness(picture, mask: pictureMask, photograph: geometry.original) }
+}
+
+extension CutPlan {
+    fileprivate init(_ settings: JobSettings, photograph: PictureSize, model: ModelSizes) throws {
+        try self.init(
+            photograph: photograph, model: model, asked: settings.size, padding: settings.areaPadding ?? .standard,
+            feather: settings.pastesKeptPixels ? settings.feather : 0)
+    }
+}
+
+extension LatentMask {
+    fileprivate init(_ mask: BinaryMask, height: Int, width: Int, downsample: PilotParameters.MaskDownsample) {
+        self.init(
+            pixels: mask.values.map { $0 == 1 }, imageHeight: mask.height, imageWidth: mask.width, height: height,
+            width: width, downsample: downsample)
+    }
+}
