@@ -2,6 +2,8 @@ import Failures
 import Foundation
 import ImageFiles
 import InpaintingJobs
+import PilotInpainting
+import TensorKernels
 import Testing
 
 /// Batches in which jobs paint on the results of others.
@@ -19,7 +21,8 @@ import Testing
         let lines = [
             line("c.png", on: "sub/b.png", #", "seed": 3"#, in: folder), line("x.png", in: folder),
             line("sub/b.png", on: "a-2.png", #", "seed": 2"#, in: folder),
-            line("a.png", nil, #", "count": 2"#, in: folder), line("d.png", on: "c.png", #", "seed": 4"#, in: folder),
+            line("a.png", on: nil, #", "count": 2"#, in: folder),
+            line("d.png", on: "c.png", #", "seed": 4"#, in: folder),
         ]
         let log = EventLog()
         let engine = FakeEngine(folder.model.description, jobsInFlight: inFlight)
@@ -46,7 +49,7 @@ import Testing
     @Test func followersOfAnotherPictureAreMadeAnew() async throws {
         let folder = try BatchFolder()
         func lines(_ seed: Int) -> [String] {
-            [line("a.png", nil, #", "seed": \#(seed)"#, in: folder), line("b.png", on: "a.png", in: folder)]
+            [line("a.png", on: nil, #", "seed": \#(seed)"#, in: folder), line("b.png", on: "a.png", in: folder)]
         }
         try await folder.run(try folder.setup(lines(1)))
         let before = try folder.contents("b.png")

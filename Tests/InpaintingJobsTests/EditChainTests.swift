@@ -2,7 +2,9 @@ import Failures
 import Foundation
 import ImageFiles
 import InpaintingJobs
+import PilotInpainting
 import Synchronization
+import TensorKernels
 import Testing
 
 /// Edits in a row: each paints on the result of the one before.

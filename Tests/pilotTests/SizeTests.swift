@@ -68,10 +68,7 @@ import Testing
         let runner = try PilotRunner()
         try draw(200, 150, hole: (0..<100, 0..<75), in: runner)
         let result = try await runner.inpaint(
-            runner.job + [
-                "--area", "whole", "--steps", "1", "--coherence", "0", "--size", "200x152", "--output",
-                runner.path("a.png"),
-            ])
+            runner.job + ["--steps", "1", "--coherence", "0", "--size", "200x152", "--output", runner.path("a.png")])
         #expect(result.exitCode == 0, "\(result.errors)")
         #expect(result.errors.contains("200x150, computed at 200x152, 1 step"), "\(result.errors)")
         #expect(result.errors.contains("warning: the job's size is 200x152"), "\(result.errors)")

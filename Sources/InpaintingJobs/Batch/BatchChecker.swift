@@ -1,7 +1,5 @@
 import DiffusionModels
 import Failures
-import Foundation
-import Glibc
 import PilotInpainting
 
 /// Turns the lines of a batch into jobs, in their order, and finds what can be found wrong with each before anything is

@@ -28,12 +28,11 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
         let extras = ExtraFiles()
         let last = LastLoss()
         var painted: [RGBImage?] = []
-        var dumps: [TensorDump] = []
-        for number in parts.indices where outputs.dump != nil {
-            dumps.append(TensorDump(prefix: parts.count > 1 ? "cut.\(threeDigits(number))." : ""))
-        }
+        let dumps =
+            outputs.dump == nil
+            ? [] : parts.indices.map { TensorDump(prefix: parts.count > 1 ? "cut.\(threeDigits($0))." : "") }
         for (number, part) in parts.enumerated() {
-            let dump = outputs.dump == nil ? nil : dumps[number]
+            let dump = dumps.isEmpty ? nil : dumps[number]
             if let dump { describe(part, in: dump) }
             if let previews = previews(index, number), !part.part.controlMaps.isEmpty {
                 try await extras.write { try previews.write(maps: part.part.controlMaps) }

@@ -81,7 +81,7 @@ public struct JobSettings: Codable, Equatable, Sendable {
     /// With the area decided, and nothing said that does not count: as the result's record has it.
     func decidingArea(of photograph: PictureSize, _ model: ModelSizes) -> JobSettings {
         var decided = self
-        if area == .auto { decided.area = model.isFarExceeded(by: photograph) ? .mask : nil }
+        if area == .auto { decided.area = size == nil && model.isFarExceeded(by: photograph) ? .mask : nil }
         if decided.area == .whole { decided.area = nil }
         let isCut = decided.area == .mask
         decided.areaPadding = isCut ? areaPadding ?? .standard : nil

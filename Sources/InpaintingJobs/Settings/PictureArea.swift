@@ -1,6 +1,7 @@
 /// What part of the photograph the networks see.
 public enum PictureArea: String, Codable, CaseIterable, Sendable {
-    /// `mask` for a photograph far beyond the model's size, `whole` for any other; decided before it is recorded.
+    /// `mask` for a photograph far beyond the model's size, `whole` for any other, and wherever a size is asked for;
+    /// decided before it is recorded.
     case auto
     case whole
     /// The surroundings of the hole alone.

@@ -9,7 +9,7 @@ struct AreaOptions: ParsableArguments {
         help: ArgumentHelp(
             "What the networks see: whole, all of the image; mask, a cut around the hole, which is put back into the "
                 + "image at its full resolution; auto, mask for an image of more than 4 times the pixels that the model "
-                + "was trained at, whole for others (default: auto).", valueName: "area"))
+                + "was trained at, whole for others, and where --size is given (default: auto).", valueName: "area"))
     var area: PictureArea?
 
     @Option(
