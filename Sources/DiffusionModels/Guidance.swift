@@ -25,13 +25,20 @@ public struct BranchInputs: Sendable, Equatable {
     public let width: Int
     /// The latent mask m, shape `[1, h, w]`, 1 = repaint.
     public let mask: Latent
+    /// z_masked, shaped as the latent, for a UNet that takes it; nil for others.
+    public let maskedImageLatent: Latent?
 
     /// - Precondition: `embedding.count == tokens * width`.
-    public init(embedding: [Float], tokens: Int, width: Int, mask: Latent) {
+    public init(embedding: [Float], tokens: Int, width: Int, mask: Latent, maskedImageLatent: Latent? = nil) {
         precondition(embedding.count == tokens * width, "an embedding's values must fill its shape")
         self.embedding = embedding
         self.tokens = tokens
         self.width = width
         self.mask = mask
+        self.maskedImageLatent = maskedImageLatent
     }
+
+    /// What goes into the network behind the latent, at every evaluation: m and z_masked, or nothing. No gradient is
+    /// wanted for it.
+    public var planesBehindLatent: [Float] { maskedImageLatent.map { mask.values + $0.values } ?? [] }
 }

@@ -9,7 +9,9 @@ import Testing
 /// (float32's own error is about 1e-6), losses of the first optimised step within 1e-4 of their value, latents within
 /// 1 % of their standard deviation, since gradient descent lets roundings grow.
 @Suite struct JobGoldenTests {
-    static let jobs = ["sd1-border", "sd2-blob", "sd2-full", "odd-inverted"]
+    static let jobs = [
+        "sd1-border", "sd2-blob", "sd2-full", "odd-inverted", "inpaint-pilot", "inpaint-baseline",
+    ]
 
     private struct Job: Decodable {
         let model: String
@@ -42,7 +44,8 @@ import Testing
             let distance = Distance(found.float32Values(), reference.float32Values())
             switch key {
             case "latent_mask": #expect(distance.largest == 0, "\(key)")
-            case "image_latent", "initial_latent", "prompt_embedding", "negative_prompt_embedding":
+            case "image_latent", "masked_image_latent", "initial_latent", "prompt_embedding",
+                "negative_prompt_embedding":
                 #expect(distance.ofLargest < 1e-4, "\(key)")
             case firstLoss: #expect(distance.ofEach < 1e-4, "\(key)")
             case _ where key.hasSuffix(".loss"): break

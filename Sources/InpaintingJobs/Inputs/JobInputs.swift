@@ -16,6 +16,8 @@ struct JobInputs: Sendable {
     let geometry: JobGeometry
     /// The photograph in sRGB, at the size that the networks see.
     let picture: RGBImage
+    /// M: what is repainted of the picture, at its size.
+    let pictureMask: BinaryMask
     let latentMask: LatentMask
     /// The latent to start from, if the user gives one; otherwise noise.
     let initialLatent: Latent?
@@ -58,18 +60,23 @@ struct JobInputs: Sendable {
             settings.invertsMask ? grey.binaryMask().inverted : grey.binaryMask()
         }
         mask = binary(grey)
-        let pictureMask = binary(
-            geometry.photograph == size ? grey : grey.resized(width: size.width, height: size.height, filter: .nearest))
+        // What is covered is told by the photograph's own pixels: thin parts may be lost in a smaller picture.
+        let covers = settings.method.maskDownsample == .max
+        if covers, size.width <= mask.width, size.height <= mask.height {
+            pictureMask = mask.covering(size)
+        } else {
+            pictureMask = binary(
+                geometry.photograph == size
+                    ? grey : grey.resized(width: size.width, height: size.height, filter: .nearest))
+        }
         if ShippedModel.isMeant(by: settings.model) {
             let likeness = SceneLikeness(picture, mask: pictureMask, photograph: geometry.photograph)
             warnings += [likeness.warning(about: settings.image)].compactMap { $0 }
         }
         self.warnings = warnings
-        // What a cell covers is told by the photograph's own pixels: thin parts may be lost in a smaller picture.
-        let isCovering = settings.method.maskDownsample == .max
         let fits = geometry.latentWidth <= mask.width && geometry.latentHeight <= mask.height
         latentMask = LatentMask(
-            isCovering && fits ? mask : pictureMask, height: geometry.latentHeight, width: geometry.latentWidth,
+            covers && fits ? mask : pictureMask, height: geometry.latentHeight, width: geometry.latentWidth,
             downsample: settings.method.maskDownsample)
         let shape = [vae.latentChannels, geometry.latentHeight, geometry.latentWidth]
         initialLatent = try JobFile.initialLatent(settings).map { file in
@@ -77,6 +84,14 @@ struct JobInputs: Sendable {
             return try InitialLatentFile.read(file.path, shape: shape)
         }
         self.fingerprints = fingerprints
+    }
+
+    /// x_in (1 - M), planes `[3, height, width]` in [-1, 1]: the picture, mid-grey where it is repainted.
+    var maskedPlanes: [Float] {
+        var planes = picture.planes
+        let count = pictureMask.values.count
+        for index in planes.indices where pictureMask.values[index % count] == 1 { planes[index] = 0 }
+        return planes
     }
 
     /// What to say when there is nothing to do.
@@ -94,6 +109,14 @@ struct JobInputs: Sendable {
         var found: [String: String] = [:]
         for file in JobFile.all(of: settings) { found[file.path] = try file.fingerprint(repeating: nil) }
         return found
+    }
+}
+
+extension BinaryMask {
+    /// The mask at a smaller size, where a pixel is repainted if it covers one that is, in part or whole.
+    fileprivate func covering(_ size: PictureSize) -> BinaryMask {
+        let smaller = LatentMask(self, height: size.height, width: size.width, downsample: .max)
+        return BinaryMask(width: size.width, height: size.height, values: smaller.values.map { UInt8($0) })
     }
 }
 

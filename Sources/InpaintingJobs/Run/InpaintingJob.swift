@@ -51,7 +51,7 @@ public struct InpaintingJob: Sendable {
     ///
     /// - Throws: `Failure` naming the file or the option.
     public func prepared(for model: JobModel, observer: @escaping JobObserver) throws -> PreparedJob {
-        try model.check(steps: settings.method.steps)
+        try model.check(settings.method)
         let inputs = try JobInputs(settings, model: model.description, repeating: recorded)
         if let recorded { try model.checkIsUnchanged(since: recorded) }
         for warning in inputs.warnings { observer(.warning(warning)) }

@@ -10,7 +10,7 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
     let inputs: JobInputs
     let outputs: JobOutputs
     /// Of the unconditional branch, and of the conditional one.
-    let embeddings: [BranchInputs]
+    let branches: [BranchInputs]
     let sampler: PilotSampler
     let writer: ResultWriter
     let observer: JobObserver
@@ -66,7 +66,7 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
     ) async throws -> [Float] {
         // The predictor goes before the picture is decoded: its room is the next job's, or ranks that do not decode
         // would wait for those that do.
-        let final = try await engine.withPredictor(for: embeddings, prepared: ledger) { predictor in
+        let final = try await engine.withPredictor(for: branches, prepared: ledger) { predictor in
             ledger.setMark()
             return try await sampler.sample(
                 image: index, initialLatent: inputs.initialLatent, predictor: predictor
@@ -89,10 +89,12 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
     private func describe(in dump: TensorDump) {
         dump.add("image_latent", sampler.imageLatent)
         dump.add("latent_mask", sampler.mask.values, shape: [sampler.mask.height, sampler.mask.width])
+        // The same in both branches.
+        if let latent = branches[0].maskedImageLatent { dump.add("masked_image_latent", latent) }
         for (name, branch) in [
             ("prompt_embedding", GuidanceBranch.conditional), ("negative_prompt_embedding", .unconditional),
         ] {
-            let inputs = embeddings[branch.rawValue]
+            let inputs = branches[branch.rawValue]
             dump.add(name, inputs.embedding, shape: [inputs.tokens, inputs.width])
         }
     }

@@ -52,17 +52,20 @@ public struct PreparedJob: Sendable {
     public func run(on engine: some InpaintingEngine, ledger: PhaseLedger) async throws -> [PictureResult] {
         observer(.began(.prompts))
         let embeddings = try await embeddings(engine, ledger)
-        let picture = inputs.picture
         observer(.began(.encoding))
-        let imageLatent = try await ledger.measure(.encoding) {
-            try await engine.encode(picture.planes, height: picture.height, width: picture.width)
+        let (imageLatent, maskedImageLatent) = try await ledger.measure(.encoding) {
+            try await (encoded(inputs.picture.planes, on: engine), encodedMaskedImage(on: engine))
         }
         let sampler = try PilotSampler(
             parameters: settings.method, scheduler: model.scheduler, mask: inputs.latentMask, imageLatent: imageLatent)
         observer(.planned(inputs.geometry, sampler.plan, layout: engine.layout))
         let run = PictureRun(
-            engine: engine, inputs: inputs, outputs: outputs, embeddings: embeddings, sampler: sampler, writer: writer,
-            observer: observer)
+            engine: engine, inputs: inputs, outputs: outputs,
+            branches: embeddings.map { embedding in
+                BranchInputs(
+                    embedding: embedding.values, tokens: embedding.tokens, width: embedding.width,
+                    mask: inputs.latentMask.latent, maskedImageLatent: maskedImageLatent)
+            }, sampler: sampler, writer: writer, observer: observer)
         let results = try await mapInFlight(0..<outputs.count, atMost: engine.jobsInFlight) { index in
             let result = try await run.make(index)
             ledger.add(result.ledger)
@@ -75,8 +78,23 @@ public struct PreparedJob: Sendable {
         return results
     }
 
-    /// What each branch works with: the embeddings of the negative prompt and of the prompt, in this order.
-    private func embeddings(_ engine: some InpaintingEngine, _ ledger: PhaseLedger) async throws -> [BranchInputs] {
+    private func encoded(_ planes: [Float], on engine: some InpaintingEngine) async throws -> Latent {
+        try await engine.encode(planes, height: inputs.picture.height, width: inputs.picture.width)
+    }
+
+    /// z_masked, for a model that wants it.
+    private func encodedMaskedImage(on engine: some InpaintingEngine) async throws -> Latent? {
+        guard model.description.unetConfiguration.takesMaskedImage else { return nil }
+        let latent = try await encoded(inputs.maskedPlanes, on: engine)
+        guard latent.isFinite else {
+            throw Failure.internalFault(
+                "the encoded image without its masked part holds a NaN or an infinity; the model's VAE may be damaged")
+        }
+        return latent
+    }
+
+    /// Of the negative prompt and of the prompt, in this order.
+    private func embeddings(_ engine: some InpaintingEngine, _ ledger: PhaseLedger) async throws -> [Embedding] {
         let length = model.contextLength
         let prompts = [("negative prompt", settings.negativePrompt), ("prompt", settings.prompt)]
         var tokens: [[Int32]] = []
@@ -90,15 +108,11 @@ public struct PreparedJob: Sendable {
                         + onOneLine(shortened(dropped, to: 300))))
         }
         let embeddings = try await ledger.measure(.prompts) { try await engine.embed(tokens) }
-        return try embeddings.map { embedding in
-            guard embedding.values.allSatisfy(\.isFinite) else {
-                throw Failure.internalFault(
-                    "the text encoder's output holds a NaN or an infinity; the model's weights may be damaged")
-            }
-            return BranchInputs(
-                embedding: embedding.values, tokens: embedding.tokens, width: embedding.width,
-                mask: inputs.latentMask.latent)
+        guard embeddings.allSatisfy({ $0.values.allSatisfy(\.isFinite) }) else {
+            throw Failure.internalFault(
+                "the text encoder's output holds a NaN or an infinity; the model's weights may be damaged")
         }
+        return embeddings
     }
 }
 

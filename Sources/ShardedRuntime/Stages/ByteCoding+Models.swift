@@ -15,6 +15,8 @@ extension ByteWriter {
         write(UInt32(inputs.width))
         write(inputs.embedding)
         write(inputs.mask)
+        write(UInt8(inputs.maskedImageLatent == nil ? 0 : 1))
+        if let latent = inputs.maskedImageLatent { write(latent) }
     }
 }
 
@@ -29,7 +31,10 @@ extension ByteReader {
         let tokens = Int(try read(UInt32.self))
         let width = Int(try read(UInt32.self))
         let embedding = try readFloats(count: try product(of: [tokens, width]))
-        return BranchInputs(embedding: embedding, tokens: tokens, width: width, mask: try readLatent())
+        let mask = try readLatent()
+        let maskedImageLatent = try read(UInt8.self) == 1 ? try readLatent() : nil
+        return BranchInputs(
+            embedding: embedding, tokens: tokens, width: width, mask: mask, maskedImageLatent: maskedImageLatent)
     }
 
     mutating func readBranch() throws -> GuidanceBranch {
