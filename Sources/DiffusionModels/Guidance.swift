@@ -27,6 +27,8 @@ public struct BranchInputs: Sendable, Equatable {
     public let chunkLength: Int
     /// The latent mask m, shape `[1, h, w]`, 1 = repaint.
     public let mask: Latent
+    /// z_masked, shaped as the latent, for a UNet that takes it; nil for others.
+    public let maskedImageLatent: Latent?
     /// Of every ControlNet of the job, whether or not it acts on this branch.
     public private(set) var controls: [ControlInputs]
 
@@ -36,7 +38,7 @@ public struct BranchInputs: Sendable, Equatable {
     /// - Precondition: `embedding.count == tokens * width`, and the tokens are whole chunks.
     public init(
         embedding: [Float], tokens: Int, width: Int, chunkLength: Int? = nil, mask: Latent,
-        controls: [ControlInputs] = []
+        maskedImageLatent: Latent? = nil, controls: [ControlInputs] = []
     ) {
         precondition(embedding.count == tokens * width, "an embedding's values must fill its shape")
         self.chunkLength = chunkLength ?? max(tokens, 1)
@@ -45,6 +47,7 @@ public struct BranchInputs: Sendable, Equatable {
         self.tokens = tokens
         self.width = width
         self.mask = mask
+        self.maskedImageLatent = maskedImageLatent
         self.controls = controls
     }
 
@@ -54,4 +57,8 @@ public struct BranchInputs: Sendable, Equatable {
         for index in controls.indices { copy.controls[index].map = nil }
         return copy
     }
+
+    /// What goes into the network behind the latent, at every evaluation: m and z_masked, or nothing. No gradient is
+    /// wanted for it.
+    public var planesBehindLatent: [Float] { maskedImageLatent.map { mask.values + $0.values } ?? [] }
 }

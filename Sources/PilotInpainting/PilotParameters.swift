@@ -31,6 +31,21 @@ public struct PilotParameters: Codable, Equatable, Sendable {
         case fast
     }
 
+    /// What is made of the network's predictions; the command line calls it the method.
+    public enum Algorithm: String, Codable, Sendable, CaseIterable {
+        /// PILOT: the latent is optimised, then blended with the image's.
+        case pilot
+        /// The baseline SD-Inpaint: denoising alone, by a network that sees the mask and the masked image.
+        case inpaint
+    }
+
+    /// Another algorithm than PILOT; nil for PILOT, so that records of it say nothing, as they always have.
+    private var baseline: Algorithm?
+    public var algorithm: Algorithm {
+        get { baseline ?? .pilot }
+        set { baseline = newValue == .pilot ? nil : newValue }
+    }
+
     /// DDIM steps.
     public var steps = 50
     /// omega of Eq. 9.

@@ -1,11 +1,13 @@
 import DiffusionModels
 
-/// The two stages of the method.
+/// What a step belongs to: one of the two stages of the method, or neither.
 public enum PilotStage: String, Sendable, Codable {
     /// Latent space optimisation: t >= T (1 - gamma).
     case optimization
     /// Blending with the noised image.
     case blending
+    /// Denoising alone, which is all of the algorithm `inpaint`.
+    case denoising
 }
 
 /// One denoising step of a job, as planned before it starts.
@@ -76,18 +78,21 @@ public struct PilotPlan: Equatable, Sendable {
         controls: [ControlTiming] = []
     ) {
         let (isEmpty, isFull) = (mask.isEmpty, mask.isFull)
+        let isPilot = parameters.algorithm == .pilot
         let total = Double(trainingTimesteps)
         isLossZero = isFull
         steps = timesteps.enumerated().map { index, timestep in
-            let isOptimizing = Double(timestep) >= total * (1 - parameters.coherence)
+            let isOptimizing = isPilot && Double(timestep) >= total * (1 - parameters.coherence)
             let isOptimized = isOptimizing && index % parameters.optimizeEvery == 0 && !isEmpty
-            let crossMask: AttentionMasking = parameters.crossAttentionMask && !isFull ? .crossAttention : []
+            let crossMask: AttentionMasking =
+                isPilot && parameters.crossAttentionMask && !isFull ? .crossAttention : []
             let hasSelfMask =
-                parameters.selfAttentionMask && !isFull && Double(timestep) >= Self.selfAttentionThreshold * total
+                isPilot && parameters.selfAttentionMask && !isFull
+                && Double(timestep) >= Self.selfAttentionThreshold * total
             let acting = controls.indices.filter { controls[$0].acts(at: index, of: timesteps.count) }
             return PilotStep(
                 index: index, count: timesteps.count, timestep: timestep,
-                stage: isOptimizing ? .optimization : .blending,
+                stage: isOptimizing ? .optimization : isPilot ? .blending : .denoising,
                 gradientSteps: isOptimized ? parameters.gradientSteps : 0,
                 denoisingMasking: hasSelfMask ? crossMask.union(.selfAttention) : crossMask,
                 optimizationMasking: crossMask, controls: ControlSet(acting.map(ControlSet.net)),

@@ -44,9 +44,10 @@ public struct PilotSampler: Sendable {
         loss = PilotLoss(imageLatent: imageLatent, mask: mask)
     }
 
-    /// The same job by blending alone, gamma = 0: blended latent diffusion with the attention masks.
+    /// The same job by blending alone, PILOT with gamma = 0: blended latent diffusion with the attention masks.
     public func blendingAlone() throws -> PilotSampler {
         var blending = parameters
+        blending.algorithm = .pilot
         blending.coherence = 0
         return try PilotSampler(
             parameters: blending, scheduler: scheduler, mask: mask, imageLatent: imageLatent, controls: controls)

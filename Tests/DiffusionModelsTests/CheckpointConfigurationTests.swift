@@ -48,13 +48,15 @@ struct CheckpointConfigurationTests {
         #expect(try unet(#"{"sample_size": [64, 96]}"#).sampleSize == 96)
         #expect(try unet(#"{"time_embedding_dim": 512, "resnet_out_scale_factor": 1.0}"#).timeEmbeddingDimension == 512)
         #expect(try unet(#"{"only_cross_attention": [false, false], "unheard_of": {"a": [1]}}"#).inputChannels == 4)
+        #expect(try unet(#"{"in_channels": 9}"#).takesMaskedImage && !(try unet("{}").takesMaskedImage))
     }
 
     @Test(
         "what is not supported or absurd is refused by file, key, expected and found",
         arguments: [
-            (#""in_channels": 9"#, "in_channels", "an inpainting UNet"),
-            (#""in_channels": 3"#, "in_channels", "found 3"),
+            (#""in_channels": 5"#, "in_channels", "found 5: a depth-guided UNet"),
+            (#""in_channels": 3"#, "in_channels", "9, an inpainting UNet, found 3"),
+            (#""in_channels": 0"#, "in_channels", "found 0"), (#""in_channels": "9""#, "in_channels", "\"9\""),
             (#""out_channels": 8"#, "out_channels", "expected 4, found 8"),
             (#""block_out_channels": [1000000, 1, 1, 1]"#, "block_out_channels[0]", "16384"),
             (#""block_out_channels": [0, 1, 1, 1]"#, "block_out_channels[0]", "found 0"),

@@ -47,7 +47,7 @@ struct ModelConversionTests {
         }
     }
 
-    @Test("folder, single file, folder: the same bytes of every tensor", arguments: ["sd1", "sd2", "odd"])
+    @Test("folder, single file, folder: the same bytes of every tensor", arguments: ["sd1", "sd2", "odd", "inpaint"])
     func roundTrip(name: String) throws {
         let folder = try fixture(name)
         let file = scratch.path + "/\(name).safetensors"

@@ -6,7 +6,7 @@ import Testing
 
 /// A tiny model and what diffusers computes with it, made by scripts/fixtures/make_model_fixtures.py.
 struct ModelFixture {
-    static let names = ["sd1", "sd2", "odd"]
+    static let names = ["sd1", "sd2", "odd", "inpaint"]
 
     struct UNetCase: Decodable {
         let name: String
@@ -46,6 +46,16 @@ struct ModelFixture {
     func tensor(_ name: String) throws -> (shape: [Int], values: [Float]) {
         let tensor = try #require(golden.tensors[name], "no golden tensor \(name)")
         return (tensor.shape, tensor.float32Values())
+    }
+
+    /// What goes into the UNet: the latent, and behind it what an inpainting UNet takes besides.
+    func unetInput(in context: ComputeContext) throws -> Tensor {
+        var (shape, planes) = try tensor("unet.latent")
+        if golden.tensors["unet.masked_image_latent"] != nil {
+            planes += try tensor("unet.latent_mask").values + tensor("unet.masked_image_latent").values
+            shape[0] += 1 + shape[0]
+        }
+        return Tensor(planes: planes, channels: shape[0], height: shape[1], width: shape[2], in: context)
     }
 
     func integers(_ name: String) throws -> [Int32] {

@@ -34,6 +34,11 @@ struct SingleFileLayout {
     /// The shapes of the file's tensors by their names.
     var shapes: [String: [Int]] { Dictionary(rows.map { ($0.name, $0.shape) }) { first, _ in first } }
 
+    /// The same with a UNet of nine input channels.
+    var inpaintingShapes: [String: [Int]] {
+        shapes.merging(["model.diffusion_model.input_blocks.0.0.weight": [320, 9, 3, 3]]) { $1 }
+    }
+
     /// CLIP's merges, where the program's sources have them.
     static let clip =
         URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()

@@ -11,10 +11,13 @@ struct SingleFileTests {
 
     init() throws { scratch = try CheckpointScratch() }
 
-    @Test("every tensor lies where diffusers finds it", arguments: ["sd15", "sd21"])
-    func names(architecture: String) throws {
+    @Test(
+        "every tensor lies where diffusers finds it",
+        arguments: [("sd15", false), ("sd15", true), ("sd21", false), ("sd21", true)])
+    func names(architecture: String, isForInpainting: Bool) throws {
         let layout = try SingleFileLayout(architecture)
-        let model = try scratch.single(layout.shapes, prediction: .epsilon)
+        let model = try scratch.single(
+            isForInpainting ? layout.inpaintingShapes : layout.shapes, prediction: .epsilon)
         let shapes = try model.configuration()
         let tensors = ModelTensors(unet: shapes.unet, vae: shapes.vae, textEncoder: shapes.textEncoder)
         for component in ModelFolder.Component.allCases {
@@ -46,6 +49,26 @@ struct SingleFileTests {
         #expect(try two.textEncoderConfiguration() == ModelArchitecture.sd21.textEncoder)
         #expect(try two.schedulerConfiguration() == ModelArchitecture.sd21.scheduler)
         #expect(try two.tokenizer.tokenizer(vocabularySize: 49408).padToken == 0)
+    }
+
+    @Test(
+        "inpainting variants are families of their own, and predict the noise",
+        arguments: [
+            ("sd15", ModelArchitecture.sd15Inpainting, ModelFamily.sd1Inpainting, 49407),
+            ("sd21", .sd2Inpainting, .sd2Inpainting, 0),
+        ])
+    func inpaintingFamilies(
+        layout: String, architecture: ModelArchitecture, family: ModelFamily, padding: Int32
+    ) throws {
+        let model = try scratch.single(SingleFileLayout(layout).inpaintingShapes)
+        #expect(model.prediction == Prediction(.epsilon, by: .family))
+        let unet = try model.unetConfiguration()
+        #expect(unet.takesMaskedImage && unet.sampleSize == 64)
+        #expect(ModelFamily(unet) == family && unet.hasSameNetwork(as: architecture.unet))
+        #expect(try model.vaeConfiguration() == architecture.vae)
+        #expect(try model.textEncoderConfiguration() == architecture.textEncoder)
+        #expect(try model.schedulerConfiguration() == architecture.scheduler)
+        #expect(try model.tokenizer.tokenizer(vocabularySize: 49408).padToken == padding)
     }
 
     @Test("what the file says of its prediction")
@@ -158,8 +181,8 @@ struct SingleFileTests {
             return error.message
         }
         for (channels, width, words) in [
-            (9, 768, "sd1-inpaint"), (9, 1024, "sd2-inpaint"), (4, 2048, "sdxl"), (9, 2048, "sdxl"),
-            (5, 1024, "depth-guided"), (8, 768, "image-editing"), (4, 1280, "refiner"), (4, 640, "--model-config"),
+            (4, 2048, "sdxl"), (9, 2048, "sdxl"), (5, 1024, "found 5: a depth-guided"), (10, 768, "found 10"),
+            (8, 768, "image-editing"), (4, 1280, "refiner"), (4, 640, "--model-config"),
         ] {
             let message = try refusal([convolution: [8, channels, 3, 3], attention: [8, width]])
             #expect(message.contains(words), "\(message)")

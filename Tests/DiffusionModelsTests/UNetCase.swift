@@ -21,12 +21,9 @@ struct UNetCase {
         unet = try fixture.network(.unet, store: store) {
             UNetStage(try fixture.folder.unetConfiguration(), weights: $0)
         }
-        let (shape, latent) = try fixture.tensor("unet.latent")
-        func picture(_ planes: [Float]) -> Tensor {
-            Tensor(planes: planes, channels: shape[0], height: shape[1], width: shape[2], in: context)
-        }
-        input = picture(latent)
-        cotangent = picture(try fixture.tensor("unet.cotangent").values)
+        input = try fixture.unetInput(in: context)
+        let (shape, planes) = try fixture.tensor("unet.cotangent")
+        cotangent = Tensor(planes: planes, channels: shape[0], height: shape[1], width: shape[2], in: context)
         let states = try fixture.tensor("unet.embedding")
         embedding = Tensor(states.values, shape: states.shape, in: context)
         prompt = PromptMemory(embedding: embedding)

@@ -129,6 +129,17 @@ import Testing
         #expect(plan.steps.allSatisfy { $0.denoisingMasking.isEmpty && $0.optimizationMasking.isEmpty })
     }
 
+    /// Whatever the other parameters say.
+    @Test func theBaselineDenoisesAlone() throws {
+        var parameters = PilotParameters(preset: .paper)
+        parameters.algorithm = .inpaint
+        let plan = try plan(parameters, mask: [true, false])
+        #expect(plan.steps.count == 200)
+        #expect(plan.steps.allSatisfy { $0.stage == .denoising && !$0.isOptimized })
+        #expect(plan.steps.allSatisfy { $0.denoisingMasking.isEmpty && $0.optimizationMasking.isEmpty })
+        #expect(plan.work.units == 400 && plan.work.forwardPasses == 400)
+    }
+
     @Test func attentionMasksCanBeTurnedOff() throws {
         var parameters = PilotParameters()
         parameters.crossAttentionMask = false

@@ -1,6 +1,7 @@
 import DiffusionModels
 import Failures
 import PilotInpainting
+import TensorKernels
 import Testing
 
 @Suite struct PilotSamplerTests {
@@ -46,6 +47,37 @@ import Testing
         case .stepFinished: break
         case .finalLatent(let latent): close(latent, run.final)
         }
+    }
+
+    /// The baseline is guided DDIM from the noise as it is drawn, and no more; blending alone is still PILOT's.
+    @Test func theBaselineIsDenoisingAlone() async throws {
+        let run = try #require(MethodFixture.load().runs.first)
+        var parameters = run.parameters
+        parameters.algorithm = .inpaint
+        let pilot = try run.sampler()
+        let sampler = try PilotSampler(
+            parameters: parameters, scheduler: pilot.scheduler, mask: pilot.mask, imageLatent: pilot.imageLatent)
+        let network = ToyNetwork(scheduler: sampler.scheduler)
+        let found = try await sampler.sample(predictor: network)
+
+        var generator = TorchGenerator(seed: parameters.seed)
+        var latent = run.latent(generator.randn(48))
+        let scale = Float(parameters.guidanceScale)
+        for timestep in try sampler.scheduler.timesteps(steps: parameters.steps) {
+            func noise(_ branch: GuidanceBranch) async throws -> Latent {
+                try await network.noise(Evaluation(branch: branch, latent: latent, timestep: timestep, masking: []))
+            }
+            let (without, with) = (try await noise(.unconditional), try await noise(.conditional))
+            var guided = without
+            for index in guided.values.indices {
+                guided.values[index] += scale * (with.values[index] - without.values[index])
+            }
+            latent = sampler.scheduler.step(
+                modelOutput: guided, latent: latent, timestep: timestep, steps: parameters.steps)
+        }
+        #expect(difference(found, latent.values) < 1e-6)
+        #expect(await network.calls.work.recordedForwardPasses == 0)
+        #expect(try sampler.blendingAlone().plan == pilot.blendingAlone().plan)
     }
 
     @Test func eventsComeInOrder() async throws {

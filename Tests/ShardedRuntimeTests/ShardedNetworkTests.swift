@@ -64,7 +64,9 @@ import Testing
     }
 
     /// Every factorisation of up to 8 ranks gives the bits of one rank, for a job alone and among others.
-    @Test(arguments: ["sd1", "odd"], [ElementType.float32, .bfloat16])
+    @Test(arguments: [
+        ("sd1", ElementType.float32), ("sd1", .bfloat16), ("odd", .float32), ("odd", .bfloat16), ("inpaint", .float32),
+    ])
     func everyLayoutGivesTheSameBits(name: String, elementType: ElementType) async throws {
         let model = try StageModel(fixture: name)
         let alone = try await fingerprints(
@@ -81,6 +83,56 @@ import Testing
                     let found = try await fingerprints(model, layout, jobs: 3, elementType: elementType)
                     #expect(found == among, "\(layout)")
                 }
+            }
+        }
+    }
+
+    /// Latent, mask and masked image meet on the first stage: noise within 2e-5 of what diffusers says in float64, the
+    /// latent's gradient within 1e-4. scripts/fixtures/make_model_fixtures.py.
+    @Test(arguments: [1, 2], [1, 4])
+    func anInpaintingNetworkIsThatOfDiffusers(branches: Int, stages: Int) async throws {
+        let model = try StageModel(fixture: "inpaint")
+        let golden = try SafetensorsFile(path: "\(model.folder.path)/golden.safetensors")
+        func tensor(_ name: String) throws -> StoredTensor { try #require(golden.tensors[name], "\(name)") }
+        func latent(_ name: String) throws -> Latent {
+            let stored = try tensor(name)
+            let shape = stored.shape.count == 2 ? [1] + stored.shape : stored.shape
+            return Latent(channels: shape[0], height: shape[1], width: shape[2], values: stored.float32Values())
+        }
+        func error(_ found: Latent, _ name: String) throws -> Float {
+            let expected = try latent(name)
+            try #require(found.shape == expected.shape)
+            let largest = zip(found.values, expected.values).map { abs($0 - $1) }.max() ?? .infinity
+            return largest / (expected.values.map(abs).max() ?? 0)
+        }
+        let embedding = try tensor("unet.embedding")
+        let inputs = BranchInputs(
+            embedding: embedding.float32Values(), tokens: embedding.shape[0], width: embedding.shape[1],
+            mask: try latent("unet.latent_mask"), maskedImageLatent: try latent("unet.masked_image_latent"))
+        let evaluation = Evaluation(
+            branch: .conditional, latent: try latent("unet.latent"), timestep: 981,
+            masking: [.crossAttention, .selfAttention])
+        let cotangent = try latent("unet.cotangent")
+        let layout = try model.layout(branches: branches, stages: stages)
+        let (noise, gradient) = try await withNetwork(model, layout) { network in
+            let predictor = try await network.openJob([inputs, inputs])
+            defer { predictor.close() }
+            let (noise, pullback) = try await predictor.noiseWithPullback(evaluation)
+            return (noise, try await pullback(cotangent))
+        }
+        #expect(try error(noise, "unet.t0981.cross_and_self_mask.output") < 2e-5)
+        #expect(try error(gradient, "unet.t0981.cross_and_self_mask.input_gradient") < 1e-4)
+    }
+
+    /// A job without what the network takes, or with more, is an error and not the end of a rank.
+    @Test func aJobMustHaveWhatTheNetworkTakes() async throws {
+        for (name, other) in [("sd1", "inpaint"), ("inpaint", "sd1")] {
+            let model = try StageModel(fixture: name)
+            let job = TrialJob(try StageModel(fixture: other).configuration, height: 8, width: 8, steps: 1)
+            let layout = try model.layout(branches: 1, stages: 2)
+            try await withNetwork(model, layout) { network in
+                let failure = await #expect(throws: Failure.self) { try await job.run(on: network) }
+                #expect(failure?.kind == .internalFault && failure?.message.contains("masked image") == true)
             }
         }
     }

@@ -20,7 +20,7 @@ public struct TrialJob: Sendable {
     }
 
     public func run(on network: ShardedNetwork) async throws -> Latent {
-        let channels = configuration.inputChannels
+        let channels = configuration.outputChannels
         let values = (0..<channels * height * width).map { Float(($0 * 31 + number * 7) % 97) / 50 - 1 }
         var latent = Latent(channels: channels, height: height, width: width, values: values)
         let predictor = try await network.openJob(inputs)
@@ -41,11 +41,18 @@ public struct TrialJob: Sendable {
         let mask = Latent(
             channels: 1, height: height, width: self.width,
             values: (0..<height * self.width).map { $0 % (3 + number) == 0 ? 1 : 0 })
+        let masked = Latent(
+            channels: configuration.outputChannels, height: height, width: self.width,
+            values: (0..<configuration.outputChannels * height * self.width).map {
+                Float(($0 * 17 + number * 5) % 89) / 45 - 1
+            })
         return GuidanceBranch.allCases.map { branch in
             // A chunk without the prompt, and three with it.
             let tokens = branch == .unconditional ? 7 : 21
             let embedding = (0..<tokens * width).map { Float(($0 + number) % 13 + branch.rawValue) / 10 - 0.6 }
-            return BranchInputs(embedding: embedding, tokens: tokens, width: width, chunkLength: 7, mask: mask)
+            return BranchInputs(
+                embedding: embedding, tokens: tokens, width: width, chunkLength: 7, mask: mask,
+                maskedImageLatent: configuration.takesMaskedImage ? masked : nil)
         }
     }
 

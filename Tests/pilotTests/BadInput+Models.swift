@@ -44,6 +44,12 @@ extension BadInput {
             "UNet has absurd sizes", "unet/config.json", replacing: "\"norm_num_groups\": ",
             by: "\"norm_num_groups\": 99999999", ["unet/config.json", "norm_num_groups"]),
         configuration(
+            "UNet takes depth, too", "unet/config.json", replacing: "\"in_channels\": 4", by: "\"in_channels\": 5",
+            ["unet/config.json", "in_channels", "depth-guided"]),
+        configuration(
+            "UNet's channels are not its weights'", "unet/config.json", replacing: "\"in_channels\": 4",
+            by: "\"in_channels\": 9", ["unet", "conv_in.weight", "[8, 9, 3, 3]"]),
+        configuration(
             "model is another pipeline", "model_index.json", replacing: "UNet2DConditionModel",
             by: "FluxTransformer2DModel", ["model_index.json", "FluxTransformer2DModel"]),
         model("scheduler is gone", 66, ["scheduler_config.json"]) {

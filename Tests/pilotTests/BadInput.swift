@@ -35,9 +35,14 @@ struct BadInput: Sendable, CustomTestStringConvertible {
             option("--count", "0"), option("--dtype", "float16"), option("--backend", "cuda"),
             option("--threads", "0"), option("--threads", "1.5"), option("--size", "64"), option("--size", "0x64"),
             option("--size", "63x64"), option("--size", "4096x4096"), option("--size", "9999999999x9999999999"),
-            option("--feather", "-1"), option("--preset", "best"),
+            option("--feather", "-1"), option("--preset", "best"), option("--method", "paint"),
             option("--colour", "red"),
         ] + [
+            // The job's model takes four channels.
+            BadInput(
+                name: "--method inpaint", exitCode: 64, mentions: ["--method inpaint", "models/sd1 takes 4"],
+                isForTwoRanks: true
+            ) { _ in ["--method", "inpaint"] },
             BadInput(name: "no image", exitCode: 64, mentions: ["--image"], isWholeCommand: true) { runner in
                 ["--mask", "m.png", "--prompt", "fox", "--output", runner.path("out.png")]
             },

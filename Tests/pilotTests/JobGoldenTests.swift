@@ -11,6 +11,7 @@ import Testing
 @Suite struct JobGoldenTests {
     static let jobs = [
         "sd1-border", "sd2-blob", "sd2-full", "odd-inverted", "sd1-control", "odd-controls", "sd1-words", "odd-words",
+        "inpaint-pilot", "inpaint-baseline",
     ]
 
     private struct Job: Decodable {
@@ -49,7 +50,8 @@ import Testing
             switch key {
             case "latent_mask": #expect(distance.largest == 0, "\(key)")
             case _ where key.hasPrefix("control."): #expect(distance.largest < 1e-6, "\(key)")
-            case "image_latent", "initial_latent", "prompt_embedding", "negative_prompt_embedding":
+            case "image_latent", "masked_image_latent", "initial_latent", "prompt_embedding",
+                "negative_prompt_embedding":
                 #expect(distance.ofLargest < 1e-4, "\(key)")
             case firstLoss: #expect(distance.ofEach < 1e-4, "\(key)")
             case _ where key.hasSuffix(".loss"): break

@@ -4,7 +4,7 @@
     swift build -c release
     .venv/bin/python scripts/reference/check_jobs.py [--ranks 1 2] [--only sd2]
 
-The matrix: each fixture model (the second predicts velocity) x gamma 0, 0.5, 1 x masks inside, at the border, empty
+The matrix: each fixture model (the second predicts velocity, the last has nine input channels) x gamma 0, 0.5, 1 x masks inside, at the border, empty
 and full; then single jobs for the options that the matrix leaves at their defaults. With more than one rank count,
 the pictures must be equal byte for byte. Exits with 1 when a job fails.
 """
@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT / "scripts" / "fixtures"))
 import job_inputs  # noqa: E402
 
 MODELS = ROOT / "Tests" / "DiffusionModelsTests" / "Fixtures" / "models"
-SIZES = {"sd1": (64, 48), "sd2": (96, 64), "odd": (52, 36)}
+SIZES = {"sd1": (64, 48), "sd2": (96, 64), "odd": (52, 36), "inpaint": (52, 36)}
 SHORT = ["--steps", "10", "--optimize-every", "2", "--gradient-steps", "3"]
 VARIANTS = {
     "preset-fast": ["--preset", "fast"],
@@ -56,9 +56,13 @@ def jobs():
         for mask in ("blob", "border", "empty", "full"):
             for gamma in ("0", "0.5", "1"):
                 yield f"{model}-{mask}-gamma{gamma}", model, mask, [*SHORT, "--coherence", gamma]
-    for model in ("sd1", "odd"):
+    for model in ("sd1", "odd", "inpaint"):
         for name, options in VARIANTS.items():
             yield f"{model}-{name}", model, "border", options
+    for mask in ("blob", "border", "empty", "full"):
+        yield f"inpaint-{mask}-method-inpaint", "inpaint", mask, [*SHORT, "--method", "inpaint"]
+    for name, options in VARIANTS.items():
+        yield f"inpaint-{name}-method-inpaint", "inpaint", "border", [*options, "--method", "inpaint"]
 
 
 def run_engine(pilot: str, ranks: int, words: list[str], folder: Path) -> tuple[dict, bytes]:

@@ -4,7 +4,7 @@
     .venv/bin/python scripts/reference/compare_dumps.py ENGINE.safetensors REFERENCE.safetensors
 
 Prints a line per tensor and exits with 1 when a limit is passed: losses of the first optimised step within 1e-4 of
-their value, every latent within 1 % of its standard deviation, the image latent, the mask and the embeddings, which
+their value, every latent within 1 % of its standard deviation, the image latents, the mask and the embeddings, which
 come before any chaos, within 1e-4 of the largest value (the mask exactly). Noise predictions and the decoded picture
 follow the latents and have their limit; later losses are printed only.
 """
@@ -15,7 +15,7 @@ import sys
 import torch
 from safetensors.torch import load_file
 
-INPUTS = ("image_latent", "initial_latent", "prompt_embedding", "negative_prompt_embedding")
+INPUTS = ("image_latent", "masked_image_latent", "initial_latent", "prompt_embedding", "negative_prompt_embedding")
 INPUT_LIMIT = 1e-4         # of the largest value
 LATENT_LIMIT = 0.01        # of the standard deviation
 FIRST_LOSS_LIMIT = 1e-4    # of each value

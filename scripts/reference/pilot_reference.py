@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""PILOT (arXiv 2407.08019) on diffusers and PyTorch's autograd: the reference that the engine is compared with.
+"""PILOT (arXiv 2407.08019) on diffusers and PyTorch's autograd: the reference that the engine is compared with. With
+`--method inpaint` its baseline SD-Inpaint.
 
     .venv/bin/python scripts/reference/pilot_reference.py --model DIR --image I.png --mask M.png --prompt P \\
         --dump reference.safetensors [the options of `pilot inpaint` that change numbers]
@@ -42,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--embedding", action="append", default=[], help="textual inversion; may be repeated")
     options.add_argument("--embedding-token", action="append", default=[])
     options.add_argument("--clip-skip", type=int, default=1)
+    options.add_argument(
+        "--method", choices=["pilot", "inpaint"], default="pilot",
+        help="inpaint: SD-Inpaint, denoising alone by a network of nine channels")
     options.add_argument("--preset", choices=PRESETS, default="balanced")
     options.add_argument("--steps", type=int, help="default: the preset's")
     options.add_argument("--guidance-scale", type=float, default=7.5)
@@ -133,8 +137,7 @@ class Pilot:
         self.masks = AttentionMasks(model.unet, chunk_length=model.tokenizer.model_max_length)
         self.m = downsampled(mask, model.vae_factor, job.mask_downsample).to(self.dtype)
         with torch.no_grad():
-            mean = model.vae.encode(image[None].to(self.dtype)).latent_dist.mean
-            self.z_in = mean * model.vae.config.scaling_factor
+            self.z_in = self.encode(image)
             self.embeddings = {"u": embed(job, model, job.negative_prompt), "c": embed(job, model, job.prompt)}
         photograph = ((image.permute(1, 2, 0) + 1) * 127.5).round().byte().numpy()
         size = photograph.shape[1], photograph.shape[0]
@@ -146,20 +149,34 @@ class Pilot:
         self.index = 0
         model.scheduler.set_timesteps(job.steps)
         self.T = model.scheduler.config.num_train_timesteps
+        # What goes into a network of nine channels behind the latent; nothing into one of four.
+        self.behind = self.z_in[:, :0]
         self.dump = {
             "image_latent": self.z_in[0], "latent_mask": self.m,
             "prompt_embedding": self.embeddings["c"][0], "negative_prompt_embedding": self.embeddings["u"][0],
         }
         for index, control in enumerate(self.controls):
             self.dump[f"control.{index}.image"] = control.map[0]
+        if model.unet.config.in_channels == 9:
+            z_masked = self.encode(image * (1 - mask))
+            self.behind = torch.cat([self.m[None, None], z_masked], dim=1)
+            self.dump["masked_image_latent"] = z_masked[0]
+        elif job.method == "inpaint":
+            raise SystemExit("--method inpaint: the model has no nine input channels")
+
+    @torch.no_grad()
+    def encode(self, image: torch.Tensor) -> torch.Tensor:
+        vae = self.model.vae
+        return vae.encode(image[None].to(self.dtype)).latent_dist.mean * vae.config.scaling_factor
 
     def predict(self, branch: str, z: torch.Tensor, t: int, self_mask: bool = False) -> torch.Tensor:
         """What the network predicts for one branch: noise, or velocity."""
-        masking = dict(cross=not self.job.no_cross_attention_mask, self_=self_mask)
+        is_pilot = self.job.method == "pilot"
+        masking = dict(cross=is_pilot and not self.job.no_cross_attention_mask, self_=is_pilot and self_mask)
         self.masks.use(self.m, **masking)
         context = self.embeddings[branch]
         added = residuals(self.controls, branch, self.index, self.job.steps, z, t, context, self.m, **masking)
-        return self.model.unet(z, t, context, **added).sample
+        return self.model.unet(torch.cat([z, self.behind], dim=1), t, context, **added).sample
 
     def reconstruct(self, z: torch.Tensor, prediction: torch.Tensor, t: int) -> torch.Tensor:
         """Eq. 8, and its form for velocity."""
@@ -231,8 +248,9 @@ class Pilot:
         for index, t in enumerate(self.model.scheduler.timesteps.tolist()):
             step = f"step.{index:03}"
             self.index = index
-            optimising = t >= self.T * (1 - self.job.coherence)
-            if not optimising:
+            is_pilot = self.job.method == "pilot"
+            optimising = is_pilot and t >= self.T * (1 - self.job.coherence)
+            if is_pilot and not optimising:
                 noised = self.model.scheduler.add_noise(self.z_in, noise(), torch.tensor([t]))                # Eq. 16
                 z = noised * (1 - self.m) + z * self.m
             self.dump[f"{step}.latent"] = z[0]

@@ -11,10 +11,10 @@ public struct ModelConfiguration: Sendable, Equatable {
         unet = try files.unetConfiguration()
         vae = try files.vaeConfiguration()
         textEncoder = try files.textEncoderConfiguration()
-        guard vae.latentChannels == unet.inputChannels else {
+        guard vae.latentChannels == unet.outputChannels else {
             throw Failure.badData(
                 file: files.configurationPath(of: .vae), key: VAEConfiguration.CodingKeys.latentChannels.rawValue,
-                expected: "the UNet's in_channels, \(unet.inputChannels)", found: "\(vae.latentChannels)")
+                expected: "the UNet's out_channels, \(unet.outputChannels)", found: "\(vae.latentChannels)")
         }
         guard textEncoder.hiddenSize == unet.crossAttentionDimension else {
             throw Failure.badData(

@@ -73,6 +73,8 @@ public struct ModelConversion {
         metadata[Prediction.typeKey] = prediction == .velocity ? "v" : prediction.rawValue
         switch ModelFamily(descriptions.unet) {
         case .sd1: metadata[Prediction.architectureKey] = "stable-diffusion-v1"
+        case .sd1Inpainting: metadata[Prediction.architectureKey] = "stable-diffusion-v1-inpainting"
+        case .sd2Inpainting: metadata[Prediction.architectureKey] = "stable-diffusion-v2-inpainting"
         case .sd2:
             metadata[Prediction.architectureKey] =
                 prediction == .velocity ? Prediction.velocityArchitecture : Prediction.noiseArchitecture

@@ -23,7 +23,9 @@ struct ModelDescriptionFiles {
             "feature_extractor": [nil, nil],
         ]
         try JSONFile.write(
-            Named(className: "StableDiffusionPipeline", value: index), to: "\(folder)/model_index.json")
+            Named(
+                className: unet.takesMaskedImage ? "StableDiffusionInpaintPipeline" : "StableDiffusionPipeline",
+                value: index), to: "\(folder)/model_index.json")
         try JSONFile.write(
             Named(className: "DDIMScheduler", value: scheduler), to: "\(folder)/scheduler/scheduler_config.json")
         try JSONFile.write(unet, to: "\(folder)/unet/config.json")

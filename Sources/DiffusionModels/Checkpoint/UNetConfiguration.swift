@@ -16,9 +16,9 @@ public struct UNetConfiguration: Codable, Sendable, Equatable {
         case plain = "UpBlock2D"
     }
 
-    /// 4, the channels of the latent.
+    /// 4, the channels of the latent; 9 where the latent mask and the masked image's latent follow it.
     public internal(set) var inputChannels: Int
-    /// 4, the channels of the predicted noise.
+    /// 4, the channels of the predicted noise, and of the latent.
     public let outputChannels: Int
     /// The side of the latent that the model was trained at, if it says so.
     public internal(set) var sampleSize: Int?
@@ -76,11 +76,11 @@ public struct UNetConfiguration: Codable, Sendable, Equatable {
     public init(
         sampleSize: Int?, blockChannels: [Int], layersPerBlock: [Int], downBlockTypes: [DownBlockType],
         upBlockTypes: [UpBlockType], headCounts: [Int], crossAttentionDimension: Int, usesLinearProjection: Bool,
-        normGroups: Int = 32
+        normGroups: Int = 32, takesMaskedImage: Bool = false
     ) {
         let blocks = [layersPerBlock.count, downBlockTypes.count, upBlockTypes.count, headCounts.count]
         precondition(blocks.allSatisfy { $0 == blockChannels.count }, "every list has an element per block")
-        self.inputChannels = Self.latentChannels
+        self.inputChannels = takesMaskedImage ? Self.inpaintingChannels : Self.latentChannels
         self.outputChannels = Self.latentChannels
         self.sampleSize = sampleSize
         self.blockChannels = blockChannels
@@ -174,20 +174,26 @@ public struct UNetConfiguration: Codable, Sendable, Equatable {
 
 extension UNetConfiguration {
     static let latentChannels = 4
+    /// Of an inpainting UNet: the latent, the latent mask, the masked image's latent.
+    static let inpaintingChannels = 2 * latentChannels + 1
 
-    /// What UNets are for that take something beside the latent, by their input channels.
-    static let otherKinds = [
-        9: "an inpainting UNet, which takes mask and image as input", 8: "an image-editing UNet",
-        7: "an upscaling UNet", 5: "a depth-guided UNet",
-    ]
+    /// What the input channels of the UNets that are built are to be, as messages say it.
+    static let expectedChannels = "4, a text-to-image UNet, or 9, an inpainting UNet"
+
+    /// What UNets are for that take something else, by their input channels.
+    static let otherKinds = [8: "an image-editing UNet", 7: "an upscaling UNet", 5: "a depth-guided UNet"]
+
+    /// Whether the latent mask and the masked image's latent go into the network with the latent.
+    public var takesMaskedImage: Bool { inputChannels == Self.inpaintingChannels }
 
     private static func inputChannels(_ fields: ConfigurationFields) throws -> Int {
         let key = CodingKeys.inputChannels
-        if case .integer(let channels) = fields[key], let kind = otherKinds[channels] {
-            throw ConfigurationError(
-                key: key.stringValue, expected: "4, a text-to-image UNet", found: "\(channels): \(kind)")
+        let channels = try fields.integer(key, in: 1...ConfigurationBounds.channels.upperBound, default: latentChannels)
+        guard channels == latentChannels || channels == inpaintingChannels else {
+            let kind = otherKinds[channels].map { ": \($0)" } ?? ""
+            throw ConfigurationError(key: key.stringValue, expected: expectedChannels, found: "\(channels)\(kind)")
         }
-        return try fields.integer(key, in: latentChannels...latentChannels, default: latentChannels)
+        return channels
     }
 
     private static func sampleSize(_ fields: ConfigurationFields) throws -> Int? {

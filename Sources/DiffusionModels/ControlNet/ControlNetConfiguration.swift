@@ -57,6 +57,12 @@ public struct ControlNetConfiguration: Decodable, Sendable, Equatable {
     /// Why the net can't act on `unet`, if it can't: its outputs must have the shapes of the UNet's skips, and its
     /// cross-attention takes the same prompt.
     func mismatch(with unet: UNetConfiguration) -> (key: String, expected: String, found: String)? {
+        if encoder.inputChannels != UNetConfiguration.latentChannels {
+            return (
+                UNetConfiguration.CodingKeys.inputChannels.rawValue,
+                "\(UNetConfiguration.latentChannels), the latent alone", "\(encoder.inputChannels)"
+            )
+        }
         if encoder.crossAttentionDimension != unet.crossAttentionDimension {
             return (
                 UNetConfiguration.CodingKeys.crossAttentionDimension.rawValue,

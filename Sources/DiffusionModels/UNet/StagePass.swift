@@ -51,7 +51,10 @@ public final class StagePass {
         advance(from: .isNew, to: .isDown)
         shapeAbove = x.shape
         var hidden = stage.isFirst ? x : taken(x)
-        if stage.isFirst { for control in controls { control.enter(x) } }
+        if stage.isFirst {
+            let latent = latent(x)
+            for control in controls { control.enter(latent) }
+        }
         for (index, unit) in stage.units.enumerated() {
             hidden = try recorded(
                 { try unit.down.withPullback(hidden, conditioning, in: context) },
@@ -116,9 +119,15 @@ public final class StagePass {
             // A rung's output went on down the ladder, and across it as a skip.
             gradient = try pullback(gradient.adding(skipGradient, in: context))
         }
-        guard stage.isFirst else { return joined(gradient) }
+        guard stage.isFirst, !controls.isEmpty else { return joined(gradient) }
         // The latent went into the UNet and into every net.
-        return controls.reduce(gradient) { sum, control in sum.adding(control.leave(), in: context) }
+        return controls.reduce(latent(gradient)) { sum, control in sum.adding(control.leave(), in: context) }
+    }
+
+    /// The latent alone, or its gradient, of what goes into the UNet: the nets see nothing of what is behind it.
+    private func latent(_ x: Tensor) -> Tensor {
+        let channels = stage.configuration.outputChannels
+        return controls.isEmpty || x.columns == channels ? x : x.channels(0..<channels, in: context)
     }
 
     /// The UNet's part of what comes from a neighbouring stage; the nets take theirs.

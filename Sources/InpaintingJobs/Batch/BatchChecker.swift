@@ -97,7 +97,7 @@ struct BatchChecker {
         if draft.drawsSeed, let seed = seedOfEarlierRun(outputs) { settings.method.seed = seed }
         let job = InpaintingJob(settings: settings, outputs: outputs, repeating: recorded)
         try checkIsOfBatch(settings)
-        try model.check(steps: settings.method.steps)
+        try model.check(settings.method)
         if let size = settings.size {
             _ = try JobGeometry(photograph: size, asked: size, model: model.description.sizes)
         }

@@ -32,7 +32,8 @@ package struct BatchKey: Sendable {
         ]
 
     private static let method: [BatchKey] = [
-        preset, whole("steps", PilotParameters.counts, \.settings.method.steps),
+        choice("method", \.settings.method.algorithm), preset,
+        whole("steps", PilotParameters.counts, \.settings.method.steps),
         number("guidance_scale", \.settings.method.guidanceScale),
         number("coherence", \.settings.method.coherence),
         whole("optimize_every", PilotParameters.counts, \.settings.method.optimizeEvery),

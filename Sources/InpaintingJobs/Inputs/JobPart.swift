@@ -8,7 +8,7 @@ struct JobPart: Sendable {
     let mask: BinaryMask
     /// It in sRGB, at the size that the networks see.
     let picture: RGBImage
-    /// What is repainted of that.
+    /// M: what is repainted of that.
     let pictureMask: BinaryMask
     let latentMask: LatentMask
     /// What each ControlNet sees of it.
@@ -46,12 +46,24 @@ struct JobPart: Sendable {
         self.mask = mask
         let (size, isResized) = (geometry.picture, geometry.picture != geometry.original)
         picture = colours.toSRGB(isResized ? pixels.resized(width: size.width, height: size.height) : pixels)
-        pictureMask = isResized ? mask.resized(width: size.width, height: size.height) : mask
-        // What a cell covers is told by the photograph's own pixels: thin parts may be lost in a smaller picture.
+        // What is covered is told by the photograph's own pixels: thin parts may be lost in a smaller picture.
+        pictureMask =
+            !isResized
+            ? mask
+            : downsample == .max && size.width <= mask.width && size.height <= mask.height
+                ? mask.covering(size) : mask.resized(width: size.width, height: size.height)
         let fits = geometry.latentWidth <= mask.width && geometry.latentHeight <= mask.height
         latentMask = LatentMask(
             downsample == .max && fits ? mask : pictureMask, height: geometry.latentHeight,
             width: geometry.latentWidth, downsample: downsample)
+    }
+
+    /// x_in (1 - M), planes `[3, height, width]` in [-1, 1]: the picture, mid-grey where it is repainted.
+    var maskedPlanes: [Float] {
+        var planes = picture.planes
+        let count = pictureMask.values.count
+        for index in planes.indices where pictureMask.values[index % count] == 1 { planes[index] = 0 }
+        return planes
     }
 
     /// The same with the maps of the ControlNets.
@@ -83,6 +95,14 @@ extension CutPlan {
         try self.init(
             photograph: photograph, model: model, asked: settings.size, padding: settings.areaPadding ?? .standard,
             feather: settings.pastesKeptPixels ? settings.feather : 0)
+    }
+}
+
+extension BinaryMask {
+    /// The mask at a smaller size, where a pixel is repainted if it covers one that is, in part or whole.
+    fileprivate func covering(_ size: PictureSize) -> BinaryMask {
+        let smaller = LatentMask(self, height: size.height, width: size.width, downsample: .max)
+        return BinaryMask(width: size.width, height: size.height, values: smaller.values.map { UInt8($0) })
     }
 }
 

@@ -1,5 +1,6 @@
 import DiffusionModels
 import Failures
+import PilotInpainting
 
 /// What jobs need of a model beside its networks, read and checked once for however many jobs.
 public struct JobModel: Sendable {
@@ -48,10 +49,12 @@ public struct JobModel: Sendable {
             && [settings.prompt, settings.negativePrompt].allSatisfy { reader.isReadAlike($0) }
     }
 
-    /// - Throws: `Failure.usage` naming `--steps` when the model's schedule has no so many steps.
-    func check(steps: Int) throws {
+    /// - Throws: `Failure.usage` naming the option when the model can't be used so: its schedule has no so many steps,
+    ///   or its network does not see the masked image.
+    func check(_ method: PilotParameters) throws {
+        try description.check(method.algorithm, modelName: choice.name)
         do {
-            try scheduler.validate(steps: steps)
+            try scheduler.validate(steps: method.steps)
         } catch let failure as Failure where failure.kind == .usage {
             throw Failure.usage("--\(failure.message)")
         }

@@ -1,6 +1,7 @@
 import DiffusionModels
 import Failures
 import Foundation
+import PilotInpainting
 import TensorKernels
 
 /// A model whose small files are read and checked, each by itself and against the others.
@@ -102,6 +103,16 @@ public struct ModelDescription: Sendable {
         try files.tokenizer.tokenizer(vocabularySize: textConfiguration.vocabularySize)
     }
 
+    /// - Parameter name: the model as the user named it.
+    /// - Throws: `Failure.usage` naming `--method` and the model, when that is not for such a model.
+    public func check(_ algorithm: PilotParameters.Algorithm, modelName name: String) throws {
+        guard algorithm == .inpaint, !unetConfiguration.takesMaskedImage else { return }
+        throw Failure.usage(
+            "--method inpaint: expected an inpainting model, whose UNet takes 9 channels, and that of \(name) takes "
+                + "\(unetConfiguration.inputChannels); name another --model, or take --method pilot, which works with both"
+        )
+    }
+
     private func checkAgreement() throws {
         func check(_ component: ModelFolder.Component, _ key: String, _ found: Int, _ expected: Int, _ why: String)
             throws
@@ -112,9 +123,9 @@ public struct ModelDescription: Sendable {
                 found: "\(found)")
         }
         let latentChannels = vaeConfiguration.latentChannels
-        let ofLatent = "the latent_channels of the model's VAE"
-        try check(.unet, "in_channels", unetConfiguration.inputChannels, latentChannels, ofLatent)
-        try check(.unet, "out_channels", unetConfiguration.outputChannels, latentChannels, ofLatent)
+        try check(
+            .unet, "out_channels", unetConfiguration.outputChannels, latentChannels,
+            "the latent_channels of the model's VAE")
         try check(
             .unet, "cross_attention_dim", unetConfiguration.crossAttentionDimension, textConfiguration.hiddenSize,
             "the hidden_size of the model's text encoder")

@@ -100,16 +100,22 @@ struct ResultWriter: Sendable {
         typealias Setting = GenerationParameters.Setting
         let method = settings.method
         let model = settings.model.split(separator: "/").last.map(String.init) ?? settings.model
+        let ofMethod =
+            switch method.algorithm {
+            case .pilot:
+                [
+                    Setting("PILOT coherence", "\(method.coherence)"),
+                    Setting("PILOT optimize every", "\(method.optimizeEvery)"),
+                    Setting("PILOT gradient steps", "\(method.gradientSteps)"),
+                ]
+            case .inpaint: [Setting("Method", method.algorithm.rawValue)]
+            }
         return GenerationParameters(
             prompt: settings.prompt, negativePrompt: settings.negativePrompt,
             settings: [
                 Setting("Steps", "\(method.steps)"), Setting("Sampler", "DDIM"),
                 Setting("CFG scale", "\(method.guidanceScale)"), Setting("Seed", "\(method.seed)"),
                 Setting("Size", "\(inputs.parts[0].geometry.picture)"), Setting("Model", model),
-                Setting("PILOT coherence", "\(method.coherence)"),
-                Setting("PILOT optimize every", "\(method.optimizeEvery)"),
-                Setting("PILOT gradient steps", "\(method.gradientSteps)"),
-                Setting("Version", "pilot-mpi \(record.version)"),
-            ])
+            ] + ofMethod + [Setting("Version", "pilot-mpi \(record.version)")])
     }
 }

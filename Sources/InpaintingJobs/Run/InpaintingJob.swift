@@ -65,7 +65,7 @@ public struct InpaintingJob: Sendable {
     ///
     /// - Throws: `Failure` naming the file or the option.
     public func prepared(for model: JobModel, observer: @escaping JobObserver) throws -> PreparedJob {
-        try model.check(steps: settings.method.steps)
+        try model.check(settings.method)
         let inputs = try JobInputs(
             settings, image: link?.image?.bytes, model: model.description, repeating: recorded)
         let prompts = try JobPrompts(settings, model: model, repeating: recorded)

@@ -8,7 +8,7 @@ import Synchronization
 struct PreparedPart: Sendable {
     let part: JobPart
     /// Of the unconditional branch, and of the conditional one.
-    let embeddings: [BranchInputs]
+    let branches: [BranchInputs]
     let sampler: PilotSampler
 }
 
@@ -92,7 +92,7 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
     ) async throws -> [Float] {
         // The predictor goes before the picture is decoded: its room is the next job's, or ranks that do not decode
         // would wait for those that do.
-        let final = try await engine.withPredictor(for: part.embeddings, prepared: ledger) { predictor in
+        let final = try await engine.withPredictor(for: part.branches, prepared: ledger) { predictor in
             ledger.setMark()
             return try await sampler.sample(
                 image: seed, initialLatent: inputs.initialLatent, predictor: predictor
@@ -119,13 +119,15 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
         }
         dump.add("image_latent", sampler.imageLatent)
         dump.add("latent_mask", sampler.mask.values, shape: [sampler.mask.height, sampler.mask.width])
+        // The same in both branches.
+        if let latent = part.branches[0].maskedImageLatent { dump.add("masked_image_latent", latent) }
         for (index, map) in part.part.controlMaps.enumerated() {
             dump.add("control.\(index).image", map.latent(isBGR: false))
         }
         for (name, branch) in [
             ("prompt_embedding", GuidanceBranch.conditional), ("negative_prompt_embedding", .unconditional),
         ] {
-            let inputs = part.embeddings[branch.rawValue]
+            let inputs = part.branches[branch.rawValue]
             dump.add(name, inputs.embedding, shape: [inputs.tokens, inputs.width])
         }
     }

@@ -78,20 +78,37 @@ public struct PreparedJob: Sendable {
     private func prepared(
         _ part: JobPart, _ embeddings: [Embedding], _ engine: some InpaintingEngine, _ ledger: PhaseLedger
     ) async throws -> PreparedPart {
-        let picture = part.picture
-        let imageLatent = try await ledger.measure(.encoding) {
-            try await engine.encode(picture.planes, height: picture.height, width: picture.width)
+        let (imageLatent, maskedImageLatent) = try await ledger.measure(.encoding) {
+            try await (encoded(part, part.picture.planes, on: engine), encodedMaskedImage(part, on: engine))
         }
         let controls = controlInputs(part)
         let branches = embeddings.map { embedding in
             BranchInputs(
                 embedding: embedding.values, tokens: embedding.tokens, width: embedding.width,
-                chunkLength: prompts.contextLength, mask: part.latentMask.latent, controls: controls)
+                chunkLength: prompts.contextLength, mask: part.latentMask.latent,
+                maskedImageLatent: maskedImageLatent, controls: controls)
         }
         let sampler = try PilotSampler(
             parameters: settings.method, scheduler: model.scheduler, mask: part.latentMask, imageLatent: imageLatent,
             controls: controlTimings)
-        return PreparedPart(part: part, embeddings: branches, sampler: sampler)
+        return PreparedPart(part: part, branches: branches, sampler: sampler)
+    }
+
+    private func encoded(
+        _ part: JobPart, _ planes: [Float], on engine: some InpaintingEngine
+    ) async throws -> Latent {
+        try await engine.encode(planes, height: part.picture.height, width: part.picture.width)
+    }
+
+    /// z_masked, for a model that wants it.
+    private func encodedMaskedImage(_ part: JobPart, on engine: some InpaintingEngine) async throws -> Latent? {
+        guard model.description.unetConfiguration.takesMaskedImage else { return nil }
+        let latent = try await encoded(part, part.maskedPlanes, on: engine)
+        guard latent.isFinite else {
+            throw Failure.internalFault(
+                "the encoded image without its masked part holds a NaN or an infinity; the model's VAE may be damaged")
+        }
+        return latent
     }
 
     private var controlTimings: [ControlTiming] {

@@ -9,6 +9,7 @@ public struct LadderCosts: Sendable, Equatable {
     public struct Pictures: Sendable, Equatable {
         /// Both prompts.
         public let embed: Work
+        /// The photograph, and for some UNets the masked one, too.
         public let encode: Work
         public let decode: Work
         /// In how many bits each is computed.
@@ -63,9 +64,10 @@ public struct LadderCosts: Sendable, Equatable {
         rungs = ladder.rungs
         middle = ladder.middle
         timeEmbedding = ladder.timeEmbedding
-        pictures = Pictures(autoencoder, textEncoder, latent: latent, tokens: tokens)
+        pictures = Pictures(
+            autoencoder, textEncoder, latent: latent, tokens: tokens, encodings: unet.takesMaskedImage ? 2 : 1)
         self.elementType = elementType
-        latentElements = unet.inputChannels * latent.height * latent.width
+        latentElements = unet.outputChannels * latent.height * latent.width
         promptElements = tokens * textEncoder.hiddenSize
         let factor = autoencoder.downsamplingFactor
         pictureElements = VAEConfiguration.imageChannels * latent.height * factor * latent.width * factor
@@ -120,20 +122,21 @@ public struct LadderCosts: Sendable, Equatable {
 extension LadderCosts.Pictures {
     init(
         _ autoencoder: VAEConfiguration, _ textEncoder: TextEncoderConfiguration,
-        latent: (height: Int, width: Int), tokens: Int
+        latent: (height: Int, width: Int), tokens: Int, encodings: Int
     ) {
         let factor = autoencoder.downsamplingFactor
         let (height, width) = (latent.height * factor, latent.width * factor)
         let networks = Autoencoder(autoencoder, weights: RecordingWeights())
-        encode = networks.encodingWork(height: height, width: width)
+        encode = networks.encodingWork(height: height, width: width).repeated(encodings)
         decode = networks.decodingWork(height: height, width: width)
         embed = textEncoder.work(tokens: GuidanceBranch.allCases.count * tokens, of: tokens)
         // Convolution in, middle, norm and convolution out; then a bit for each block and each change of size.
         let levels = autoencoder.blockChannels.count
         let fixed = 4 + (autoencoder.hasMiddleAttention ? 1 : 0) + levels - 1
+        let encoding = fixed + levels * autoencoder.layersPerBlock + (autoencoder.usesQuantConvolution ? 1 : 0)
         bits = [
             .embed: 1,
-            .encode: fixed + levels * autoencoder.layersPerBlock + (autoencoder.usesQuantConvolution ? 1 : 0),
+            .encode: encodings * encoding,
             .decode: fixed + levels * (autoencoder.layersPerBlock + 1)
                 + (autoencoder.usesPostQuantConvolution ? 1 : 0),
         ]
@@ -158,6 +161,15 @@ extension TextEncoderConfiguration {
 }
 
 extension Work {
+    /// What the same layers compute for so many inputs, one after the other.
+    fileprivate func repeated(_ times: Int) -> Work {
+        var work = self
+        work.convolutions *= Double(times)
+        work.linear *= Double(times)
+        work.attention *= Double(times)
+        return work
+    }
+
     /// What the pullback of a pass of this cost computes.
     public var ofGradient: Work {
         var work = self

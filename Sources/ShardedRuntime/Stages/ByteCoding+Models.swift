@@ -16,6 +16,8 @@ extension ByteWriter {
         write(UInt32(inputs.width))
         write(inputs.embedding)
         write(inputs.mask)
+        write(UInt8(inputs.maskedImageLatent == nil ? 0 : 1))
+        if let latent = inputs.maskedImageLatent { write(latent) }
         write(UInt8(clamping: inputs.controls.count))
         for control in inputs.controls {
             write(control.scale.bitPattern)
@@ -42,6 +44,7 @@ extension ByteReader {
         let width = Int(try read(UInt32.self))
         let embedding = try readFloats(count: try product(of: [tokens, width]))
         let mask = try readLatent()
+        let maskedImageLatent = try readFlag() ? try readLatent() : nil
         let controls = try (0..<Int(try read(UInt8.self))).map { _ in
             let scale = Double(bitPattern: try read(UInt64.self))
             let guesses = try readFlag()
@@ -49,7 +52,7 @@ extension ByteReader {
         }
         return BranchInputs(
             embedding: embedding, tokens: tokens, width: width, chunkLength: chunkLength, mask: mask,
-            controls: controls)
+            maskedImageLatent: maskedImageLatent, controls: controls)
     }
 
     mutating func readBranch() throws -> GuidanceBranch {

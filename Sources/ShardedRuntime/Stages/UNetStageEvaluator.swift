@@ -20,6 +20,8 @@ public final class UNetStageEvaluator: StageEvaluator {
     private struct Branch {
         let prompt: PromptMemory
         let masks: MaskPyramid
+        /// Of `BranchInputs`; on the first stage alone, which has the latent.
+        let planesBehindLatent: [Float]
         let controls: [Control]
 
         /// What a net works with.
@@ -50,6 +52,11 @@ public final class UNetStageEvaluator: StageEvaluator {
                 "the text encoder's states are \(inputs.width) wide, the UNet's cross-attention expects \(width): "
                     + "text_encoder/config.json hidden_size and unet/config.json cross_attention_dim must agree")
         }
+        guard stage.configuration.takesMaskedImage == (inputs.maskedImageLatent != nil) else {
+            throw Failure.internalFault(
+                "the UNet takes \(stage.configuration.inputChannels) channels, and job \(job.number) has "
+                    + "\(inputs.maskedImageLatent == nil ? "no" : "a") masked image for it")
+        }
         let embedding = Tensor(inputs.embedding, shape: [inputs.tokens, inputs.width], in: context)
         guard inputs.controls.count == controls.count else {
             throw Failure.internalFault(
@@ -60,6 +67,7 @@ public final class UNetStageEvaluator: StageEvaluator {
         let prepared = Branch(
             prompt: PromptMemory(embedding: embedding),
             masks: MaskPyramid(mask: inputs.mask, chunkLength: inputs.chunkLength),
+            planesBehindLatent: stage.isFirst ? inputs.planesBehindLatent : [],
             controls: try controls.indices.map { number in
                 Branch.Control(
                     inputs: inputs.controls[number], prompt: PromptMemory(embedding: embedding),
@@ -100,7 +108,7 @@ public final class UNetStageEvaluator: StageEvaluator {
             pass: StagePass(
                 of: stage, conditioning(branch.prompt, times.unet), controls: acting, isRecorded: settings.isRecorded,
                 in: context),
-            stage: stage, context: context)
+            stage: stage, planesBehindLatent: branch.planesBehindLatent, context: context)
     }
 
     private func timeMemories(_ timestep: Int) throws -> TimeMemories {
@@ -136,16 +144,18 @@ private struct RecentTimes {
 private final class UNetStageComputation: StageComputation {
     private let pass: StagePass
     private let stage: UNetStage
+    private let planesBehindLatent: [Float]
     private let context: ComputeContext
 
-    init(pass: StagePass, stage: UNetStage, context: ComputeContext) {
+    init(pass: StagePass, stage: UNetStage, planesBehindLatent: [Float], context: ComputeContext) {
         self.pass = pass
         self.stage = stage
+        self.planesBehindLatent = planesBehindLatent
         self.context = context
     }
 
     func run(_ leg: Leg, _ input: StageValue) throws -> StageValue {
-        let x = tensor(input)
+        let x = tensor(input, for: leg)
         let y =
             switch leg {
             case .down: stage.isLast ? try pass.up(pass.down(x)) : try pass.down(x)
@@ -156,21 +166,26 @@ private final class UNetStageComputation: StageComputation {
         return value(y, of: leg)
     }
 
-    private func tensor(_ value: StageValue) -> Tensor {
+    /// A latent that goes into the network takes with it what is behind it; the gradient of the output is alone.
+    private func tensor(_ value: StageValue, for leg: Leg) -> Tensor {
         switch value {
-        case .hidden(let tensor): tensor
+        case .hidden(let tensor): return tensor
         case .latent(let latent):
-            Tensor(
-                planes: latent.values, channels: latent.channels, height: latent.height, width: latent.width,
-                in: context.with(elementType: .float32))
+            let behind = leg == .down ? planesBehindLatent : []
+            return Tensor(
+                planes: latent.values + behind, channels: latent.channels + behind.count / latent.planeCount,
+                height: latent.height, width: latent.width, in: context.with(elementType: .float32))
         }
     }
 
-    /// What leaves the ladder at its top is a latent.
+    /// What leaves the ladder at its top is a latent: the network's output, or the gradient of z alone.
     private func value(_ tensor: Tensor, of leg: Leg) -> StageValue {
         let goesUp = leg == .up || leg == .downGradient || stage.isLast
         guard stage.isFirst && goesUp else { return .hidden(tensor) }
+        let (channels, height, width) = (stage.configuration.outputChannels, tensor.shape[0], tensor.shape[1])
         return .latent(
-            Latent(channels: tensor.columns, height: tensor.shape[0], width: tensor.shape[1], values: tensor.planes))
+            Latent(
+                channels: channels, height: height, width: width,
+                values: Array(tensor.planes.prefix(channels * height * width))))
     }
 }

@@ -101,7 +101,7 @@ private struct Trial: Sendable {
 
     init(_ geometry: JobGeometry, _ model: ModelDescription, timestep: Int) {
         var generator = TorchGenerator(seed: 0)
-        let channels = model.unetConfiguration.inputChannels
+        let channels = model.unetConfiguration.outputChannels
         let (height, width) = (geometry.latentHeight, geometry.latentWidth)
         let tokens = model.textConfiguration.maximumPositions
         let embeddingWidth = model.textConfiguration.hiddenSize
@@ -118,7 +118,8 @@ private struct Trial: Sendable {
             inputs.append(
                 BranchInputs(
                     embedding: generator.randn(tokens * embeddingWidth), tokens: tokens, width: embeddingWidth,
-                    mask: Latent(channels: 1, height: height, width: width)))
+                    mask: Latent(channels: 1, height: height, width: width),
+                    maskedImageLatent: model.unetConfiguration.takesMaskedImage ? normal() : nil))
         }
         self.seeds = seeds
         self.inputs = inputs

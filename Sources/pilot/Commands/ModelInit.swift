@@ -13,7 +13,10 @@ struct ModelInit: ParsableCommand {
             for trying the commands, without a download. Equal arguments give equal files.
             """)
 
-    @Option(help: "The networks' shapes: those of Stable Diffusion 1.5 or 2.1, or ones that run in seconds.")
+    @Option(
+        help: ArgumentHelp(
+            "The networks' shapes: those of Stable Diffusion 1.5 or 2.1, or ones that run in seconds; with -inpaint, "
+                + "of a variant whose UNet takes the mask and the masked image, too."))
     var architecture: ModelArchitecture?
 
     @Option(help: "Determines every weight (default: 0).", transform: whole(0...UInt64.max))

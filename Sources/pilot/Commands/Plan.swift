@@ -129,6 +129,7 @@ struct Plan: ParsableCommand {
         var parameters = PilotParameters()
         steps.apply(to: &parameters)
         try parameters.validate()
+        try description.check(parameters.algorithm, modelName: choice.name)
         let passes = try PicturePasses(parameters, description.scheduler(warn: Console.warn))
         let figures = try PlanFigures(subject, question(passes))
         try Console.print(json ? try figures.json() : PlanReport(figures).text)

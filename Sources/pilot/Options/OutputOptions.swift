@@ -61,7 +61,8 @@ struct CompositionOptions: ParsableArguments {
 struct ExtraOutputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Image, mask, result, and what blending alone (coherence 0) makes of the same seed, side by side.",
+            "Image, mask, result, and what blending alone (method pilot, coherence 0) makes of the same seed, side by "
+                + "side.",
             valueName: "file.png"),
         completion: .file())
     var compare: String?

@@ -2,10 +2,18 @@ import ArgumentParser
 import InpaintingJobs
 import PilotInpainting
 
+extension PilotParameters.Algorithm: ExpressibleByArgument {}
 extension PilotParameters.Preset: ExpressibleByArgument {}
 
 /// Of which kinds a picture's steps are, and how many: what a picture costs.
 struct StepOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "pilot, with any model; or inpaint, which leaves all to an inpainting model (one whose UNet takes the mask "
+                + "and the masked image): steps, guidance and seed, no optimisation, no blending, no attention masks "
+                + "(default: pilot).", valueName: "name"))
+    var method: PilotParameters.Algorithm?
+
     @Option(
         help: ArgumentHelp(
             "Steps, coherence and gradient steps that belong together (default: balanced).", valueName: "name"))
@@ -36,6 +44,7 @@ struct StepOptions: ParsableArguments {
     var gradientSteps: Int?
 
     func apply(to parameters: inout PilotParameters) {
+        if let method { parameters.algorithm = method }
         if let preset { parameters.adopt(preset) }
         if let steps { parameters.steps = steps }
         if let coherence { parameters.coherence = coherence }

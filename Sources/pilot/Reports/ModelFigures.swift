@@ -60,7 +60,7 @@ struct ModelFigures: Encodable {
     /// The folder or the file.
     let folder: String
     let architecture: String
-    /// `sd1`, `sd2`; nil for networks of other sizes.
+    /// `sd1`, `sd1-inpaint`, `sd2`, `sd2-inpaint`; nil for networks of other sizes.
     let family: String?
     let prediction: String
     /// How that is known.
@@ -125,8 +125,11 @@ extension ModelFigures {
 
     private static func name(of unet: UNetConfiguration) -> String {
         if let family = ModelFamily(unet) { return family.name }
-        return unet.hasSameNetwork(as: ModelArchitecture.tiny.unet)
+        let tiny: [ModelArchitecture] = [.tiny, .tinyInpainting]
+        let name =
+            tiny.contains { $0.unet.hasSameNetwork(as: unet) }
             ? "tiny, as pilot model init makes it" : "of Stable Diffusion's kind, in sizes of its own"
+        return unet.takesMaskedImage ? "\(name), for inpainting" : name
     }
 }
 

@@ -23,13 +23,15 @@ public enum ModelFamily: String, Sendable, CaseIterable {
     var architecture: ModelArchitecture? {
         switch self {
         case .sd1: .sd15
+        case .sd1Inpainting: .sd15Inpainting
         case .sd2: .sd21
-        case .sd1Inpainting, .sd2Inpainting, .sdxl: nil
+        case .sd2Inpainting: .sd2Inpainting
+        case .sdxl: nil
         }
     }
 
     /// The token that fills a prompt up.
-    var paddingToken: String { self == .sd1 ? "<|endoftext|>" : "!" }
+    var paddingToken: String { self == .sd1 || self == .sd1Inpainting ? "<|endoftext|>" : "!" }
 
     /// The family whose networks these are; nil for sizes of their own.
     public init?(_ unet: UNetConfiguration) {
@@ -57,14 +59,15 @@ extension ModelFamily {
         }
         switch (width, input.shape[1]) {
         case (768, UNetConfiguration.latentChannels): self = .sd1
-        case (768, 9): self = .sd1Inpainting
+        case (768, UNetConfiguration.inpaintingChannels): self = .sd1Inpainting
         case (1024, UNetConfiguration.latentChannels): self = .sd2
-        case (1024, 9): self = .sd2Inpainting
+        case (1024, UNetConfiguration.inpaintingChannels): self = .sd2Inpainting
         case (2048, _): self = .sdxl
         case (768, let channels), (1024, let channels):
             let kind = UNetConfiguration.otherKinds[channels].map { ": \($0)" } ?? ""
             throw Failure.badData(
-                file: file.path, key: quoted(convolution), expected: "4 input channels, a text-to-image UNet",
+                file: file.path, key: quoted(convolution),
+                expected: "as input channels \(UNetConfiguration.expectedChannels)",
                 found: "\(channels)\(kind)")
         default:
             throw Failure.badData(
@@ -79,12 +82,9 @@ extension ModelFamily {
     /// - Throws: `Failure.badData` for a family that is known and not built, by its name.
     func requiredArchitecture(file: String) throws -> ModelArchitecture {
         if let architecture { return architecture }
-        let reason =
-            self == .sdxl
-            ? "which has a second text encoder" : "whose UNet has nine input channels, for mask and image too"
         throw Failure.badData(
-            "\(file): is a checkpoint of \(name) (\(rawValue)), \(reason); it is not supported yet: expected Stable "
-                + "Diffusion 1.x or 2.x with four input channels")
+            "\(file): is a checkpoint of \(name) (\(rawValue)), which has a second text encoder; it is not supported "
+                + "yet: expected Stable Diffusion 1.x or 2.x")
     }
 
     /// What a file without a UNet is, as far as a key tells.

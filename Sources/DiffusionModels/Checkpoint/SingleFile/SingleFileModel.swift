@@ -80,11 +80,9 @@ public struct SingleFileModel: ModelFiles {
         switch shapes {
         case .family(let family, let architecture):
             var configuration = architecture.unet
-            if family == .sd2 {
-                // Those that predict the velocity were trained at 768 x 768 pixels, the others at 512 x 512.
-                configuration.sampleSize = prediction.type == .velocity ? 96 : 64
-                configuration.upcastsAttention = true
-            }
+            // Those that predict the velocity were trained at 768 x 768 pixels, the others at 512 x 512.
+            if family == .sd2 { configuration.sampleSize = prediction.type == .velocity ? 96 : 64 }
+            configuration.upcastsAttention = family == .sd2 || family == .sd2Inpainting
             return configuration
         case .folder(let folder): return try folder.unetConfiguration()
         }
