@@ -134,8 +134,8 @@ struct BatchChecker {
         choice.name = name
         guard choice == defaults.modelChoice else {
             throw Failure.badData(
-                "vae, model_config, prediction, clip_skip: a batch has one model, and this line wants it otherwise; "
-                    + "put its lines into a batch of their own")
+                "vae, model_config, prediction, clip_skip, lora: a batch has one model, and this line wants it "
+                    + "otherwise; put its lines into a batch of their own")
         }
         guard settings.computation == computation else {
             throw Failure.badData(

@@ -18,7 +18,8 @@ package struct BatchKey: Sendable {
     package static let all: [BatchKey] =
         [
             text("model", \.settings.model), text("model_config", \.settings.modelConfiguration),
-            text("vae", \.settings.autoencoder), prediction, clipSkip, text("image", \.image), text("mask", \.mask),
+            text("vae", \.settings.autoencoder), prediction, clipSkip, lora, text("image", \.image),
+            text("mask", \.mask),
             text("prompt", \.prompt),
             text("negative_prompt", \.settings.negativePrompt), flag("invert_mask", \.settings.invertsMask),
             size, text("initial_latent", \.settings.initialLatent),
@@ -101,6 +102,34 @@ package struct BatchKey: Sendable {
     private static let clipSkip = BatchKey(name: "clip_skip") { value, draft in
         guard let number = value.integer else { throw unexpected("clip_skip", "a whole number", value) }
         draft.settings.clipSkip = number == 1 ? nil : number
+    }
+
+    private static let lora = BatchKey(name: "lora") { value, draft in
+        guard case .array(let elements) = value else {
+            throw unexpected("lora", "a list of objects such as {\"lora\": \"style.safetensors\"}", value)
+        }
+        let loras = try elements.map(loraChoice)
+        draft.settings.lora = loras.isEmpty ? nil : loras
+    }
+
+    private static func loraChoice(_ value: OrderedJSON) throws -> LoRAChoice {
+        let names = LoRAChoice.CodingKeys.allCases.map(\.rawValue)
+        guard case .object(let members) = value, let file = value[LoRAChoice.CodingKeys.file.rawValue],
+            members.allSatisfy({ names.contains($0.key) })
+        else {
+            throw unexpected("lora", "an object with lora, and if wanted lora_scale and lora_text_scale", value)
+        }
+        func scale(_ key: LoRAChoice.CodingKeys) throws -> Double? {
+            try value[key.rawValue].map { value in
+                guard case .number(let spelling) = value, let number = Double(spelling) else {
+                    throw unexpected(key.rawValue, "a number", value)
+                }
+                return number
+            }
+        }
+        return LoRAChoice(
+            try text(LoRAChoice.CodingKeys.file.rawValue, file), scale: try scale(.scale),
+            textScale: try scale(.textScale))
     }
 
     private static let prediction = BatchKey(name: "prediction") { value, draft in

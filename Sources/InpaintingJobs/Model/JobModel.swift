@@ -10,6 +10,8 @@ public struct JobModel: Sendable {
     public let tokenizer: CLIPTokenizer
     /// Of all files of the model.
     public let fingerprint: String
+    /// Of each LoRA, by the name that the user gave.
+    let loraFingerprints: [String: String]
 
     /// - Parameter warn: hears of what is allowed and unwise.
     /// - Throws: `Failure` naming the file.
@@ -21,6 +23,7 @@ public struct JobModel: Sendable {
         scheduler = try description.scheduler(warn: warn)
         tokenizer = try description.tokenizer()
         fingerprint = try description.fingerprint()
+        loraFingerprints = try description.loraFingerprints()
     }
 
     /// The tokens of a context: as many as the tokenizer says it was trained with, if the text encoder has the room.
@@ -41,6 +44,13 @@ public struct JobModel: Sendable {
     /// The name may stand for another model than it did: a folder is trained further, the program comes with a better
     /// one, or the working directory has one of the name.
     func checkIsUnchanged(since recorded: JobRecord) throws {
+        for lora in description.loraFiles {
+            guard let found = loraFingerprints[lora], let expected = recorded.fingerprints[lora], found != expected
+            else { continue }
+            throw Failure.badData(
+                "--lora \(lora): has changed since the recorded job was run (its contents have the hash \(found), then "
+                    + "\(expected)); bring the old file back, or copy the new one and name the copy with --lora")
+        }
         guard choice.names(recorded.settings.modelChoice), let expected = recorded.modelFingerprint,
             expected != fingerprint
         else { return }

@@ -12,7 +12,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
     /// The version of the program.
     public var version = Version.text
     public var settings: JobSettings
-    /// The contents of image, mask and initial latent, by the names under which the settings have the files.
+    /// The contents of image, mask, initial latent and LoRAs, by the names under which the settings have the files.
     public var fingerprints: [String: String]
     /// The model's contents; nil in the records of versions that did not look.
     public var modelFingerprint: String?
@@ -63,6 +63,10 @@ public struct JobRecord: Codable, Equatable, Sendable {
         for file in JobFile.all(of: settings) {
             copy.fingerprints[String(file.option.dropFirst(2))] = fingerprints[file.path]
         }
+        for (index, lora) in (settings.lora ?? []).enumerated() {
+            copy.fingerprints["lora.\(index + 1)"] = fingerprints[lora.file]
+            copy.settings.lora?[index].file = Self.name(of: lora.file)
+        }
         copy.settings.image = ""
         copy.settings.mask = ""
         copy.settings.initialLatent = settings.initialLatent.map { _ in "" }
@@ -108,6 +112,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
         if settings.model != ShippedModel.name { copy.settings.model = found(settings.model) }
         copy.settings.modelConfiguration = settings.modelConfiguration.map(found)
         copy.settings.autoencoder = settings.autoencoder.map(found)
+        copy.settings.lora = settings.lora?.map { LoRAChoice(found($0.file), scale: $0.scale, textScale: $0.textScale) }
         return copy
     }
 

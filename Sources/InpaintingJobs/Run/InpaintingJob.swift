@@ -44,6 +44,7 @@ public struct InpaintingJob: Sendable {
         // Folders, or single files, which a dump may not be written over.
         if !ShippedModel.isMeant(by: settings.model) { files.read(settings.model, by: "--model") }
         files.read(settings.autoencoder, by: "--vae")
+        for lora in settings.lora ?? [] { files.read(lora.file, by: "--lora") }
         try outputs.checkNames(in: &files)
     }
 
@@ -64,7 +65,9 @@ public struct InpaintingJob: Sendable {
 
     /// What the result will say of this job.
     func record(fingerprints: [String: String], model: JobModel) -> JobRecord {
-        let record = JobRecord(settings: settings, fingerprints: fingerprints, modelFingerprint: model.fingerprint)
+        let record = JobRecord(
+            settings: settings, fingerprints: fingerprints.merging(model.loraFingerprints) { first, _ in first },
+            modelFingerprint: model.fingerprint)
         return outputs.recordsPaths ? record : record.withoutPaths()
     }
 }

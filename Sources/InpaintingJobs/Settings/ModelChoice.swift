@@ -13,11 +13,14 @@ public struct ModelChoice: Codable, Equatable, Sendable {
     public var prediction: SchedulerConfiguration.PredictionType?
     /// Which of the text encoder's layers gives the states, counted from the end; nil for 1, the last.
     public var clipSkip: Int?
+    /// What is merged into its weights; nil for nothing.
+    public var lora: [LoRAChoice]?
 
     public init(_ name: String) { self.name = name }
 
     /// Whether both name the same files.
     func names(_ other: ModelChoice) -> Bool {
         name == other.name && configuration == other.configuration && autoencoder == other.autoencoder
+            && lora?.map(\.file) == other.lora?.map(\.file)
     }
 }

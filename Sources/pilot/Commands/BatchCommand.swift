@@ -97,7 +97,7 @@ struct BatchCommand: RankedCommand {
         }
         let recorded = try input.from.map { try JobRecord(repeating: $0) }
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
-        input.apply(to: &draft)
+        try input.apply(to: &draft)
         composition.apply(to: &draft)
         method.apply(to: &draft)
         computation.apply(to: &draft.settings.computation)

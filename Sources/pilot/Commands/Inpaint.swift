@@ -23,7 +23,7 @@ struct Inpaint: RankedCommand {
     func run(on communicator: any Communicator) async throws {
         let recorded = try input.from.map { try JobRecord(repeating: $0) }
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
-        input.apply(to: &draft)
+        try input.apply(to: &draft)
         method.apply(to: &draft)
         output.apply(to: &draft)
         composition.apply(to: &draft)
