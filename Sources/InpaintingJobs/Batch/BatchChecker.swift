@@ -210,8 +210,8 @@ struct BatchChecker {
         choice.name = name
         guard choice == defaults.modelChoice else {
             throw Failure.badData(
-                "vae, model_config, prediction, clip_skip, control: a batch has one model and one list of ControlNets, and "
-                    + "this line wants it otherwise; put its lines into a batch of their own")
+                "vae, model_config, prediction, clip_skip, lora, control: a batch has one model, with one list of LoRAs and one "
+                    + "of ControlNets, and this line wants it otherwise; put its lines into a batch of their own")
         }
         guard settings.computation == computation else {
             throw Failure.badData(

@@ -18,8 +18,8 @@ package struct BatchKey: Sendable {
     package static let all: [BatchKey] =
         [
             text("model", \.settings.model), text("model_config", \.settings.modelConfiguration),
-            text("vae", \.settings.autoencoder), prediction, clipSkip, text("image", \.image), text("mask", \.mask),
-            text("prompt", \.prompt), text("negative_prompt", \.settings.negativePrompt),
+            text("vae", \.settings.autoencoder), prediction, clipSkip, lora, text("image", \.image),
+            text("mask", \.mask), text("prompt", \.prompt), text("negative_prompt", \.settings.negativePrompt),
             promptSyntax, promptRescale, embedding, flag("invert_mask", \.settings.invertsMask),
             size, area, areaPadding, areaEach, text("initial_latent", \.settings.initialLatent), control,
             text("output", \.output), whole("count", JobOutputs.counts, \.extras.count),
@@ -151,6 +151,19 @@ package struct BatchKey: Sendable {
                 token: try object[names.token].map { try text(names.token, $0) })
         }
         draft.settings.embedding = choices.isEmpty ? nil : choices
+    }
+
+    private static let lora = BatchKey(name: "lora") { value, draft in
+        let names = LoRAChoice.CodingKeys.allCases.map(\.rawValue)
+        let choices = try group("lora", value, keys: names).map { object in
+            func scale(_ key: LoRAChoice.CodingKeys) throws -> Double? {
+                try object[key.rawValue].map { try decimal(key.rawValue, $0) }
+            }
+            let file = LoRAChoice.CodingKeys.file.rawValue
+            return LoRAChoice(
+                try text(file, object[file] ?? .null), scale: try scale(.scale), textScale: try scale(.textScale))
+        }
+        draft.settings.lora = choices.isEmpty ? nil : choices
     }
 
     /// A list of objects with these keys: options that repeat and belong together.

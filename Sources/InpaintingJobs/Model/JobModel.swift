@@ -13,8 +13,12 @@ public struct JobModel: Sendable {
     public let fingerprint: String
     /// Of the files of each ControlNet, by its path.
     let controlFingerprints: [String: String]
+    /// Of all files that go with the model and are named by themselves.
+    var fingerprintsOfParts: [String: String] { loraFingerprints.merging(controlFingerprints) { first, _ in first } }
     /// Of the model and all that goes with it: the same on all ranks.
     public var fingerprintOfNetworks: String { description.fingerprintOfNetworks(fingerprint, controlFingerprints) }
+    /// Of each LoRA, by the name that the user gave.
+    let loraFingerprints: [String: String]
 
     /// - Parameter warn: hears of what is allowed and unwise.
     /// - Throws: `Failure` naming the file.
@@ -27,6 +31,7 @@ public struct JobModel: Sendable {
         tokenizer = try description.tokenizer()
         fingerprint = try description.fingerprint()
         controlFingerprints = try description.controlFingerprints()
+        loraFingerprints = try description.loraFingerprints()
     }
 
     /// The tokens of a context: as many as the tokenizer says it was trained with, if the text encoder has the room.
@@ -69,6 +74,13 @@ public struct JobModel: Sendable {
                 "--control \(path): is another net than when the recorded job was run (its contents have the hash "
                     + "\(found), then \(expected)); bring the old one back, or name the new one with --control by "
                     + "another path")
+        }
+        for lora in description.loraFiles {
+            guard let found = loraFingerprints[lora], let expected = recorded.fingerprints[lora], found != expected
+            else { continue }
+            throw Failure.badData(
+                "--lora \(lora): has changed since the recorded job was run (its contents have the hash \(found), then "
+                    + "\(expected)); bring the old file back, or copy the new one and name the copy with --lora")
         }
         guard choice.names(recorded.settings.modelChoice), let expected = recorded.modelFingerprint,
             expected != fingerprint

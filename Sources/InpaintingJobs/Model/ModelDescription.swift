@@ -16,6 +16,10 @@ public struct ModelDescription: Sendable {
     public let prediction: Prediction
     /// How many of the text encoder's last layers are left out.
     private let skippedLayers: Int
+    /// What is merged into the weights.
+    private let loras: LoRASet
+    /// The files of that, in their order.
+    let loraFiles: [String]
 
     /// - Throws: `Failure` naming the file and what is wrong with it.
     public init(_ choice: ModelChoice) throws {
@@ -38,6 +42,9 @@ public struct ModelDescription: Sendable {
                     + "\(clipSkip)")
         }
         skippedLayers = clipSkip - 1
+        let chosen = choice.lora ?? []
+        loraFiles = chosen.map(\.file)
+        loras = try Self.loras(chosen, unet: unetConfiguration, textEncoder: textConfiguration)
         try checkAgreement()
     }
 
@@ -52,7 +59,7 @@ public struct ModelDescription: Sendable {
     ///   - store: where the stage keeps what it computes with.
     public func unet(rungs: Range<Int>? = nil, store: WeightStore = WeightStore()) throws -> UNetStage {
         let weights = CheckpointWeights(try files.weights(of: .unet), store: store)
-        let stage = UNetStage(unetConfiguration, rungs: rungs, weights: weights)
+        let stage = UNetStage(unetConfiguration, rungs: rungs, weights: loras.applied(to: weights, of: .unet))
         if rungs != nil {
             let whole = RecordingWeights()
             _ = UNetStage(unetConfiguration, weights: whole)
@@ -76,7 +83,8 @@ public struct ModelDescription: Sendable {
 
     public func textEncoder() throws -> TextEncoder {
         let weights = CheckpointWeights(try files.weights(of: .textEncoder))
-        let network = TextEncoder(textConfiguration, skippedLayers: skippedLayers, weights: weights)
+        let network = TextEncoder(
+            textConfiguration, skippedLayers: skippedLayers, weights: loras.applied(to: weights, of: .textEncoder))
         if skippedLayers > 0 {
             let whole = RecordingWeights()
             _ = TextEncoder(textConfiguration, weights: whole)
@@ -111,6 +119,21 @@ public struct ModelDescription: Sendable {
             "--method inpaint: expected an inpainting model, whose UNet takes 9 channels, and that of \(name) takes "
                 + "\(unetConfiguration.inputChannels); name another --model, or take --method pilot, which works with both"
         )
+    }
+
+    private static func loras(
+        _ choices: [LoRAChoice], unet: UNetConfiguration, textEncoder: TextEncoderConfiguration
+    ) throws -> LoRASet {
+        guard !choices.isEmpty else { return LoRASet() }
+        do {
+            let loras = try choices.map {
+                WeightedLoRA(
+                    try LoRAFile(path: $0.file), unetScale: $0.unetScale, textScale: $0.textEncoderScale)
+            }
+            return try LoRASet(loras, for: LoRATargets(unet: unet, textEncoder: textEncoder))
+        } catch let failure as Failure {
+            throw Failure(failure.kind, "--lora \(failure.message)")
+        }
     }
 
     private func checkAgreement() throws {

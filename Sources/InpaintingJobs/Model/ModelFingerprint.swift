@@ -4,12 +4,22 @@ extension ModelDescription {
     /// Tells whether the model has changed, wherever it lies: the hash of all files that a job reads. Of files beyond
     /// `Fingerprint.largestWhole` a sample stands for the rest, so that it takes a fraction of a second for any model.
     ///
+    /// The LoRAs that are merged into it count, too.
+    ///
     /// - Throws: `Failure` if there are no weights, or a file can't be read.
     public func fingerprint() throws -> String {
         let weights = try ModelFolder.Component.allCases.flatMap { try files.weights(of: $0).files }
         var known: Set<String> = []
         // A single file holds all components.
-        return try Fingerprint.ofFiles((files.descriptionFiles + weights).filter { known.insert($0).inserted })
+        let ofModel = (files.descriptionFiles + weights).filter { known.insert($0).inserted }
+        return try Fingerprint.ofFiles(ofModel + loraFiles)
+    }
+
+    /// Of each LoRA, by the name that the user gave, as of the model's own files.
+    ///
+    /// - Throws: `Failure` if one can't be read.
+    func loraFingerprints() throws -> [String: String] {
+        try loraFiles.reduce(into: [:]) { $0[$1] = try Fingerprint.ofFiles([$1]) }
     }
 
     /// The same of the files of each ControlNet, by its path.

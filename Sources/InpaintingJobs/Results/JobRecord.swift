@@ -12,7 +12,8 @@ public struct JobRecord: Codable, Equatable, Sendable {
     /// The version of the program.
     public var version = Version.text
     public var settings: JobSettings
-    /// The contents of image, mask, initial latent and embeddings, by the names under which the settings have the files.
+    /// The contents of image, mask, initial latent, embeddings, LoRAs and ControlNets, by the names under which the settings
+    /// have the files.
     public var fingerprints: [String: String]
     /// The model's contents; nil in the records of versions that did not look.
     public var modelFingerprint: String?
@@ -85,6 +86,11 @@ public struct JobRecord: Codable, Equatable, Sendable {
         for file in JobFile.all(of: settings) {
             copy.fingerprints[file.purpose] = fingerprint(of: file)
         }
+        for (index, lora) in (settings.lora ?? []).enumerated() {
+            let purpose = index > 0 ? "lora-\(index + 1)" : "lora"
+            copy.fingerprints[purpose] = fingerprints[lora.file] ?? fingerprints[purpose]
+            copy.settings.lora?[index].file = Self.name(of: lora.file)
+        }
         for (index, control) in (settings.controls ?? []).enumerated() {
             let purpose = index > 0 ? "control-\(index + 1)" : "control"
             copy.fingerprints[purpose] = fingerprints[control.net] ?? fingerprints[purpose]
@@ -153,6 +159,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
             return copy
         }
         copy.settings.embedding = settings.embedding?.map { EmbeddingChoice(file: found($0.file), token: $0.token) }
+        copy.settings.lora = settings.lora?.map { LoRAChoice(found($0.file), scale: $0.scale, textScale: $0.textScale) }
         return copy
     }
 

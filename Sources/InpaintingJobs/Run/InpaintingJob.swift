@@ -52,6 +52,7 @@ public struct InpaintingJob: Sendable {
         // Folders, or single files, which a dump may not be written over.
         if !ShippedModel.isMeant(by: settings.model) { claims.read(settings.model, by: "--model") }
         claims.read(settings.autoencoder, by: "--vae")
+        for lora in settings.lora ?? [] { claims.read(lora.file, by: "--lora") }
         for control in settings.controls ?? [] { claims.read(control.net, by: "--control") }
         try outputs.checkNames(in: &claims)
     }
@@ -129,7 +130,7 @@ public struct InpaintingJob: Sendable {
         // Words that are read alike in any syntax are recorded as they always were.
         if model.readsAlike(settings) { settings.promptSyntax = nil }
         var record = JobRecord(
-            settings: settings, fingerprints: fingerprints.merging(model.controlFingerprints) { first, _ in first },
+            settings: settings, fingerprints: fingerprints.merging(model.fingerprintsOfParts) { first, _ in first },
             modelFingerprint: model.fingerprint)
         let cuts = inputs?.parts.compactMap(\.geometry.cut) ?? []
         record.cuts = cuts.isEmpty ? nil : cuts

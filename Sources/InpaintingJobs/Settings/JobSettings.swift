@@ -15,6 +15,8 @@ public struct JobSettings: Codable, Equatable, Sendable {
     public var prediction: SchedulerConfiguration.PredictionType?
     /// Which of the text encoder's layers gives the states, counted from the end; nil for 1, the last.
     public var clipSkip: Int?
+    /// What is merged into the model's weights; nil for nothing.
+    public var lora: [LoRAChoice]?
     public var image: String
     public var mask: String
     public var prompt: String
@@ -69,6 +71,7 @@ public struct JobSettings: Codable, Equatable, Sendable {
         choice.prediction = prediction
         choice.clipSkip = clipSkip
         choice.controls = controls?.map(\.net) ?? []
+        choice.lora = lora
         return choice
     }
 
@@ -104,6 +107,7 @@ public struct JobSettings: Codable, Equatable, Sendable {
             _ = try PromptFragment.fragments(of: prompt, givenBy: "--prompt")
             _ = try PromptFragment.fragments(of: negativePrompt, givenBy: "--negative-prompt")
         }
+        for lora in lora ?? [] { try lora.validate() }
         // A recorded size may be anything; what is too large for the model is refused once that is known.
         if let size, size.width < 1 || size.height < 1 {
             throw Failure.usage("--size: expected two positive sides, found \(size)")

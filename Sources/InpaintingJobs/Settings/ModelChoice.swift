@@ -15,11 +15,14 @@ public struct ModelChoice: Codable, Equatable, Sendable {
     public var clipSkip: Int?
     /// The ControlNets that act beside the UNet: folders' or files' paths.
     public var controls: [String] = []
+    /// What is merged into its weights; nil for nothing.
+    public var lora: [LoRAChoice]?
 
     public init(_ name: String) { self.name = name }
 
     /// Whether both name the same files.
     func names(_ other: ModelChoice) -> Bool {
         name == other.name && configuration == other.configuration && autoencoder == other.autoencoder
+            && lora?.map(\.file) == other.lora?.map(\.file)
     }
 }

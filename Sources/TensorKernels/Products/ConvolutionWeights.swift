@@ -11,26 +11,30 @@ private struct RotatedValues: WeightValues {
     let original: Weight
     let geometry: ConvolutionGeometry
 
-    func float32Values() -> [Float] {
-        original.withFloat32 { values in
-            [Float](unsafeUninitializedCapacity: original.count) { rotated, count in
-                count = original.count
-                // In tiles, so that both sides of the transposition are read and written in runs of cache lines.
-                let tile = 32
-                for firstOutput in stride(from: 0, to: geometry.outputs, by: tile) {
-                    for firstInput in stride(from: 0, to: geometry.inputs, by: tile) {
-                        rotate(
-                            values, into: &rotated,
-                            outputs: firstOutput..<min(firstOutput + tile, geometry.outputs),
-                            inputs: firstInput..<min(firstInput + tile, geometry.inputs))
-                    }
+    func float32Values(in context: ComputeContext?) -> [Float] {
+        [Float](unsafeUninitializedCapacity: original.count) { rotated, count in
+            if let target = rotated.baseAddress { copyFloat32(to: target, in: context) }
+            count = original.count
+        }
+    }
+
+    func copyFloat32(to target: UnsafeMutablePointer<Float>, in context: ComputeContext?) {
+        original.withFloat32(in: context) { values in
+            // In tiles, so that both sides of the transposition are read and written in runs of cache lines.
+            let tile = 32
+            for firstOutput in stride(from: 0, to: geometry.outputs, by: tile) {
+                for firstInput in stride(from: 0, to: geometry.inputs, by: tile) {
+                    rotate(
+                        values, into: target,
+                        outputs: firstOutput..<min(firstOutput + tile, geometry.outputs),
+                        inputs: firstInput..<min(firstInput + tile, geometry.inputs))
                 }
             }
         }
     }
 
     private func rotate(
-        _ values: UnsafePointer<Float>, into rotated: inout UnsafeMutableBufferPointer<Float>, outputs: Range<Int>,
+        _ values: UnsafePointer<Float>, into rotated: UnsafeMutablePointer<Float>, outputs: Range<Int>,
         inputs: Range<Int>
     ) {
         let taps = geometry.kernel * geometry.kernel

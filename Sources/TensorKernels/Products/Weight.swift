@@ -35,16 +35,20 @@ public final class Weight: Sendable {
     public var count: Int { shape.reduce(1, *) }
 
     /// The values as float32, not kept.
-    public func values() -> [Float] { source.float32Values() }
+    public func values() -> [Float] { source.float32Values(in: nil) }
 
     /// Calls `body` with the values as float32: in place where a mapped file has them so, else in a copy that goes
     /// when it returns.
-    func withFloat32<Result>(_ body: (UnsafePointer<Float>) throws -> Result) rethrows -> Result {
+    ///
+    /// - Parameter context: whose threads compute values that are computed; nil for the calling thread alone.
+    func withFloat32<Result>(
+        in context: ComputeContext?, _ body: (UnsafePointer<Float>) throws -> Result
+    ) rethrows -> Result {
         if let place = source.place(of: .float32) {
             defer { withExtendedLifetime(place.owner) {} }
             return try body(place.pointer.assumingMemoryBound(to: Float.self))
         }
-        let values = source.float32Values()
+        let values = source.float32Values(in: context)
         return try values.withUnsafeBufferPointer { values in
             guard let start = values.baseAddress else { preconditionFailure("a weight without elements") }
             return try body(start)
@@ -55,7 +59,7 @@ public final class Weight: Sendable {
     public func vector() -> [Float] {
         kept.withLock { kept in
             if let kept { return kept }
-            let values = source.float32Values()
+            let values = source.float32Values(in: nil)
             kept = values
             return values
         }
@@ -67,11 +71,14 @@ public final class Weight: Sendable {
         if let place = source.place(of: type) {
             return Tensor(sharing: place.pointer, shape: shape, type, owner: place.owner)
         }
-        let copy = try copy(as: "row-major \(type.rawValue)", byteCount: count * type.byteCount, in: context) {
-            values, target in
+        let copy = try made(as: "row-major \(type.rawValue)", byteCount: count * type.byteCount, in: context) {
+            target in
             switch type {
-            case .float32: target.copyMemory(from: values, byteCount: count * type.byteCount)
-            case .bfloat16: pilot_bfloat16_from_float32(values, target.assumingMemoryBound(to: UInt16.self), count)
+            case .float32: source.copyFloat32(to: target.assumingMemoryBound(to: Float.self), in: context)
+            case .bfloat16:
+                withFloat32(in: context) { values in
+                    pilot_bfloat16_from_float32(values, target.assumingMemoryBound(to: UInt16.self), count)
+                }
             }
         }
         return Tensor(sharing: copy.pointer, shape: shape, type, owner: copy)
@@ -83,9 +90,17 @@ public final class Weight: Sendable {
         as form: String, byteCount: Int, in context: ComputeContext,
         fill: (UnsafePointer<Float>, UnsafeMutableRawPointer) throws -> Void
     ) throws -> Buffer {
+        try made(as: form, byteCount: byteCount, in: context) { target in
+            try withFloat32(in: context) { values in try fill(values, target) }
+        }
+    }
+
+    private func made(
+        as form: String, byteCount: Int, in context: ComputeContext, fill: (UnsafeMutableRawPointer) throws -> Void
+    ) throws -> Buffer {
         try making.withLock { _ in
             try store.copy(of: identity, as: form, byteCount: byteCount, in: context) { target in
-                try withFloat32 { values in try fill(values, target) }
+                try fill(target)
                 source.releasePages()
             }
         }
@@ -97,7 +112,10 @@ public final class Weight: Sendable {
 
 /// Where a weight's numbers are.
 protocol WeightValues: Sendable {
-    func float32Values() -> [Float]
+    /// - Parameter context: whose threads compute values that are computed; nil for the calling thread alone.
+    func float32Values(in context: ComputeContext?) -> [Float]
+    /// The same, to where there is room for them.
+    func copyFloat32(to target: UnsafeMutablePointer<Float>, in context: ComputeContext?)
     /// The numbers in memory in just this format, if that is where they are.
     func place(of elementType: ElementType) -> (pointer: UnsafeRawPointer, owner: any AnyObject & Sendable)?
     func releasePages()

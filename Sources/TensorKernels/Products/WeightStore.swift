@@ -103,6 +103,7 @@ public final class WeightStore: Sendable {
     }
 
     func identity(of stored: StoredTensor) -> WeightIdentity {
+        if let (original, values) = stored.derivation { return identity(of: original).derived(values.identity) }
         if stored.mappedPlace != nil {
             return WeightIdentity(text: "\(stored.file)\u{0}\(stored.name)", isOfFile: true)
         }

@@ -18,6 +18,7 @@ public struct StoredTensor: Sendable {
         case mapped(MappedFile, Range<Int>)
         case values([Float])
         case zeros
+        indirect case derived(StoredTensor, any DerivedValues)
     }
 
     /// The tensor at `range` of a mapped file, whose size the caller has checked against `shape` and `elementType`.
@@ -54,10 +55,19 @@ public struct StoredTensor: Sendable {
         self.contents = .zeros
     }
 
-    private init(_ other: StoredTensor, name: String? = nil, shape: [Int], contents: Contents? = nil) {
+    /// A float32 tensor of the same shape whose values are computed from another's whenever they are read.
+    public init(_ original: StoredTensor, changedBy values: any DerivedValues) {
+        self.init(
+            original, elementType: .float32, shape: original.shape, contents: .derived(original, values))
+    }
+
+    private init(
+        _ other: StoredTensor, name: String? = nil, elementType: StoredElementType? = nil, shape: [Int],
+        contents: Contents? = nil
+    ) {
         self.name = name ?? other.name
         self.file = other.file
-        self.elementType = other.elementType
+        self.elementType = elementType ?? other.elementType
         self.shape = shape
         self.count = shape.reduce(1, *)
         self.contents = contents ?? other.contents
@@ -81,7 +91,14 @@ public struct StoredTensor: Sendable {
             try values.withUnsafeBytes(body)
         case .zeros:
             try [Float](repeating: 0, count: count).withUnsafeBytes(body)
+        case .derived:
+            try float32Values().withUnsafeBytes(body)
         }
+    }
+
+    /// Where the values come from, if they are computed from another tensor's.
+    var derivation: (original: StoredTensor, values: any DerivedValues)? {
+        if case .derived(let original, let values) = contents { (original, values) } else { nil }
     }
 
     /// Where the elements lie in the mapped file, and what keeps them there; nil for a tensor made in memory.
@@ -91,9 +108,16 @@ public struct StoredTensor: Sendable {
     }
 
     /// Writes the elements as float32 to `target`, which has room for `count` of them.
+    ///
+    /// - Parameter context: whose threads share the work, where there is any; nil for the calling thread alone.
     /// - Precondition: `elementType.isNetworkType`.
-    public func copyFloat32(to target: UnsafeMutablePointer<Float>) {
+    public func copyFloat32(to target: UnsafeMutablePointer<Float>, in context: ComputeContext? = nil) {
         precondition(elementType.isNetworkType, "\(elementType.rawValue) elements are not read as float32")
+        if let (original, values) = derivation {
+            original.copyFloat32(to: target, in: context)
+            values.change(target, in: context)
+            return
+        }
         if isPlaceholder {
             target.update(repeating: 0, count: count)
             return
@@ -112,11 +136,13 @@ public struct StoredTensor: Sendable {
     }
 
     /// The elements as float32, in row-major order.
+    ///
+    /// - Parameter context: as for `copyFloat32`.
     /// - Precondition: `elementType.isNetworkType`.
-    public func float32Values() -> [Float] {
+    public func float32Values(in context: ComputeContext? = nil) -> [Float] {
         if case .values(let values) = contents { return values }
         return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-            if let target = buffer.baseAddress { copyFloat32(to: target) }
+            if let target = buffer.baseAddress { copyFloat32(to: target, in: context) }
             initialized = count
         }
     }
@@ -145,6 +171,7 @@ public struct StoredTensor: Sendable {
                         + elements.upperBound * elementType.byteCount)
             case .values(let values): .values(Array(values[elements]))
             case .zeros: .zeros
+            case .derived: .values(Array(float32Values()[elements]))
             }
         return StoredTensor(
             self, name: "\(name)[\(part + 1) of \(parts)]", shape: [shape[0] / parts] + shape.dropFirst(),
@@ -160,7 +187,13 @@ public struct StoredTensor: Sendable {
 
     /// Lets the system take back the memory that reading the tensor has brought in; it may be read again.
     public func releasePages() {
-        if case .mapped(let mapping, let range) = contents { mapping.adviseUnneeded(range) }
+        switch contents {
+        case .mapped(let mapping, let range): mapping.adviseUnneeded(range)
+        case .derived(let original, let values):
+            original.releasePages()
+            values.releasePages()
+        case .values, .zeros: break
+        }
     }
 }
 

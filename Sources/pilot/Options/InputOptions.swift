@@ -12,6 +12,7 @@ struct InputOptions: ParsableArguments {
     var model: String?
 
     @OptionGroup var parts: ModelOptions
+    @OptionGroup var loras: LoRAOptions
 
     @Option(help: ArgumentHelp("The photograph, PNG or JPEG.", valueName: "file"), completion: .file())
     var image: String?
@@ -63,6 +64,7 @@ struct InputOptions: ParsableArguments {
     func apply(to draft: inout JobDraft) throws {
         if let model { draft.settings.model = model }
         parts.apply(to: &draft.settings)
+        try loras.apply(to: &draft.settings)
         if let image { draft.image = image }
         if let mask { draft.mask = mask }
         if let prompt { draft.prompt = prompt }
