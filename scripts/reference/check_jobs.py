@@ -45,6 +45,19 @@ VARIANTS = {
     "long-prompt": [*SHORT, "--prompt", "a red fox, " * 60],
     "unicode-prompt": [*SHORT, "--prompt", "Ein Füchslein 🦊 im  Schnee\t— 雪の狐"],
 }
+LORAS = ROOT / "Tests" / "DiffusionModelsTests" / "Fixtures" / "lora"
+
+
+def lora_options(*names: str) -> list[str]:
+    return [*SHORT, *(word for name in names for word in ("--lora", str(LORAS / f"{name}.safetensors")))]
+
+
+LORA_VARIANTS = {
+    "lora": lora_options("kohya_ldm"),
+    "lora-several": lora_options("dora_input", "loha", "peft") + [
+        "--lora-scale", "0.8", "--lora-scale", "0.5", "--lora-scale", "-0.7", "--lora-text-scale", "0.3"],
+    "lora-kinds": lora_options("lokr", "locon", "rslora", "old", "dora_peft"),
+}
 
 
 def jobs():
@@ -56,6 +69,8 @@ def jobs():
     for model in ("sd1", "odd"):
         for name, options in VARIANTS.items():
             yield f"{model}-{name}", model, "border", options
+    for name, options in LORA_VARIANTS.items():
+        yield f"sd1-{name}", "sd1", "border", options
 
 
 def run_engine(pilot: str, ranks: int, words: list[str], folder: Path) -> tuple[dict, bytes]:
