@@ -14,13 +14,18 @@ struct UNetCase {
     private let prompt: PromptMemory
     private let masks: MaskPyramid
 
-    init(_ name: String, store: WeightStore = WeightStore(), in context: ComputeContext) throws {
+    /// - Parameter weights: the network's; nil for the fixture's own.
+    init(
+        _ name: String, store: WeightStore = WeightStore(), weights: (any WeightSource)? = nil,
+        in context: ComputeContext
+    ) throws {
         fixture = try ModelFixture(name)
         self.context = context
         let fixture = fixture
-        unet = try fixture.network(.unet, store: store) {
-            UNetStage(try fixture.folder.unetConfiguration(), weights: $0)
-        }
+        let configuration = try fixture.folder.unetConfiguration()
+        unet =
+            try weights.map { UNetStage(configuration, weights: $0) }
+            ?? fixture.network(.unet, store: store) { UNetStage(configuration, weights: $0) }
         input = try fixture.unetInput(in: context)
         let (shape, planes) = try fixture.tensor("unet.cotangent")
         cotangent = Tensor(planes: planes, channels: shape[0], height: shape[1], width: shape[2], in: context)

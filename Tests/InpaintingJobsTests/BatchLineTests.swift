@@ -52,6 +52,10 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         BadLine(#"{"output": "a.png", "count": 0}"#, "count", kind: .usage),
         BadLine(#"{"output": "a.png", "count": 10001}"#, "count", kind: .usage),
         BadLine(#"{"output": "a.png", "model": "DIR"}"#, "model: a batch has one model"),
+        BadLine(#"{"output": "a.png", "lora": "s"}"#, "lora: expected a list of objects"),
+        BadLine(#"{"output": "a.png", "lora": [{"scale": 1}]}"#, "lora: expected an object with lora"),
+        BadLine(#"{"output": "a.png", "lora": [{"lora": "s", "lora_scale": "x"}]}"#, "lora_scale: expected a number"),
+        BadLine(#"{"output": "a.png", "lora": [{"lora": "s"}]}"#, "a batch has one model, and this line wants it"),
         BadLine(#"{"output": "a.png", "vae": "DIR"}"#, "a batch has one model, and this line wants it otherwise"),
         BadLine(#"{"output": "a.png", "dtype": "bfloat16"}"#, "a batch computes in one way", "bfloat16"),
         BadLine(#"{"output": "a.png", "image": "DIR/nowhere.png"}"#, "image", "no such file", kind: .missingInput),
@@ -185,6 +189,9 @@ struct BadLine: Sendable, CustomTestStringConvertible {
             {"model": "m", "model_config": "f", "vae": "a", "prediction": "v_prediction", "clip_skip": 2, \
             "prompt_syntax": "plain", "prompt_rescale": false, \
             "embedding": [{"embedding": "e"}, {"embedding": "f", "embedding_token": "<f>"}], \
+            "lora": [{"lora": "s", "lora_scale": -0.5, "lora_text_scale": 0}, {"lora": "t"}], \
+            "control": [{"control": "c", "control_image": "ci", "control_scale": 0.5, "control_range": "0:0.5", \
+            "control_preprocess": "canny", "control_mode": "guess", "control_background": "canny"}], \
             "image": "i", "mask": "k", "prompt": "p", "negative_prompt": "n", "invert_mask": true, "size": "64x48", \
             "initial_latent": "l", "output": "o", "count": 2, "paste": false, "feather": 1, "compare": "c", \
             "preview": "v", "dump": "d", "steps": 7, "preset": "paper", "guidance_scale": 1.5, \
@@ -201,6 +208,11 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         expected.clipSkip = 2
         (expected.promptSyntax, expected.restoresPromptMean) = (nil, false)
         expected.embedding = [EmbeddingChoice(file: "e"), EmbeddingChoice(file: "f", token: "<f>")]
+        expected.lora = [LoRAChoice("s", scale: -0.5, textScale: 0), LoRAChoice("t")]
+        var net = ControlSettings(net: "c")
+        (net.image, net.scale, net.range) = ("ci", 0.5, StepRange(start: 0, end: 0.5))
+        (net.preprocessing, net.mode, net.background) = (.canny, .guess, .canny)
+        expected.controls = [net]
         (expected.initialLatent, expected.pastesKeptPixels, expected.feather) = ("l", false, 1)
         expected.method.algorithm = .inpaint
         expected.method.adopt(.paper)

@@ -60,6 +60,16 @@ import Testing
         for word in ["thread", "rank", "layout", "replica", "stage"] { #expect(!text.contains(word)) }
     }
 
+    /// LoRAs are a list of objects with the names of their options.
+    @Test func namesLoRAs() throws {
+        var record = Self.record
+        record.settings.lora = [LoRAChoice("s", scale: -0.5, textScale: 0), LoRAChoice("t")]
+        let text = try record.textChunk().text
+        #expect(text.contains(#""lora":[{"lora":"s","lora_scale":-0.5,"lora_text_scale":0},{"lora":"t"}]"#))
+        #expect(try read(text) == record)
+        #expect(record.settings.modelChoice.lora == record.settings.lora)
+    }
+
     /// A record as version 0.1.0 first wrote it, with the threads.
     @Test func oldRecordsAreRead() throws {
         let text = """

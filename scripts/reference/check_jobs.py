@@ -48,6 +48,32 @@ VARIANTS = {
     "unscaled-weights": [*SHORT, "--prompt", "a (red:0.4) fox", "--no-prompt-rescale", "--clip-skip", "2"],
     "unicode-prompt": [*SHORT, "--prompt", "Ein Füchslein 🦊 im  Schnee\t— 雪の狐"],
 }
+LORAS = ROOT / "Tests" / "DiffusionModelsTests" / "Fixtures" / "lora"
+
+
+def lora_options(*names: str) -> list[str]:
+    return [*SHORT, *(word for name in names for word in ("--lora", str(LORAS / f"{name}.safetensors")))]
+
+
+LORA_VARIANTS = {
+    "lora": lora_options("kohya_ldm"),
+    "lora-several": lora_options("dora_input", "loha", "peft") + [
+        "--lora-scale", "0.8", "--lora-scale", "0.5", "--lora-scale", "-0.7", "--lora-text-scale", "0.3"],
+    "lora-kinds": lora_options("lokr", "locon", "rslora", "old", "dora_peft"),
+}
+CONTROL = ROOT / "Tests" / "DiffusionModelsTests" / "Fixtures" / "control"
+# "@image" stands for the job's picture.
+CONTROL_VARIANTS = {
+    "sd1-control": ("sd1", [*SHORT, "--control", str(CONTROL / "sd1"), "--control-preprocess", "canny"]),
+    "sd1-control-words": ("sd1", [
+        *SHORT, "--control", str(CONTROL / "sd1"), "--control-preprocess", "invert", "--control-range", "0.2:0.8",
+        "--prompt", "a (red:1.4) fox BREAK [snow]", "--lora", str(LORAS / "kohya_ldm.safetensors")]),
+    "sd1-controls": ("sd1", [
+        *SHORT, "--control", str(CONTROL / "sd1"), "--control", str(CONTROL / "sd1-pooled"), "--control-preprocess",
+        "tile", "--control-scale", "0.7", "--control-scale", "-0.3", "--control-background", "canny"]),
+    "sd2-control": ("sd2", [*SHORT, "--control", str(CONTROL / "sd2"), "--control-mode", "guess"]),
+    "odd-control": ("odd", [*SHORT, "--control", str(CONTROL / "odd"), "--control-image", "@image"]),
+}
 
 
 def jobs():
@@ -63,6 +89,10 @@ def jobs():
         yield f"inpaint-{mask}-method-inpaint", "inpaint", mask, [*SHORT, "--method", "inpaint"]
     for name, options in VARIANTS.items():
         yield f"inpaint-{name}-method-inpaint", "inpaint", "border", [*options, "--method", "inpaint"]
+    for name, options in LORA_VARIANTS.items():
+        yield f"sd1-{name}", "sd1", "border", options
+    for name, (model, options) in CONTROL_VARIANTS.items():
+        yield name, model, "border", options
 
 
 def run_engine(pilot: str, ranks: int, words: list[str], folder: Path) -> tuple[dict, bytes]:
@@ -92,7 +122,7 @@ def check(name: str, model: str, mask: str, options: list[str], pilot: str, rank
         start = pilot_reference.parse([*words, "--prompt", "", "--steps", "1", "--seed", "77"])
         pilot_reference.save_file(pilot_reference.run(start), earlier)
         options = [str(earlier) if word == "@initial" else word for word in options]
-    words += options
+    words += [str(folder / "image.png") if word == "@image" else word for word in options]
     reference = pilot_reference.run(pilot_reference.parse(words))
     pictures, problems = set(), []
     for count in ranks:

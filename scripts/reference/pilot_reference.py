@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from control import Control, add_options, residuals
 from masked_attention import AttentionMasks
+from merged_loras import merge
 from model_folder import Model, load_model
 from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
@@ -46,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--method", choices=["pilot", "inpaint"], default="pilot",
         help="inpaint: SD-Inpaint, denoising alone by a network of nine channels")
+    options.add_argument("--lora", action="append", default=[], help="may be repeated")
+    options.add_argument("--lora-scale", action="append", type=float, help="for each, or one for all; default: 1")
+    options.add_argument("--lora-text-scale", action="append", type=float, help="default: the scale")
     options.add_argument("--preset", choices=PRESETS, default="balanced")
     options.add_argument("--steps", type=int, help="default: the preset's")
     options.add_argument("--guidance-scale", type=float, default=7.5)
@@ -266,11 +270,21 @@ class Pilot:
         return {name: tensor.detach().float().contiguous().clone() for name, tensor in self.dump.items()}
 
 
+def loras(job: argparse.Namespace) -> list[tuple[str, float, float]]:
+    """Each file, and how strong it is in the UNet and in the text encoder."""
+    def each(values, default):
+        return default if not values else values * len(job.lora) if len(values) == 1 else values
+
+    scales = each(job.lora_scale, [1.0] * len(job.lora))
+    return list(zip(job.lora, scales, each(job.lora_text_scale, scales), strict=True))
+
+
 def run(job: argparse.Namespace) -> dict[str, torch.Tensor]:
     """The dump of one job."""
     if not (0 <= job.coherence <= 1 and math.isfinite(job.coherence)):
         raise SystemExit(f"--coherence: expected 0 to 1, found {job.coherence}")
     model = load_model(job.model, torch.float64 if job.precision == "float64" else torch.float32)
+    merge(model.unet, model.text_encoder, loras(job))
     return Pilot(job, model, *load_image_and_mask(job, model.vae_factor)).run()
 
 

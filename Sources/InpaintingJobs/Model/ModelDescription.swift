@@ -48,6 +48,9 @@ public struct ModelDescription: Sendable {
         try checkAgreement()
     }
 
+    /// The modules that LoRAs may change.
+    public var loraTargets: LoRATargets { LoRATargets(unet: unetConfiguration, textEncoder: textConfiguration) }
+
     /// Pixels per cell of the latent, along a side.
     public var factor: Int { vaeConfiguration.downsamplingFactor }
 

@@ -13,7 +13,8 @@ struct Pilot: ParsableCommand {
         abstract: "Coherent image inpainting by latent space optimisation, on any number of MPI ranks.",
         version: Version.text,
         subcommands: [
-            Inpaint.self, BatchCommand.self, Plan.self, Model.self, Control.self, Trace.self, Completions.self,
+            Inpaint.self, BatchCommand.self, Plan.self, Model.self, LoRACommand.self, Control.self, Trace.self,
+            Completions.self,
             Manual.self,
         ])
 

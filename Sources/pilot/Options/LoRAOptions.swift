@@ -20,11 +20,13 @@ struct LoRAOptions: ParsableArguments {
         help: ArgumentHelp("How strong it is in the text encoder (default: as in the UNet).", valueName: "x"))
     var loraTextScale: [Double] = []
 
-    /// LoRAs that are named replace recorded ones; scales alone are given to those.
+    /// Files that are named replace recorded ones, and scales recorded scales; files of another number have none yet.
     ///
     /// - Throws: `Failure.usage` for scales without a LoRA, or of another number.
     func apply(to settings: inout JobSettings) throws {
-        var loras = lora.isEmpty ? settings.lora ?? [] : lora.map { LoRAChoice($0) }
+        var loras = settings.lora ?? []
+        if !lora.isEmpty, lora.count != loras.count { loras = lora.map { LoRAChoice($0) } }
+        for (index, file) in lora.enumerated() { loras[index].file = file }
         let scales = try RepeatedOptions.values(loraScale, "--lora-scale", for: "--lora", count: loras.count)
         let textScales = try RepeatedOptions.values(
             loraTextScale, "--lora-text-scale", for: "--lora", count: loras.count)

@@ -7,6 +7,9 @@ struct LoRAModuleReader {
     let parts: [LoRAPart: StoredTensor]
     let file: String
 
+    /// Before a convolution's kernel in the middle; more than any trainer takes.
+    private static let mostRanks = 1024
+
     /// What the factors tell of the change.
     struct Form {
         let kind: LoRAModule.Kind
@@ -41,6 +44,10 @@ struct LoRAModuleReader {
         if let middle {
             guard middle.shape.count == 4, middle.shape[0] == up.shape[1] else {
                 throw fault(middle, "the shape [\(up.shape[1]), rank, height, width]", "\(middle.shape)")
+            }
+            // The two kernels' product is as large as this rank wants it.
+            guard middle.shape[0] <= max(up.shape[0], Self.mostRanks) else {
+                throw fault(middle, "a rank of at most \(max(up.shape[0], Self.mostRanks))", "\(middle.shape[0])")
             }
             guard down.shape[0] == middle.shape[1], down.columns == down.shape[1] else {
                 throw fault(down, "the shape [\(middle.shape[1]), inputs, 1, 1]", "\(down.shape)")

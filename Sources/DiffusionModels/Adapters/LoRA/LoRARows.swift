@@ -116,7 +116,22 @@ private struct Matrix {
 
     /// target += factor · (this · other)[row].
     func addRow(_ row: Int, times factor: Double, of other: Matrix, to target: UnsafeMutablePointer<Double>) {
-        for index in 0..<columns { other.addOwnRow(index, times: factor * self[row, index], to: target) }
+        let (count, fours) = (other.columns, columns / 4 * 4)
+        other.values.withUnsafeBufferPointer { values in
+            guard let start = values.baseAddress else { return }
+            // Four rows at a time, or the target would be read and written for each.
+            for index in stride(from: 0, to: fours, by: 4) {
+                let (a, b) = (factor * self[row, index], factor * self[row, index + 1])
+                let (c, d) = (factor * self[row, index + 2], factor * self[row, index + 3])
+                let source = start + index * count
+                for column in 0..<count {
+                    target[column] +=
+                        a * source[column] + b * source[count + column]
+                        + (c * source[2 * count + column] + d * source[3 * count + column])
+                }
+            }
+        }
+        for index in fours..<columns { other.addOwnRow(index, times: factor * self[row, index], to: target) }
     }
 
     /// target += factor · this[row].

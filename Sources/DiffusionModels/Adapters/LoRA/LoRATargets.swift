@@ -1,10 +1,10 @@
 import TensorKernels
 
 /// One module of a model that a LoRA may change: a linear layer, or a convolution.
-struct LoRATarget: Sendable, Equatable {
-    let component: ModelFolder.Component
+package struct LoRATarget: Sendable, Equatable {
+    package let component: ModelFolder.Component
     /// As current diffusers names it.
-    let module: String
+    package let module: String
     /// Its weight's, as layers ask for it.
     let shape: [Int]
 
@@ -16,22 +16,29 @@ struct LoRATarget: Sendable, Equatable {
 
 /// All modules of a model that a LoRA may change, and every name that a file may give them.
 ///
-/// A name with underscores for dots is never taken apart: it is looked for among the names that the model's modules have
-/// when they are written so.
+/// A name with underscores for dots is never taken apart: it is looked for among the names that the model's modules
+/// have when they are written so.
 public struct LoRATargets: Sendable {
-    let all: [LoRATarget]
+    package let all: [LoRATarget]
     /// By the names that files give them.
     private let byName: [String: LoRATarget]
     /// The width of the states that cross-attention takes.
     let contextWidth: Int
 
     public init(unet: UNetConfiguration, textEncoder: TextEncoderConfiguration) {
-        let original = LDMUNetNaming(configuration: unet)
         let (unetTensors, textTensors) = (RecordingWeights(), RecordingWeights())
         _ = UNetStage(unet, weights: unetTensors)
         _ = TextEncoder(textEncoder, weights: textTensors)
-        let ofUNet = unetTensors.requests.compactMap { LoRATarget(.unet, $0) }
-        let ofText = textTensors.requests.compactMap { LoRATarget(.textEncoder, $0) }
+        self.init(unet, unetTensors: unetTensors.requests, textTensors: textTensors.requests)
+    }
+
+    /// - Parameters:
+    ///   - unetTensors: what the UNet asks for.
+    ///   - textTensors: what the text encoder asks for.
+    package init(_ unet: UNetConfiguration, unetTensors: [TensorRequest], textTensors: [TensorRequest]) {
+        let original = LDMUNetNaming(configuration: unet)
+        let ofUNet = unetTensors.compactMap { LoRATarget(.unet, $0) }
+        let ofText = textTensors.compactMap { LoRATarget(.textEncoder, $0) }
         let names =
             ofUNet.map { ($0, LoRANames.ofUNet($0.module, original: original.module($0.module))) }
             + ofText.map { ($0, LoRANames.ofTextEncoder($0.module)) }
@@ -41,7 +48,8 @@ public struct LoRATargets: Sendable {
         contextWidth = unet.crossAttentionDimension
     }
 
-    subscript(name: String) -> LoRATarget? { byName[name] }
+    /// The module that a file gives this name.
+    package subscript(name: String) -> LoRATarget? { byName[name] }
 }
 
 extension LoRATarget {
