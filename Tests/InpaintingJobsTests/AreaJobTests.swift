@@ -15,7 +15,9 @@ import Testing
     /// Writes a photograph of noise, and a mask with these holes.
     private func draw(_ holes: [PixelBox], mask name: String = "mask.png", in folder: BatchFolder) throws {
         let (width, height) = (Self.width, Self.height)
-        let noise = (0..<3 * width * height).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 13) }
+        let noise = (0..<3 * width * height).map { (index: Int) -> UInt8 in
+            UInt8(truncatingIfNeeded: (index &* 2_654_435_761) >> 13)
+        }
         try RGBImage(width: width, height: height, bytes: noise).writePNG(to: folder.file("image.png"))
         let mask = (0..<width * height).flatMap { pixel in
             let isHole = holes.contains { $0.x.contains(pixel % width) && $0.y.contains(pixel / width) }
