@@ -31,17 +31,17 @@ struct DeepImageTests {
         }
     }
 
-    private let picture = DeepImage(width: 3, height: 2, samples: (0..<18).map { 3571 &* ($0 &+ 5) })
+    private let picture = DeepImage(
+        width: 3, height: 2, samples: (0..<18).map { (index: UInt16) -> UInt16 in 3571 &* (index &+ 5) })
 
     /// Through a file, and held on its side: the picture's bits stay, and it is turned as its 8 bits are.
     @Test(arguments: 1...8)
     func comesBackUpright(orientation: Int) throws {
         var metadata = PictureMetadata()
         // A TIFF structure with one directory of one field, the orientation.
-        metadata.exif =
-            [0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, UInt8(orientation), 0, 0, 0] + [
-                0, 0, 0, 0,
-            ]
+        let structure: [UInt8] = [0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0]
+        let value: [UInt8] = [UInt8(orientation), 0, 0, 0, 0, 0, 0, 0]
+        metadata.exif = structure + value
         let file = try picture.withPNG(of: metadata) { [UInt8]($0) }
         let decoded = try DecodedImage.decode(file, path: "a.png")
         let deep = try #require(try decoded.deep(file))
@@ -60,6 +60,7 @@ struct DeepImageTests {
         // At a distance of 1, half of each.
         result = picture
         result.paste(RGBImage(width: 2, height: 1, bytes: [255, 1, 0, 9, 9, 9]), x: 1, y: 1, mask: mask, feather: 1)
-        #expect(result.samples[12] == UInt16(((Double(picture.samples[12]) + 65535) / 2).rounded(.toNearestOrEven)))
+        let half = (Double(picture.samples[12]) + 65535) / 2
+        #expect(result.samples[12] == UInt16(half.rounded(.toNearestOrEven)))
     }
 }

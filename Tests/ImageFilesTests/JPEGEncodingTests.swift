@@ -6,11 +6,11 @@ import Testing
 /// JPEG files of ours: what is in them comes back.
 struct JPEGEncodingTests {
     private func smooth(width: Int, height: Int) -> RGBImage {
-        RGBImage(
-            width: width, height: height,
-            bytes: (0..<width * height).flatMap { pixel in
-                [UInt8(2 * (pixel % width)), UInt8(3 * (pixel / width)), UInt8(pixel % width + pixel / width)]
-            })
+        var bytes: [UInt8] = []
+        for y in 0..<height {
+            for x in 0..<width { bytes += [UInt8(2 * x), UInt8(3 * y), UInt8(x + y)] }
+        }
+        return RGBImage(width: width, height: height, bytes: bytes)
     }
 
     private func file(
@@ -73,9 +73,11 @@ struct JPEGEncodingTests {
         let jpeg = try Fixtures.bytes("ycbcr-444-baseline.jpg")
         let segments = comments.flatMap { comment -> [UInt8] in
             let length = comment.utf8.count + 2
-            return [0xFF, 0xFE, UInt8(length >> 8), UInt8(length & 255)] + comment.utf8
+            let head: [UInt8] = [0xFF, 0xFE, UInt8(length >> 8), UInt8(length & 255)]
+            return head + Array(comment.utf8)
         }
-        return try DecodedImage.decode(Array(jpeg[..<2]) + segments + jpeg[2...], path: "a.jpg").textChunks
+        let file: [UInt8] = Array(jpeg[..<2]) + segments + Array(jpeg[2...])
+        return try DecodedImage.decode(file, path: "a.jpg").textChunks
     }
 
     @Test func otherCommentsAreNoTexts() throws {

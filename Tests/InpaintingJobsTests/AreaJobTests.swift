@@ -15,7 +15,9 @@ import Testing
     /// Writes a photograph of noise, and a mask with these holes.
     private func draw(_ holes: [PixelBox], mask name: String = "mask.png", in folder: BatchFolder) throws {
         let (width, height) = (Self.width, Self.height)
-        let noise = (0..<3 * width * height).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 13) }
+        let noise = (0..<3 * width * height).map { (index: Int) -> UInt8 in
+            UInt8(truncatingIfNeeded: (index &* 2_654_435_761) >> 13)
+        }
         try RGBImage(width: width, height: height, bytes: noise).writePNG(to: folder.file("image.png"))
         let mask = (0..<width * height).flatMap { pixel in
             let isHole = holes.contains { $0.x.contains(pixel % width) && $0.y.contains(pixel / width) }
@@ -49,11 +51,12 @@ import Testing
         for (name, each, cutCount) in [("one.png", false, 1), ("each.png", true, 2)] {
             let after = try await paint(name, in: folder) { $0.settings.areaEach = each }
             var changed = 0
+            var areKept = true
             for pixel in 0..<Self.width * Self.height {
                 let isSame = before.bytes[3 * pixel..<3 * pixel + 3] == after.bytes[3 * pixel..<3 * pixel + 3]
-                if isKept(pixel, Self.holes) { #expect(isSame) } else if !isSame { changed += 1 }
+                if isKept(pixel, Self.holes) { areKept = areKept && isSame } else if !isSame { changed += 1 }
             }
-            #expect(changed > 1000)
+            #expect(areKept && changed > 1000)
             let record = try JobRecord(fromResult: folder.file(name))
             #expect(record.settings.area == .mask)
             #expect(record.settings.areaPadding?.rawValue == "50%")

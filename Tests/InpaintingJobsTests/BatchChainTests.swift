@@ -53,10 +53,11 @@ import Testing
         }
         try await folder.run(try folder.setup(lines(1)))
         let before = try folder.contents("b.png")
-        var setup = try folder.setup(lines(2))
+        let setup = try folder.setup(lines(2))
         await #expect(throws: Failure.self) { try await folder.run(setup) }
-        setup.overwrites = true
-        let outcome = try await folder.run(setup)
+        var overwriting = setup
+        overwriting.overwrites = true
+        let outcome = try await folder.run(overwriting)
         #expect(outcome.entries.map(\.result.status) == [.done, .done])
         #expect(try folder.contents("b.png") != before)
     }

@@ -66,9 +66,10 @@ import Testing
     @Test func sixteenBitsStay() async throws {
         let folder = try BatchFolder()
         let photograph = try DecodedImage.read(folder.file("image.png")).rgb
-        let deep = DeepImage(
-            width: photograph.width, height: photograph.height,
-            samples: photograph.bytes.enumerated().map { UInt16($1) << 8 | UInt16($0 * 37 & 255) })
+        let samples = photograph.bytes.enumerated().map { (index: Int, byte: UInt8) -> UInt16 in
+            UInt16(byte) << 8 | UInt16(index * 37 & 255)
+        }
+        let deep = DeepImage(width: photograph.width, height: photograph.height, samples: samples)
         try Data(deep.withPNG(of: PictureMetadata()) { [UInt8]($0) }).write(to: URL(filePath: folder.file("deep.png")))
         try await paint("shallow-result.png", in: folder) { $0.settings.feather = 0 }
         try await paint("a.png", in: folder) { draft in
@@ -82,7 +83,8 @@ import Testing
         let painted = try DecodedImage.read(folder.file("shallow-result.png")).rgb.bytes
         let mask = try DecodedImage.read(folder.file("mask.png")).grey.binaryMask().values
         for (index, sample) in result.samples.enumerated() {
-            #expect(sample == (mask[index / 3] == 1 ? 257 * UInt16(painted[index]) : deep.samples[index]))
+            let expected = mask[index / 3] == 1 ? 257 * UInt16(painted[index]) : samples[index]
+            #expect(sample == expected)
         }
         let said = try await paint("a.jpg", in: folder) { $0.image = folder.file("deep.png") }
         #expect(said.count { $0.contains("8 bits a sample of the image's 16") } == 1)

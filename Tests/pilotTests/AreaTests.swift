@@ -15,10 +15,10 @@ import Testing
         var mask: [UInt8] = []
         for y in 0..<height {
             for x in 0..<width {
-                picture +=
-                    y < height / 2
-                    ? [UInt8(110 + 80 * y / height), UInt8(170 + 60 * y / height), 235]
-                    : [UInt8(70 + 30 * y / height), UInt8(120 + 60 * y / height), 60]
+                let (dark, light) = (60 * y / height, 80 * y / height)
+                let sky: [UInt8] = [UInt8(110 + light), UInt8(170 + dark), 235]
+                let meadow: [UInt8] = [UInt8(70 + dark / 2), UInt8(120 + dark), 60]
+                picture += y < height / 2 ? sky : meadow
                 let isHole = Self.hole.x.contains(x) && Self.hole.y.contains(y)
                 mask += [UInt8](repeating: isHole ? 255 : 0, count: 3)
             }
