@@ -1,20 +1,26 @@
+import Foundation
+
 extension RGBImage {
     /// The result of a job: this generated picture where the mask is 1, the original, bit for bit, where it is 0.
     ///
     /// Inside the repainted area, within `feather` pixels of the kept one, the two are blended so that no seam shows:
     /// at Euclidean distance d (between pixel centres) from the nearest kept pixel the generated picture has the weight
-    /// d / (feather + 1), at most 1. No kept pixel changes; a feather of 0 is a hard edge. The picture's border is no
-    /// edge of the kept area.
-    /// - Precondition: picture, original and mask have the same sides; `feather >= 0`.
-    public func pasted(over original: RGBImage, mask: BinaryMask, feather: Int) -> RGBImage {
+    /// d / (feather + 1), at most 1; and, with a blur, erf(d / (blur sqrt 2)) at most, which is how far a straight edge
+    /// that is blurred by a Gaussian of that deviation has come from its middle. No kept pixel changes; neither is a hard
+    /// edge. The picture's border is no edge of the kept area.
+    /// - Precondition: picture, original and mask have the same sides; `feather >= 0` and `blur >= 0`.
+    public func pasted(over original: RGBImage, mask: BinaryMask, feather: Int, blur: Int = 0) -> RGBImage {
         precondition(width == original.width && height == original.height, "picture and original differ in size")
         precondition(width == mask.width && height == mask.height, "picture and mask differ in size")
-        precondition(feather >= 0, "a feather can't be negative")
+        precondition(feather >= 0 && blur >= 0, "a feather can't be negative, and a blur neither")
         guard mask.values.contains(0) else { return self }
-        let distances = DistanceToKept(mask, limit: feather)
+        // Four deviations from the edge a Gaussian's is 1 to the last level of 255.
+        let distances = DistanceToKept(mask, limit: max(feather, 4 * blur))
         var result = original
         for pixel in 0..<(width * height) where mask.values[pixel] == 1 {
-            let weight = min(1, Double(distances.square(at: pixel)).squareRoot() / (Double(feather) + 1))
+            let distance = Double(distances.square(at: pixel)).squareRoot()
+            let ramp = min(1, distance / (Double(feather) + 1))
+            let weight = blur == 0 ? ramp : min(ramp, erf(distance / (Double(blur) * 2.0.squareRoot())))
             for sample in (3 * pixel)..<(3 * pixel + 3) {
                 let kept = Double(original.bytes[sample])
                 let blended = kept + weight * (Double(bytes[sample]) - kept)
@@ -28,7 +34,7 @@ extension RGBImage {
 /// Euclidean distances to the nearest kept pixel, as far as `limit` pixels and one more; what is farther counts as that.
 ///
 /// Exact, by Pythagoras over the distances within the columns.
-private struct DistanceToKept {
+struct DistanceToKept {
     let width: Int
     let farthest: Int
     /// The distance to the nearest kept pixel of the same column.

@@ -12,11 +12,14 @@ struct JobFile {
 
     /// All that a job reads beside its model.
     static func all(of settings: JobSettings) -> [JobFile] {
-        [image(settings), mask(settings)] + [initialLatent(settings)].compactMap { $0 }
+        [image(settings)] + [mask(settings), initialLatent(settings)].compactMap { $0 }
     }
 
     static func image(_ settings: JobSettings) -> JobFile { picture("--image", settings.image) }
-    static func mask(_ settings: JobSettings) -> JobFile { picture("--mask", settings.mask) }
+    /// Nil where the photograph itself has the mask.
+    static func mask(_ settings: JobSettings) -> JobFile? {
+        settings.takesMaskFromAlpha ? nil : picture("--mask", settings.mask)
+    }
 
     static func initialLatent(_ settings: JobSettings) -> JobFile? {
         settings.initialLatent.map { path in

@@ -37,18 +37,15 @@ struct JobInputs: Sendable {
             return try DecodedImage.decode(bytes, path: file.name)
         }
         let image = try decoded(.image(settings))
-        let painted = try decoded(.mask(settings))
-        let (grey, resizing) = try painted.mask(forWidth: image.width, height: image.height)
+        let painted = try JobFile.mask(settings).map(decoded)
+        let (grey, maskWarnings) = try Self.mask(painted, of: image)
         let geometry = try JobGeometry(
             photograph: PictureSize(width: image.width, height: image.height), asked: settings.size,
             model: model.sizes)
         let colours = image.colours
         var warnings =
-            image.warnings + painted.warnings + image.photographWarnings
-            + [
-                colours.warning(about: settings.image), painted.maskWarning, painted.likenessWarning(asMaskOf: image),
-                resizing, geometry.warning,
-            ].compactMap { $0 }
+            image.warnings + image.photographWarnings + maskWarnings
+            + [colours.warning(about: settings.image), geometry.warning].compactMap { $0 }
         let size = geometry.picture
         self.geometry = geometry
         self.colours = colours
@@ -56,18 +53,14 @@ struct JobInputs: Sendable {
         photograph = image.rgb
         picture = colours.toSRGB(
             geometry.photograph == size ? photograph : photograph.resized(width: size.width, height: size.height))
-        func binary(_ grey: GreyImage) -> BinaryMask {
-            settings.invertsMask ? grey.binaryMask().inverted : grey.binaryMask()
-        }
-        mask = binary(grey)
+        mask = settings.mask(grey)
         // What is covered is told by the photograph's own pixels: thin parts may be lost in a smaller picture.
         let covers = settings.method.maskDownsample == .max
         if covers, size.width <= mask.width, size.height <= mask.height {
             pictureMask = mask.covering(size)
         } else {
-            pictureMask = binary(
-                geometry.photograph == size
-                    ? grey : grey.resized(width: size.width, height: size.height, filter: .nearest))
+            pictureMask =
+                geometry.photograph == size ? mask : mask.resized(width: size.width, height: size.height)
         }
         if ShippedModel.isMeant(by: settings.model) {
             let likeness = SceneLikeness(picture, mask: pictureMask, photograph: geometry.photograph)
@@ -84,6 +77,26 @@ struct JobInputs: Sendable {
             return try InitialLatentFile.read(file.path, shape: shape)
         }
         self.fingerprints = fingerprints
+    }
+
+    /// What was painted as the photograph's mask, at its size, and what the user should hear of it.
+    ///
+    /// - Parameter painted: nil for the photograph's own alpha channel.
+    private static func mask(
+        _ painted: DecodedImage?, of image: DecodedImage
+    ) throws -> (GreyImage, warnings: [String]) {
+        guard let painted else {
+            guard let mask = image.transparencyMask else {
+                throw Failure.badData(
+                    "--mask \(JobSettings.maskInAlpha): \(image.path) has no alpha channel, where what is transparent "
+                        + "would be repainted; a file of that name is ./\(JobSettings.maskInAlpha)")
+            }
+            return (mask, [])
+        }
+        let read = painted.paintedMask
+        let (grey, resizing) = try painted.fitted(read.grey, toWidth: image.width, height: image.height)
+        let likeness = read.isInAlpha ? nil : painted.likenessWarning(asMaskOf: image)
+        return (grey, painted.warnings + [read.warning, likeness, resizing].compactMap { $0 })
     }
 
     /// x_in (1 - M), planes `[3, height, width]` in [-1, 1]: the picture, mid-grey where it is repainted.

@@ -37,7 +37,9 @@ struct ResultWriter: Sendable {
         let atOriginalSize =
             size == original ? picture : picture.resized(width: original.width, height: original.height)
         guard record.settings.pastesKeptPixels else { return atOriginalSize }
-        return atOriginalSize.pasted(over: inputs.photograph, mask: inputs.mask, feather: record.settings.feather)
+        return atOriginalSize.pasted(
+            over: inputs.photograph, mask: inputs.mask, feather: record.settings.feather,
+            blur: record.settings.maskBlur ?? 0)
     }
 
     /// Writes the job's picture number `image`, 0 for the first, with its record and the photograph's metadata.

@@ -38,12 +38,22 @@ struct CompositionOptions: ParsableArguments {
         transform: whole(JobSettings.feathers))
     var feather: Int?
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Soften that edge further, as a mask does that is blurred by a Gaussian of this many pixels, and still "
+                + "inside the repainted part alone; the networks see the mask as it is. --mask-grow moves the edge "
+                + "outwards (default: 0).", valueName: "N"),
+        transform: whole(JobSettings.maskBlurs))
+    var maskBlur: Int?
+
     @Flag(inversion: .prefixedNo, help: "Name the job's files in the result's record (default: --paths).")
     var paths: Bool?
 
     func apply(to draft: inout JobDraft) {
         if let paste { draft.settings.pastesKeptPixels = paste }
         if let feather { draft.settings.feather = feather }
+        if let maskBlur { draft.settings.maskBlur = maskBlur == 0 ? nil : maskBlur }
         if let paths { draft.extras.recordsPaths = paths }
     }
 }
