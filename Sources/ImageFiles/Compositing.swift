@@ -1,36 +1,43 @@
+import Foundation
+
 extension RGBImage {
     /// Puts a generated picture into this one at a place: all of it, or where the mask is 1 alone. All other pixels stay
     /// bit for bit.
     ///
     /// Inside the repainted area, within `feather` pixels of the kept one, the two are blended so that no seam shows:
     /// at Euclidean distance d (between pixel centres) from the nearest kept pixel the generated picture has the weight
-    /// d / (feather + 1), at most 1. No kept pixel changes; a feather of 0 is a hard edge. The generated picture's border
-    /// is no edge of the kept area.
-    /// - Precondition: the generated picture lies inside this one; the mask has its size; `feather >= 0`.
-    public mutating func paste(_ generated: RGBImage, x: Int = 0, y: Int = 0, mask: BinaryMask?, feather: Int) {
-        bytes.paste(generated, x: x, y: y, of: (width, height), mask: mask, feather: feather, scale: 1)
+    /// d / (feather + 1), at most 1; and, with a blur, erf(d / (blur sqrt 2)) at most, which is how far a straight edge
+    /// that is blurred by a Gaussian of that deviation has come from its middle. No kept pixel changes; neither is a hard
+    /// edge. The generated picture's border is no edge of the kept area.
+    /// - Precondition: the generated picture lies inside this one; the mask has its size; `feather >= 0` and `blur >= 0`.
+    public mutating func paste(
+        _ generated: RGBImage, x: Int = 0, y: Int = 0, mask: BinaryMask?, feather: Int, blur: Int = 0
+    ) {
+        let blend = mask.map { Blend($0, feather: feather, blur: blur) }
+        bytes.paste(generated, x: x, y: y, of: (width, height), blend: blend, scale: 1)
     }
 }
 
 extension DeepImage {
     /// As `RGBImage.paste`, with the generated picture's 8 bits spread over 16.
-    public mutating func paste(_ generated: RGBImage, x: Int = 0, y: Int = 0, mask: BinaryMask?, feather: Int) {
-        samples.paste(generated, x: x, y: y, of: (width, height), mask: mask, feather: feather, scale: 257)
+    public mutating func paste(
+        _ generated: RGBImage, x: Int = 0, y: Int = 0, mask: BinaryMask?, feather: Int, blur: Int = 0
+    ) {
+        let blend = mask.map { Blend($0, feather: feather, blur: blur) }
+        samples.paste(generated, x: x, y: y, of: (width, height), blend: blend, scale: 257)
     }
 }
 
 extension Array where Element: FixedWidthInteger {
     fileprivate mutating func paste(
-        _ generated: RGBImage, x: Int, y: Int, of size: (width: Int, height: Int), mask: BinaryMask?, feather: Int,
-        scale: Double
+        _ generated: RGBImage, x: Int, y: Int, of size: (width: Int, height: Int), blend: Blend?, scale: Double
     ) {
-        precondition(x >= 0 && y >= 0 && feather >= 0, "a place and a feather can't be negative")
+        precondition(x >= 0 && y >= 0, "a place can't be negative")
         precondition(
             generated.width <= size.width - x && generated.height <= size.height - y, "the picture does not fit there")
-        let blend = mask.map { mask in
-            precondition(generated.width == mask.width && generated.height == mask.height, "picture and mask differ")
-            return Blend(mask, feather: feather)
-        }
+        precondition(
+            blend.map { $0.mask.width == generated.width && $0.mask.height == generated.height } ?? true,
+            "picture and mask differ")
         for row in 0..<generated.height {
             for column in 0..<generated.width {
                 let pixel = row * generated.width + column
@@ -48,27 +55,33 @@ extension Array where Element: FixedWidthInteger {
 
 /// How much a generated picture counts, pixel by pixel.
 private struct Blend {
-    private let mask: BinaryMask
+    let mask: BinaryMask
     private let reach: Double
+    private let blur: Double
     private let distances: DistanceToKept
 
-    init(_ mask: BinaryMask, feather: Int) {
+    init(_ mask: BinaryMask, feather: Int, blur: Int) {
+        precondition(feather >= 0 && blur >= 0, "a feather can't be negative, and a blur neither")
         self.mask = mask
+        self.blur = Double(blur)
         reach = Double(feather) + 1
-        distances = DistanceToKept(mask, limit: feather)
+        // Four deviations from the edge a Gaussian's is 1 to the last level of 255.
+        distances = DistanceToKept(mask, limit: max(feather, 4 * blur))
     }
 
     /// From 0 to 1; nil where the pixel is kept.
     func weight(at pixel: Int) -> Double? {
         guard mask.values[pixel] == 1 else { return nil }
-        return min(1, Double(distances.square(at: pixel)).squareRoot() / reach)
+        let distance = Double(distances.square(at: pixel)).squareRoot()
+        let ramp = min(1, distance / reach)
+        return blur == 0 ? ramp : min(ramp, erf(distance / (blur * 2.0.squareRoot())))
     }
 }
 
 /// Euclidean distances to the nearest kept pixel, as far as `limit` pixels and one more; what is farther counts as that.
 ///
 /// Exact, by Pythagoras over the distances within the columns.
-private struct DistanceToKept {
+struct DistanceToKept {
     let width: Int
     let farthest: Int
     /// The distance to the nearest kept pixel of the same column.

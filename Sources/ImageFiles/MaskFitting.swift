@@ -1,14 +1,15 @@
 import Failures
 
 extension DecodedImage {
-    /// This picture as the mask of a photograph of the given sides, and what to tell the user if it had to be resized.
+    /// A mask that is in this picture as that of a photograph of the given sides, and what to tell the user if it had to
+    /// be resized.
     ///
     /// A mask of another size is brought to the photograph's by `nearest`, so that it gains no intermediate values,
     /// provided it has the same aspect: that is, if the sides of the smaller of the two are half a pixel off at most.
     /// - Throws: `Failure.badData` if the aspects differ.
-    public func mask(forWidth photographWidth: Int, height photographHeight: Int) throws -> (
-        GreyImage, warning: String?
-    ) {
+    public func fitted(
+        _ grey: GreyImage, toWidth photographWidth: Int, height photographHeight: Int
+    ) throws -> (GreyImage, warning: String?) {
         if width == photographWidth && height == photographHeight { return (grey, nil) }
         let sizes = "the mask has \(width) x \(height) pixels, the image \(photographWidth) x \(photographHeight)"
         let skew = abs(width * photographHeight - height * photographWidth)

@@ -13,6 +13,8 @@ extension DecodedImage {
             + "the right file? What is brighter than middle grey counts as white"
     }
 
+    var looksLikeNoMask: Bool { shareOfMiddleGrey > Self.mostInMask }
+
     /// Soft edges take a part of a mask. Of 20 photographs that were tried all but one, of stars, have 0.77 and more.
     private static let mostInMask = 0.5
     /// Smooth edges, or the traces of JPEG.

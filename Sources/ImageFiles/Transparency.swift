@@ -5,15 +5,35 @@ extension DecodedImage {
         return losses + ["\(path): the picture has transparent parts; the colours stored beneath them are used"]
     }
 
-    /// What to tell a user who gives this picture as a mask, if its alpha channel holds something: only its colours are
-    /// read, and a mask painted in alpha alone would be misread. Nil for a mask that is what it seems.
-    public var maskWarning: String? {
-        guard raster.hasAlpha, transparency.alphaVaries else { return nil }
-        let problem =
-            transparency.colourVaries
-            ? "the mask has transparent parts; only its colours are read"
-            : "the mask seems to be painted in its alpha channel; only its colour is read, and that is the same everywhere"
-        return "\(path): \(problem) (white = repaint, black = keep); save it without transparency"
+    /// The mask that is in this picture's alpha channel: white where it is transparent. Nil without such a channel.
+    public var transparencyMask: GreyImage? {
+        guard raster.hasAlpha else { return nil }
+        let channels = raster.channels
+        return GreyImage(
+            width: width, height: height,
+            bytes: stride(from: channels - 1, to: raster.bytes.count, by: channels).map { 255 - raster.bytes[$0] })
+    }
+
+    /// The mask that this picture is, and what to tell the user about the way it is read, if that is not plain.
+    ///
+    /// Its colours are read, white = repaint; but where they say nothing, being one colour or a photograph's, and the
+    /// alpha channel says something, that is read: what is transparent is repainted.
+    public var paintedMask: (grey: GreyImage, warning: String?, isInAlpha: Bool) {
+        let transparency = raster.hasAlpha ? transparency : Transparency()
+        guard transparency.alphaVaries, let mask = transparencyMask else { return (grey, nil, false) }
+        guard !transparency.colourVaries || looksLikeNoMask else {
+            return (
+                grey,
+                "\(path): the mask has transparent parts; only its colours are read (white = repaint, black = keep); "
+                    + "save it without transparency", false
+            )
+        }
+        return (
+            mask,
+            "\(path): the mask is read from its alpha channel, since its colours are "
+                + "\(transparency.colourVaries ? "a photograph's" : "the same everywhere"): what is transparent is "
+                + "repainted, unless --invert-mask is given", true
+        )
     }
 
     private struct Transparency {

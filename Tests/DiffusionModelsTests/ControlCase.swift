@@ -78,7 +78,8 @@ struct ControlCase: Decodable {
         let shape = try fixture.tensor("unet.latent").shape
         let masks = MaskPyramid(
             mask: Latent(
-                channels: 1, height: shape[1], width: shape[2], values: try fixture.tensor("unet.latent_mask").values), chunkLength: states.shape[0])
+                channels: 1, height: shape[1], width: shape[2], values: try fixture.tensor("unet.latent_mask").values),
+            chunkLength: states.shape[0])
         var masking: AttentionMasking = []
         if cross { masking.insert(.crossAttention) }
         if own { masking.insert(.selfAttention) }

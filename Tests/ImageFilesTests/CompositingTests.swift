@@ -1,4 +1,5 @@
 import Failures
+import Foundation
 import ImageFiles
 import Testing
 
@@ -47,6 +48,49 @@ struct CompositingTests {
             let weight = min(1, (distances.min() ?? 0) / (Double(feather) + 1))
             #expect(pasted.bytes[3 * pixel] == UInt8((255 * weight).rounded(.toNearestOrEven)), "pixel \(pixel)")
         }
+    }
+
+    /// Against the same distance: the blur counts where it rises more slowly than the feather, and leaves kept pixels.
+    @Test(arguments: [(0, 1), (4, 1), (4, 6), (20, 6), (0, 256)])
+    func blurRisesAsTheEdgeOfABlurredMask(feather: Int, blur: Int) {
+        let (width, height) = (40, 3)
+        let mask = BinaryMask(
+            width: width, height: height, values: (0..<width * height).map { $0 % width < 5 ? 0 : 1 })
+        let pasted = plain(255, width: width, height: height).pasted(
+            over: plain(0, width: width, height: height), mask: mask, feather: feather, blur: blur)
+        for pixel in mask.values.indices {
+            let distance = Double(max(0, pixel % width - 4))
+            let ramp = distance / Double(feather + 1)
+            // The Gaussian's share on one side, by the trapezium rule.
+            let steps = 2000
+            let density = (0...steps).map { step -> Double in
+                let x = distance * Double(step) / Double(steps) / Double(blur)
+                return exp(-x * x / 2) * (step == 0 || step == steps ? 0.5 : 1)
+            }
+            let share = 2 * density.reduce(0, +) * distance / Double(steps * blur) / (2 * Double.pi).squareRoot()
+            let expected = 255 * min(1, ramp, share)
+            #expect(abs(Double(pasted.bytes[3 * pixel]) - expected) < 0.51, "pixel \(pixel)")
+            if mask.values[pixel] == 0 { #expect(pasted.bytes[3 * pixel] == 0) }
+        }
+    }
+
+    /// Against all pixels within the radius.
+    @Test(arguments: [-30, -3, -1, 1, 2, 5, 100])
+    func masksGrowAndShrinkByADisc(radius: Int) {
+        let (width, height) = (23, 17)
+        for share in [0.02, 0.5, 0.97, 0, 1] {
+            let mask = randomMask(width: width, height: height, share: share)
+            let reached: UInt8 = radius > 0 ? 1 : 0
+            let expected = mask.values.indices.map { pixel -> UInt8 in
+                let reach = mask.values.indices.contains { other in
+                    let (dx, dy) = (pixel % width - other % width, pixel / width - other / width)
+                    return mask.values[other] == reached && dx * dx + dy * dy <= radius * radius
+                }
+                return reach ? reached : mask.values[pixel]
+            }
+            #expect(mask.grown(by: radius).values == expected, "\(share)")
+        }
+        #expect(randomMask(width: 5, height: 4, share: 0.5).grown(by: 0) == randomMask(width: 5, height: 4, share: 0.5))
     }
 
     @Test func fullAndEmptyMasks() {

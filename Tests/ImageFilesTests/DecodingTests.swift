@@ -31,25 +31,36 @@ struct DecodingTests {
             ])
     }
 
-    @Test func aMaskPaintedInAlphaIsSaid() throws {
+    /// Where the colours say nothing: what is transparent is repainted.
+    @Test func aMaskPaintedInAlphaIsReadThere() throws {
         let painted = try DecodedImage.read(Fixtures.path("mask-in-alpha.png"))
-        #expect(try #require(painted.maskWarning).contains("painted in its alpha channel"))
-        let transparent = try DecodedImage.read(Fixtures.path("rgba-8.png"))
-        #expect(try #require(transparent.maskWarning).contains("transparent parts"))
-        #expect(try #require(transparent.photographWarnings.first).contains("transparent parts"))
+        let (grey, warning, isInAlpha) = painted.paintedMask
+        #expect(isInAlpha)
+        #expect(try #require(warning).contains("what is transparent is repainted"))
+        // The four pixels in the middle are opaque.
+        #expect(grey.binaryMask().repaintedCount == 32 && grey == painted.transparencyMask)
+        let photograph = try DecodedImage.read(Fixtures.path("rgba-8.png"))
+        #expect(photograph.paintedMask.isInAlpha)
+        #expect(try #require(photograph.paintedMask.warning).contains("a photograph's"))
+        #expect(try #require(photograph.photographWarnings.first).contains("transparent parts"))
+        // White strokes on nothing are white strokes.
+        let strokes = try DecodedImage.read(Fixtures.path("mask-of-strokes.png"))
+        #expect(!strokes.paintedMask.isInAlpha && strokes.paintedMask.grey.binaryMask().repaintedCount == 4)
+        #expect(try #require(strokes.paintedMask.warning).contains("only its colours are read"))
         let opaque = try DecodedImage.read(Fixtures.path("grey-8.png"))
-        #expect(opaque.maskWarning == nil && opaque.photographWarnings.isEmpty)
+        #expect(opaque.paintedMask.warning == nil && opaque.photographWarnings.isEmpty)
+        #expect(opaque.transparencyMask == nil && opaque.paintedMask.grey == opaque.grey)
     }
 
     @Test func aMaskIsFittedIfItsAspectAllows() throws {
         let mask = try DecodedImage.read(Fixtures.path("grey-8.png"))
-        let (same, silence) = try mask.mask(forWidth: 13, height: 9)
+        let (same, silence) = try mask.fitted(mask.grey, toWidth: 13, height: 9)
         #expect(same == mask.grey && silence == nil)
-        let (doubled, warning) = try mask.mask(forWidth: 26, height: 18)
+        let (doubled, warning) = try mask.fitted(mask.grey, toWidth: 26, height: 18)
         #expect(doubled == mask.grey.resized(width: 26, height: 18, filter: .nearest))
         #expect(try #require(warning).hasSuffix("13 x 9 pixels, the image 26 x 18; the mask is resized"))
         for (width, height) in [(9, 13), (13, 13), (512, 512), (1, 1000)] {
-            #expect(failure { _ = try mask.mask(forWidth: width, height: height) }?.kind == .badData)
+            #expect(failure { _ = try mask.fitted(mask.grey, toWidth: width, height: height) }?.kind == .badData)
         }
     }
 

@@ -198,6 +198,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
             "coherence": 0, "optimize_every": 3, "gradient_steps": 4, "learning_rate": 1e-2, \
             "warmup_learning_rate": 0.5, "momentum": 0.25, "lambda": 8, "lambda_area": "linear", \
             "cross_attention_mask": false, "self_attention_mask": false, "mask_downsample": "max", "method": "inpaint", \
+            "mask_grow": -3, "mask_blur": 6, \
             "seed": 18446744073709551615, "dtype": "bfloat16", "backend": "openblas", "paths": false}
             """
         let (draft, recorded) = try JobDraft.read(Array(line.utf8), defaults: JobDraft(model: "x"))
@@ -215,6 +216,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         expected.controls = [net]
         (expected.initialLatent, expected.pastesKeptPixels, expected.feather) = ("l", false, 1)
         expected.method.algorithm = .inpaint
+        (expected.maskGrowth, expected.maskBlur) = (-3, 6)
         expected.method.adopt(.paper)
         // The preset counts first, wherever it stands.
         (expected.method.steps, expected.method.guidanceScale, expected.method.coherence) = (7, 1.5, 0)

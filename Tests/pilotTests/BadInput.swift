@@ -36,6 +36,7 @@ struct BadInput: Sendable, CustomTestStringConvertible {
             option("--threads", "0"), option("--threads", "1.5"), option("--size", "64"), option("--size", "0x64"),
             option("--size", "63x64"), option("--size", "4096x4096"), option("--size", "9999999999x9999999999"),
             option("--feather", "-1"), option("--preset", "best"), option("--method", "paint"),
+            option("--mask-grow", "1025"), option("--mask-grow", "2.5"), option("--mask-blur", "-1"),
             option("--colour", "red"),
         ] + [
             // The job's model takes four channels.
@@ -106,6 +107,10 @@ struct BadInput: Sendable, CustomTestStringConvertible {
         BadInput(name: "a scale that is no number", exitCode: 64, mentions: ["--control-scale"]) { _ in
             ["--control", "\(PilotRunner.controls)/sd1", "--control-scale", "nan"]
         },
+        BadInput(
+            name: "image has no alpha channel", exitCode: 65, mentions: ["--mask alpha", "image.png", "./alpha"],
+            isForTwoRanks: true
+        ) { _ in ["--mask", "alpha"] },
         BadInput(name: "recorded job without a record", exitCode: 65, mentions: ["--from", "image.png"]) {
             ["--from", $0.path("image.png")]
         },

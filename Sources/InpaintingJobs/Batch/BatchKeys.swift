@@ -21,6 +21,8 @@ package struct BatchKey: Sendable {
             text("vae", \.settings.autoencoder), prediction, clipSkip, lora, text("image", \.image),
             text("mask", \.mask), text("prompt", \.prompt), text("negative_prompt", \.settings.negativePrompt),
             promptSyntax, promptRescale, embedding, flag("invert_mask", \.settings.invertsMask),
+            wholeOrNone("mask_grow", JobSettings.maskGrowths, \.settings.maskGrowth),
+            wholeOrNone("mask_blur", JobSettings.maskBlurs, \.settings.maskBlur),
             size, area, areaPadding, areaEach, text("initial_latent", \.settings.initialLatent), control,
             text("output", \.output), whole("count", JobOutputs.counts, \.extras.count),
             flag("paste", \.settings.pastesKeptPixels), flag("paths", \.extras.recordsPaths),
@@ -71,6 +73,18 @@ package struct BatchKey: Sendable {
                 throw unexpected(name, "a whole number from \(range.lowerBound) to \(range.upperBound)", value)
             }
             draft[keyPath: place] = number
+        }
+    }
+
+    /// As `whole`; 0 says nothing.
+    private static func wholeOrNone(
+        _ name: String, _ range: ClosedRange<Int>, _ place: any Place<Int?>
+    ) -> BatchKey {
+        BatchKey(name: name) { value, draft in
+            guard let number = value.integer else {
+                throw unexpected(name, "a whole number from \(range.lowerBound) to \(range.upperBound)", value)
+            }
+            draft[keyPath: place] = number == 0 ? nil : number
         }
     }
 

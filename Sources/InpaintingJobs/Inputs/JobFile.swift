@@ -15,7 +15,7 @@ struct JobFile {
     /// All that a job reads beside its model.
     static func all(of settings: JobSettings) -> [JobFile] {
         let files =
-            [image(settings), mask(settings)] + [initialLatent(settings)].compactMap { $0 }
+            [image(settings)] + [mask(settings), initialLatent(settings)].compactMap { $0 }
             + (settings.embedding ?? []).map(embedding)
             + (settings.controls ?? []).indices.compactMap { controlImage($0, settings) }
         var counts: [String: Int] = [:]
@@ -33,7 +33,10 @@ struct JobFile {
     }
 
     static func image(_ settings: JobSettings) -> JobFile { picture("--image", settings.image) }
-    static func mask(_ settings: JobSettings) -> JobFile { picture("--mask", settings.mask) }
+    /// Nil where the photograph itself has the mask.
+    static func mask(_ settings: JobSettings) -> JobFile? {
+        settings.takesMaskFromAlpha ? nil : picture("--mask", settings.mask)
+    }
 
     static func initialLatent(_ settings: JobSettings) -> JobFile? {
         settings.initialLatent.map { path in

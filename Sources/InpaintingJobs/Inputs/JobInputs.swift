@@ -46,14 +46,14 @@ struct JobInputs: Sendable {
         let isOther = kept != nil && recorded?.fingerprint(of: .image(settings)) != fingerprints[settings.image]
         let image = try DecodedImage.decode(bytes, path: JobFile.image(settings).name)
         deep = try image.deep(bytes)
-        let painted = try DecodedImage.decode(contents(.mask(settings)), path: JobFile.mask(settings).name)
-        let (grey, resizing) = try painted.mask(forWidth: image.width, height: image.height)
+        let painted = try JobFile.mask(settings).map { try DecodedImage.decode(contents($0), path: $0.name) }
+        let (grey, maskWarnings) = try Self.mask(painted, of: image)
         let size = PictureSize(width: image.width, height: image.height)
         self.settings = settings.decidingArea(of: size, model.sizes)
         colours = image.colours
         metadata = image.metadata
         photograph = image.rgb
-        mask = settings.invertsMask ? grey.binaryMask().inverted : grey.binaryMask()
+        mask = settings.mask(grey)
         let controls = settings.controls ?? []
         let mapPictures = try controls.indices.map { index in
             try JobFile.controlImage(index, settings).map { try DecodedImage.decode(contents($0), path: $0.name) }
@@ -68,11 +68,10 @@ struct JobInputs: Sendable {
             "the edit before is not, byte for byte, what it was when this one was recorded: program, libraries or processor "
             + "are others"
         var warnings =
-            image.warnings + painted.warnings + image.photographWarnings
+            image.warnings + image.photographWarnings + maskWarnings
             + [
-                isOther ? other : nil, past.note, colours.warning(about: settings.image), painted.maskWarning,
-                painted.likenessWarning(asMaskOf: image),
-                resizing, parts.lazy.compactMap(\.geometry.warning).first,
+                isOther ? other : nil, past.note, colours.warning(about: settings.image),
+                parts.lazy.compactMap(\.geometry.warning).first,
             ].compactMap { $0 }
         if ShippedModel.isMeant(by: settings.model) {
             warnings += parts.lazy.compactMap { $0.likeness.warning(about: settings.image) }.prefix(1)
@@ -101,6 +100,26 @@ struct JobInputs: Sendable {
 
     /// Whether nothing is to be repainted.
     var isEmpty: Bool { parts.allSatisfy(\.latentMask.isEmpty) }
+
+    /// What was painted as the photograph's mask, at its size, and what the user should hear of it.
+    ///
+    /// - Parameter painted: nil for the photograph's own alpha channel.
+    private static func mask(
+        _ painted: DecodedImage?, of image: DecodedImage
+    ) throws -> (GreyImage, warnings: [String]) {
+        guard let painted else {
+            guard let mask = image.transparencyMask else {
+                throw Failure.badData(
+                    "--mask \(JobSettings.maskInAlpha): \(image.path) has no alpha channel, where what is transparent "
+                        + "would be repainted; a file of that name is ./\(JobSettings.maskInAlpha)")
+            }
+            return (mask, [])
+        }
+        let read = painted.paintedMask
+        let (grey, resizing) = try painted.fitted(read.grey, toWidth: image.width, height: image.height)
+        let likeness = read.isInAlpha ? nil : painted.likenessWarning(asMaskOf: image)
+        return (grey, painted.warnings + [read.warning, likeness, resizing].compactMap { $0 })
+    }
 
     /// What to say when there is nothing to do.
     var explanationOfEmptyMask: String {

@@ -99,7 +99,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
         }
         copy.edits = edits?.map { $0.withoutPaths() }
         copy.settings.image = ""
-        copy.settings.mask = ""
+        if !settings.takesMaskFromAlpha { copy.settings.mask = "" }
         copy.settings.initialLatent = settings.initialLatent.map { _ in "" }
         copy.settings.model = Self.name(of: settings.model)
         copy.settings.modelConfiguration = settings.modelConfiguration.map(Self.name)
@@ -146,7 +146,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
         func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
         var copy = self
         copy.settings.image = found(settings.image)
-        copy.settings.mask = found(settings.mask)
+        if !settings.takesMaskFromAlpha { copy.settings.mask = found(settings.mask) }
         copy.settings.initialLatent = settings.initialLatent.map(found)
         copy.fingerprints = Dictionary(fingerprints.map { (found($0), $1) }) { first, _ in first }
         if settings.model != ShippedModel.name { copy.settings.model = found(settings.model) }

@@ -25,7 +25,11 @@ struct ResultWriter: Sendable {
             let photograph = inputs.photograph.cut(part.box)
             func result(_ painted: RGBImage?) -> RGBImage {
                 var result = photograph
-                if let painted { result.paste(painted, mask: mask(of: part), feather: record.settings.feather) }
+                if let painted {
+                    result.paste(
+                        painted, mask: mask(of: part), feather: record.settings.feather,
+                        blur: record.settings.maskBlur ?? 0)
+                }
                 return result
             }
             return RGBImage.strip(
@@ -71,13 +75,17 @@ struct ResultWriter: Sendable {
         }
         if record.settings.jpegQuality == nil, var deep = inputs.deep {
             for place in placed(painted) {
-                deep.paste(place.painted, x: place.x, y: place.y, mask: place.mask, feather: record.settings.feather)
+                deep.paste(
+                    place.painted, x: place.x, y: place.y, mask: place.mask, feather: record.settings.feather,
+                    blur: record.settings.maskBlur ?? 0)
             }
             return try deep.withPNG(of: inputs.metadata, texts, write)
         }
         var picture = inputs.photograph
         for place in placed(painted) {
-            picture.paste(place.painted, x: place.x, y: place.y, mask: place.mask, feather: record.settings.feather)
+            picture.paste(
+                place.painted, x: place.x, y: place.y, mask: place.mask, feather: record.settings.feather,
+                blur: record.settings.maskBlur ?? 0)
         }
         guard let quality = record.settings.jpegQuality else {
             return try picture.withPNG(of: inputs.metadata, texts, write)

@@ -1,5 +1,6 @@
 import DiffusionModels
 import Failures
+import ImageFiles
 import PilotInpainting
 
 /// Everything that decides what the result's pixels are, and nothing else; it travels in the result's PNG file.
@@ -30,6 +31,10 @@ public struct JobSettings: Codable, Equatable, Sendable {
     public var method = PilotParameters()
     /// Black, and not white, is repainted.
     public var invertsMask = false
+    /// By how many pixels of the photograph the mask grows, or, below 0, shrinks; nil for none.
+    public var maskGrowth: Int?
+    /// Pixels by which the edge is blurred when the kept pixels are pasted; nil for none.
+    public var maskBlur: Int?
     /// The size at which the networks see the picture; nil for the image's own.
     public var size: PictureSize?
     /// What part of the photograph the networks see; nil for `whole`, as in records without it.
@@ -62,6 +67,18 @@ public struct JobSettings: Codable, Equatable, Sendable {
     public static let jpegQualities = 1...100
     /// What it is unless somebody says it.
     static let usualJPEGQuality = 95
+    public static let maskGrowths = -1024...1024
+    public static let maskBlurs = 0...256
+
+    /// A mask that is no file but the photograph's own alpha channel; a file of that name is `./alpha`.
+    public static let maskInAlpha = "alpha"
+    var takesMaskFromAlpha: Bool { mask == Self.maskInAlpha }
+
+    /// What is repainted, of a mask as it was painted.
+    func mask(_ painted: GreyImage) -> BinaryMask {
+        let mask = painted.binaryMask()
+        return (invertsMask ? mask.inverted : mask).grown(by: maskGrowth ?? 0)
+    }
 
     /// All that says which model it is.
     public var modelChoice: ModelChoice {
@@ -126,6 +143,12 @@ public struct JobSettings: Codable, Equatable, Sendable {
         }
         guard Self.feathers.contains(feather) else {
             throw Failure.usage("--feather: expected 0 to 1024 pixels, found \(feather)")
+        }
+        if let maskGrowth, !Self.maskGrowths.contains(maskGrowth) {
+            throw Failure.usage("--mask-grow: expected -1024 to 1024 pixels, found \(maskGrowth)")
+        }
+        if let maskBlur, !Self.maskBlurs.contains(maskBlur) {
+            throw Failure.usage("--mask-blur: expected 0 to 256 pixels, found \(maskBlur)")
         }
     }
 }

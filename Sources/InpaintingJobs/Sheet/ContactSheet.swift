@@ -63,9 +63,11 @@ public enum ContactSheet {
 
     private static func thumbnails(of job: InpaintingJob, _ result: BatchResult) -> [RGBImage] {
         let settings = job.settings
-        let mask = (try? DecodedImage.read(settings.mask).grey.binaryMask()).map { mask in
-            (settings.invertsMask ? mask.inverted : mask).picture
-        }
+        let painted =
+            settings.takesMaskFromAlpha
+            ? (try? DecodedImage.read(settings.image))?.transparencyMask
+            : (try? DecodedImage.read(settings.mask))?.paintedMask.grey
+        let mask = painted.map { settings.mask($0).picture }
         let isThere = result.status == .done || result.status == .present
         return [
             thumbnail(of: settings.image), fitted(mask), isThere ? thumbnail(of: job.outputs.picture) : fitted(nil),

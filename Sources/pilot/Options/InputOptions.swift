@@ -18,8 +18,10 @@ struct InputOptions: ParsableArguments {
     var image: String?
 
     @Option(
-        help: ArgumentHelp("The mask, PNG or JPEG: white is repainted, black is kept.", valueName: "file"),
-        completion: .file())
+        help: ArgumentHelp(
+            "The mask, PNG or JPEG: white is repainted, black is kept; of a PNG whose colours are all one, or a "
+                + "photograph's, what is transparent is repainted. The word alpha: what is transparent in the photograph "
+                + "itself.", valueName: "file"), completion: .file())
     var mask: String?
 
     @Option(
@@ -33,6 +35,13 @@ struct InputOptions: ParsableArguments {
 
     @Flag(inversion: .prefixedNo, help: "Repaint black and keep white.")
     var invertMask: Bool?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Grow what is repainted by this many of the photograph's pixels all round, or shrink it, below 0 (default: "
+                + "0).", valueName: "N"), transform: whole(JobSettings.maskGrowths))
+    var maskGrow: Int?
 
     @Option(
         help: ArgumentHelp(
@@ -71,6 +80,7 @@ struct InputOptions: ParsableArguments {
         if let negativePrompt { draft.settings.negativePrompt = negativePrompt }
         try words.apply(to: &draft)
         if let invertMask { draft.settings.invertsMask = invertMask }
+        if let maskGrow { draft.settings.maskGrowth = maskGrow == 0 ? nil : maskGrow }
         if let size { draft.settings.size = size }
         area.apply(to: &draft.settings)
         if let initialLatent { draft.settings.initialLatent = initialLatent }

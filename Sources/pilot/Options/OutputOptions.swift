@@ -42,6 +42,15 @@ struct CompositionOptions: ParsableArguments {
 
     @Option(
         parsing: .unconditional,
+        help: ArgumentHelp(
+            "Soften that edge further, as a mask does that is blurred by a Gaussian of this many pixels, and still "
+                + "inside the repainted part alone; the networks see the mask as it is. --mask-grow moves the edge "
+                + "outwards (default: 0).", valueName: "N"),
+        transform: whole(JobSettings.maskBlurs))
+    var maskBlur: Int?
+
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Quality of a result that is a JPEG file, 1 to 100 (default: 95).", valueName: "N"),
         transform: whole(JobSettings.jpegQualities))
     var jpegQuality: Int?
@@ -53,6 +62,7 @@ struct CompositionOptions: ParsableArguments {
         if let paste { draft.settings.pastesKeptPixels = paste }
         if let feather { draft.settings.feather = feather }
         if let jpegQuality { draft.settings.jpegQuality = jpegQuality }
+        if let maskBlur { draft.settings.maskBlur = maskBlur == 0 ? nil : maskBlur }
         if let paths { draft.extras.recordsPaths = paths }
     }
 }
