@@ -16,9 +16,11 @@ struct CompositingTests {
         RGBImage(width: width, height: height, bytes: [UInt8](repeating: value, count: width * height * 3))
     }
 
-    private func pasted(_ generated: RGBImage, over original: RGBImage, mask: BinaryMask, feather: Int) -> RGBImage {
+    private func pasted(
+        _ generated: RGBImage, over original: RGBImage, mask: BinaryMask, feather: Int, blur: Int = 0
+    ) -> RGBImage {
         var result = original
-        result.paste(generated, mask: mask, feather: feather)
+        result.paste(generated, mask: mask, feather: feather, blur: blur)
         return result
     }
 
@@ -56,8 +58,9 @@ struct CompositingTests {
         let (width, height) = (40, 3)
         let mask = BinaryMask(
             width: width, height: height, values: (0..<width * height).map { $0 % width < 5 ? 0 : 1 })
-        let pasted = plain(255, width: width, height: height).pasted(
-            over: plain(0, width: width, height: height), mask: mask, feather: feather, blur: blur)
+        let pasted = pasted(
+            plain(255, width: width, height: height), over: plain(0, width: width, height: height), mask: mask,
+            feather: feather, blur: blur)
         for pixel in mask.values.indices {
             let distance = Double(max(0, pixel % width - 4))
             let ramp = distance / Double(feather + 1)

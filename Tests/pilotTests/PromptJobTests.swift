@@ -96,7 +96,7 @@ import Testing
     /// A long prompt has no end that is cut off, unless its syntax is plain; a name that is nowhere is told.
     @Test func warnings() async throws {
         let long = [
-            "--prompt", String(repeating: "fox ", count: 60), "--output", runner.path("out.png"), "--overwrite",
+            "--prompt", String(repeating: "fox ", count: 120), "--output", runner.path("out.png"), "--overwrite",
         ]
         let whole = try await runner.inpaint(runner.job + long + ["--embedding", runner.path("cat.safetensors")])
         #expect(whole.exitCode == 0 && !whole.errors.contains("dropped"))

@@ -179,7 +179,8 @@ import Testing
     @Test func longPromptsAreCutWithAWarning() async throws {
         let runner = try PilotRunner()
         let prompt = String(repeating: "a fox, ", count: 60) + "the last\nwords"
-        let result = try await runner.inpaint(runner.job + ["--prompt", prompt, "--output", runner.path("a.png")])
+        let result = try await runner.inpaint(
+            runner.job + ["--prompt", prompt, "--prompt-syntax", "plain", "--output", runner.path("a.png")])
         #expect(result.exitCode == 0)
         let warnings = result.errors.split(separator: "\n").filter { $0.hasPrefix("pilot: warning:") }
         #expect(warnings.count == 1)

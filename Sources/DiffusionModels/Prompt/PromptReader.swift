@@ -3,7 +3,7 @@ import Failures
 /// Turns prompts into what the text encoder reads.
 public struct PromptReader: Sendable {
     /// More are no prompt, and every layer of the UNet would hold their keys and values.
-    public static let mostChunks = 64
+    private static let mostChunks = 64
 
     private let tokenizer: CLIPTokenizer
     private let contextLength: Int

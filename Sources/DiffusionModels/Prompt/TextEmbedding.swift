@@ -38,7 +38,7 @@ public struct TextEmbedding: Sendable, Equatable {
     ) throws {
         let tensor = try Self.tensor(of: path)
         func fault(_ expected: String, _ found: String) -> Failure {
-            .badData(file: path, key: tensor.name, expected: expected, found: found)
+            .badData(file: path, key: quoted(tensor.name), expected: expected, found: found)
         }
         guard tensor.elementType.isNetworkType else { throw fault("F32, F16 or BF16", tensor.elementType.rawValue) }
         guard let width = tensor.shape.last, tensor.shape.count <= 2, tensor.count > 0 else {
