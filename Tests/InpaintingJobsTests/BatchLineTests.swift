@@ -179,7 +179,8 @@ struct BadLine: Sendable, CustomTestStringConvertible {
             "coherence": 0, "optimize_every": 3, "gradient_steps": 4, "learning_rate": 1e-2, \
             "warmup_learning_rate": 0.5, "momentum": 0.25, "lambda": 8, "lambda_area": "linear", \
             "cross_attention_mask": false, "self_attention_mask": false, "mask_downsample": "max", \
-            "seed": 18446744073709551615, "dtype": "bfloat16", "backend": "openblas", "paths": false}
+            "seed": 18446744073709551615, "dtype": "bfloat16", "backend": "openblas", "paths": false, \
+            "area": "mask", "area_padding": "7%", "area_each": true, "jpeg_quality": 80}
             """
         let (draft, recorded) = try JobDraft.read(Array(line.utf8), defaults: JobDraft(model: "x"))
         #expect(recorded == nil && draft.missing.isEmpty)
@@ -187,6 +188,8 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         (expected.negativePrompt, expected.invertsMask, expected.size) = ("n", true, PictureSize("64x48"))
         (expected.modelConfiguration, expected.autoencoder, expected.prediction) = ("f", "a", .velocity)
         expected.clipSkip = 2
+        (expected.area, expected.areaPadding, expected.areaEach) = (.mask, AreaPadding(rawValue: "7%"), true)
+        expected.jpegQuality = 80
         (expected.initialLatent, expected.pastesKeptPixels, expected.feather) = ("l", false, 1)
         expected.method.adopt(.paper)
         // The preset counts first, wherever it stands.
