@@ -198,7 +198,8 @@ struct BadLine: Sendable, CustomTestStringConvertible {
             "coherence": 0, "optimize_every": 3, "gradient_steps": 4, "learning_rate": 1e-2, \
             "warmup_learning_rate": 0.5, "momentum": 0.25, "lambda": 8, "lambda_area": "linear", \
             "cross_attention_mask": false, "self_attention_mask": false, "mask_downsample": "max", "method": "inpaint", \
-            "mask_grow": -3, "mask_blur": 6, \
+            "mask_grow": -3, "mask_blur": 6, "area": "mask", "area_padding": "7%", "area_each": true, \
+            "jpeg_quality": 80, \
             "seed": 18446744073709551615, "dtype": "bfloat16", "backend": "openblas", "paths": false}
             """
         let (draft, recorded) = try JobDraft.read(Array(line.utf8), defaults: JobDraft(model: "x"))
@@ -214,6 +215,8 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         (net.image, net.scale, net.range) = ("ci", 0.5, StepRange(start: 0, end: 0.5))
         (net.preprocessing, net.mode, net.background) = (.canny, .guess, .canny)
         expected.controls = [net]
+        (expected.area, expected.areaPadding, expected.areaEach) = (.mask, AreaPadding(rawValue: "7%"), true)
+        expected.jpegQuality = 80
         (expected.initialLatent, expected.pastesKeptPixels, expected.feather) = ("l", false, 1)
         expected.method.algorithm = .inpaint
         (expected.maskGrowth, expected.maskBlur) = (-3, 6)

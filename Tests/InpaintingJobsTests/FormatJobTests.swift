@@ -34,6 +34,9 @@ import Testing
 
     @Test func aJPEGHasTheRecordAndThePhotographsMetadata() async throws {
         let folder = try BatchFolder()
+        // As wide.jpg is held.
+        let mask = (0..<48 * 64).flatMap { [UInt8](repeating: $0 / 48 < 30 ? 255 : 0, count: 3) }
+        try RGBImage(width: 48, height: 64, bytes: mask).writePNG(to: folder.file("mask.png"))
         for (name, quality) in [("a.jpg", nil), ("b.JPEG", 60)] as [(String, Int?)] {
             let said = try await paint(name, in: folder) { draft in
                 draft.image = Self.colours + "wide.jpg"

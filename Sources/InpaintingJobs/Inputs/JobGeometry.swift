@@ -93,6 +93,6 @@ extension [JobGeometry] {
             : "\(first.photograph), of which \(named)"
         guard first.isFitted, let side = first.model.trainedSide else { return what }
         return
-            "\(what), since the model was trained at \(side)x\(side), far below the photograph (--area whole takes all of it)"
+            "\(what), since the model was trained at \(side)x\(side), far less than all of it (--area whole overrides this)"
     }
 }

@@ -3,7 +3,7 @@ import Failures
 import ImageFiles
 import PilotInpainting
 
-/// Everything that decides what the result's pixels are, and nothing else; it travels in the result's PNG file.
+/// Everything that decides what the result's pixels are, and nothing else; it travels in the result's file.
 ///
 /// Threads, ranks and who else is in flight are not here: they change when a picture is done, and not what it is.
 public struct JobSettings: Codable, Equatable, Sendable {
