@@ -53,7 +53,8 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         BadLine(#"{"output": "a.png", "count": 10001}"#, "count", kind: .usage),
         BadLine(#"{"output": "a.png", "model": "DIR"}"#, "model: a batch has one model"),
         BadLine(#"{"output": "a.png", "lora": "s"}"#, "lora: expected a list of objects"),
-        BadLine(#"{"output": "a.png", "lora": [{"scale": 1}]}"#, "lora: unknown key \"scale\"; expected lora, lora_scale"),
+        BadLine(
+            #"{"output": "a.png", "lora": [{"scale": 1}]}"#, "lora: unknown key \"scale\"; expected lora, lora_scale"),
         BadLine(#"{"output": "a.png", "lora": [{"lora": "s", "lora_scale": "x"}]}"#, "lora_scale: expected a number"),
         BadLine(#"{"output": "a.png", "lora": [{"lora": "s"}]}"#, "a batch has one model, with one list of LoRAs"),
         BadLine(#"{"output": "a.png", "vae": "DIR"}"#, "a batch has one model, with one list of LoRAs"),
