@@ -89,10 +89,10 @@ import Testing
 
     @Test(
         arguments: [
-            (#"[{"control": "\#(PilotRunner.controls)/sd1-pooled"}]"#, "one list of ControlNets"),
+            (#"[{"control": "\#(PilotRunner.controls)/sd1-pooled"}]"#, "one of ControlNets"),
             (#"[{"control_size": 3}]"#, "control[0].control_size"), (#"{"control": "x"}"#, "control: expected a list"),
             (#"[{"control_range": "0.5"}]"#, "control[0].control_range"), (#"[7]"#, "control[0]"),
-            (#"[{"control_mode": "loud"}]"#, "\"balanced\" or \"guess\""), ("[]", "one list of ControlNets"),
+            (#"[{"control_mode": "loud"}]"#, "\"balanced\" or \"guess\""), ("[]", "one of ControlNets"),
         ])
     func wrongLinesAreNamed(value: String, mention: String) async throws {
         let runner = try PilotRunner()
