@@ -57,30 +57,18 @@ public struct ControlNetConfiguration: Decodable, Sendable, Equatable {
     /// Why the net can't act on `unet`, if it can't: its outputs must have the shapes of the UNet's skips, and its
     /// cross-attention takes the same prompt.
     func mismatch(with unet: UNetConfiguration) -> (key: String, expected: String, found: String)? {
-        if encoder.inputChannels != UNetConfiguration.latentChannels {
-            return (
-                UNetConfiguration.CodingKeys.inputChannels.rawValue,
-                "\(UNetConfiguration.latentChannels), the latent alone", "\(encoder.inputChannels)"
-            )
+        typealias Key = UNetConfiguration.CodingKeys
+        let own = "that of the model's UNet"
+        let latent = UNetConfiguration.latentChannels
+        let sizes: [(key: Key, found: [Int], expected: [Int], why: String)] = [
+            (.inputChannels, [encoder.inputChannels], [latent], "the latent alone"),
+            (.crossAttentionDimension, [encoder.crossAttentionDimension], [unet.crossAttentionDimension], own),
+            (.blockChannels, encoder.blockChannels, unet.blockChannels, own),
+            (.layersPerBlock, encoder.layersPerBlock, unet.layersPerBlock, own),
+        ]
+        func text(_ numbers: [Int]) -> String { numbers.count == 1 ? "\(numbers[0])" : "\(numbers)" }
+        return sizes.first { $0.found != $0.expected }.map {
+            ($0.key.rawValue, "\(text($0.expected)), \($0.why)", text($0.found))
         }
-        if encoder.crossAttentionDimension != unet.crossAttentionDimension {
-            return (
-                UNetConfiguration.CodingKeys.crossAttentionDimension.rawValue,
-                "\(unet.crossAttentionDimension), that of the model's UNet", "\(encoder.crossAttentionDimension)"
-            )
-        }
-        if encoder.blockChannels != unet.blockChannels {
-            return (
-                UNetConfiguration.CodingKeys.blockChannels.rawValue,
-                "\(unet.blockChannels), those of the model's UNet", "\(encoder.blockChannels)"
-            )
-        }
-        if encoder.layersPerBlock != unet.layersPerBlock {
-            return (
-                UNetConfiguration.CodingKeys.layersPerBlock.rawValue,
-                "\(unet.layersPerBlock), those of the model's UNet", "\(encoder.layersPerBlock)"
-            )
-        }
-        return nil
     }
 }

@@ -61,7 +61,12 @@ struct JobFile {
     }
 
     /// What it is for, in a word: `image`, `control-image-2`.
-    var purpose: String { option.dropFirst(2) + (number > 1 ? "-\(number)" : "") }
+    var purpose: String { Self.purpose(of: option, number: number) }
+
+    /// - Parameter number: of several of the option, 1 for the first.
+    static func purpose(of option: String, number: Int) -> String {
+        option.dropFirst(2) + (number > 1 ? "-\(number)" : "")
+    }
 
     var isStandardInput: Bool { path == StandardInput.name }
 

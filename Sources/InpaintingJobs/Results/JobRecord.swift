@@ -87,12 +87,12 @@ public struct JobRecord: Codable, Equatable, Sendable {
             copy.fingerprints[file.purpose] = fingerprint(of: file)
         }
         for (index, lora) in (settings.lora ?? []).enumerated() {
-            let purpose = index > 0 ? "lora-\(index + 1)" : "lora"
+            let purpose = JobFile.purpose(of: "--lora", number: index + 1)
             copy.fingerprints[purpose] = fingerprints[lora.file] ?? fingerprints[purpose]
             copy.settings.lora?[index].file = Self.name(of: lora.file)
         }
         for (index, control) in (settings.controls ?? []).enumerated() {
-            let purpose = index > 0 ? "control-\(index + 1)" : "control"
+            let purpose = JobFile.purpose(of: "--control", number: index + 1)
             copy.fingerprints[purpose] = fingerprints[control.net] ?? fingerprints[purpose]
             copy.settings.controls?[index].net = Self.name(of: control.net)
             copy.settings.controls?[index].image = control.image.map { _ in "" }
