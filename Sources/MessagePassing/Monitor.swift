@@ -4,12 +4,12 @@ import Glibc
 ///
 /// Foundation's condition waits for a wall-clock date: a clock set back would turn a wait of a millisecond into one of
 /// hours, and a rank that waits for hours is a hang.
-final class Monitor<Value>: @unchecked Sendable {
+package final class Monitor<Value>: @unchecked Sendable {
     private var value: Value
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-    init(_ value: sending Value) {
+    package init(_ value: sending Value) {
         self.value = value
         pthread_mutex_init(mutex, nil)
         var attributes = pthread_condattr_t()
@@ -26,20 +26,20 @@ final class Monitor<Value>: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    func withLock<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
+    package func withLock<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return try body(&value)
     }
 
     /// Changes the value and wakes whoever waits.
-    func change<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
+    package func change<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
         defer { pthread_cond_broadcast(condition) }
         return try withLock(body)
     }
 
     /// Waits until `ready` gives something other than nil, and returns it; nil when `limit` passed first.
-    func wait<Result>(atMost limit: Duration? = nil, until ready: (inout Value) -> Result?) -> Result? {
+    package func wait<Result>(atMost limit: Duration? = nil, until ready: (inout Value) -> Result?) -> Result? {
         let deadline = limit.map(monotonicTime(after:))
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

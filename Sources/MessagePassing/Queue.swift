@@ -1,18 +1,20 @@
 /// First in, first out; an element that was taken is kept by nobody here, so what it holds can be freed.
-struct Queue<Element> {
+package struct Queue<Element> {
     /// The oldest elements, the oldest last.
     private var front: [Element] = []
     /// The newest elements, the newest last.
     private var back: [Element] = []
 
-    var isEmpty: Bool { front.isEmpty && back.isEmpty }
+    package init() {}
+
+    package var isEmpty: Bool { front.isEmpty && back.isEmpty }
 
     /// The element that has waited longest.
-    var first: Element? { front.last ?? back.first }
+    package var first: Element? { front.last ?? back.first }
 
-    mutating func append(_ element: Element) { back.append(element) }
+    package mutating func append(_ element: Element) { back.append(element) }
 
-    mutating func popFirst() -> Element? {
+    package mutating func popFirst() -> Element? {
         if front.isEmpty {
             front = back.reversed()
             back = []
@@ -21,7 +23,7 @@ struct Queue<Element> {
     }
 
     /// All elements in order; leaves the queue empty.
-    mutating func takeAll() -> [Element] {
+    package mutating func takeAll() -> [Element] {
         defer { self = Queue() }
         return front.reversed() + back
     }

@@ -1,6 +1,7 @@
 import TensorKernels
 
-/// Attention of the positions to each other. diffusers' `Attention` as `attn1`: keys `to_q`, `to_k`, `to_v`, `to_out.0`.
+/// Attention of the positions of a picture to each other. diffusers' `Attention` as `attn1`: keys `to_q`, `to_k`, `to_v`,
+/// `to_out.0`.
 public struct SelfAttention: Sendable {
     private let query: Linear
     private let key: Linear
@@ -20,8 +21,8 @@ public struct SelfAttention: Sendable {
     public func callAsFunction(
         _ normalized: Tensor, addedTo residual: consuming Tensor, mask: AttentionMask?, in context: ComputeContext
     ) throws -> Tensor {
-        let y = attention.forward(
-            try query(normalized, in: context), try key(normalized, in: context), try value(normalized, in: context),
+        let y = try attention.forward(
+            strip: query(normalized, in: context), key(normalized, in: context), value(normalized, in: context),
             mask: mask, in: context
         ).y
         return try output(y, addedTo: residual, in: context)
@@ -34,12 +35,12 @@ public struct SelfAttention: Sendable {
         let q = try query(normalized, in: context)
         let k = try key(normalized, in: context)
         let v = try value(normalized, in: context)
-        let (mixed, saved) = attention.forward(q, k, v, mask: mask, in: context)
+        let (mixed, saved) = try attention.forward(strip: q, k, v, mask: mask, in: context)
         return (
             try output(mixed, addedTo: residual, in: context),
             { dy in
-                let (dq, dk, dv) = attention.gradient(
-                    try output.gradient(dy, in: context), q: q, k: k, v: v, y: mixed, saved: saved, mask: mask,
+                let (dq, dk, dv) = try attention.gradient(
+                    strip: output.gradient(dy, in: context), q: q, k: k, v: v, y: mixed, saved: saved, mask: mask,
                     in: context)
                 let fromQueries = try query.gradient(dq, as: .float32, in: context)
                 let andKeys = try key.gradient(dk, addedTo: consume fromQueries, in: context)
@@ -86,7 +87,8 @@ public struct CrossAttention: Sendable {
         in context: ComputeContext
     ) throws -> Tensor {
         let (k, v) = try keysAndValues(prompt, in: context)
-        let y = attention.forward(try query(normalized, in: context), k, v, mask: mask, in: context).y
+        let q = try query(normalized, in: context)
+        let y = attention.forward(q, k, v, mask: mask, firstQuery: context.firstPosition(of: q), in: context).y
         return try output(y, addedTo: residual, in: context)
     }
 
@@ -97,13 +99,14 @@ public struct CrossAttention: Sendable {
     ) throws -> (y: Tensor, pullback: Pullback) {
         let (k, v) = try keysAndValues(prompt, in: context)
         let q = try query(normalized, in: context)
-        let (mixed, saved) = attention.forward(q, k, v, mask: mask, in: context)
+        let first = context.firstPosition(of: q)
+        let (mixed, saved) = attention.forward(q, k, v, mask: mask, firstQuery: first, in: context)
         return (
             try output(mixed, addedTo: residual, in: context),
             { dy in
                 let dq = attention.queryGradient(
                     try output.gradient(dy, in: context), q: q, k: k, v: v, y: mixed, saved: saved, mask: mask,
-                    in: context)
+                    firstQuery: first, in: context)
                 return try query.gradient(dq, in: context)
             }
         )

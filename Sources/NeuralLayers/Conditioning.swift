@@ -7,7 +7,7 @@ import TensorKernels
 public struct Conditioning: Sendable {
     public let prompt: PromptMemory
     public let time: TimeMemory
-    /// The masks of cross- and self-attention at `[height, width]`, or nil where none acts.
+    /// The masks of cross- and self-attention for a whole picture of `[height, width]`, or nil where none acts.
     public let masks: @Sendable (_ height: Int, _ width: Int) -> (cross: AttentionMask?, own: AttentionMask?)
 
     public init(

@@ -24,40 +24,58 @@ public struct Convolution2D: Layer {
 
     /// In float32, as the sums have it that run from block to block.
     public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        try kernel(in: context).forward(x.converted(in: context), bias: bias.vector(), as: .float32, in: context)
+        try run(x, in: context) { kernel, x in
+            try kernel.forward(x, bias: bias.vector(), as: .float32, in: context)
+        }
     }
 
     /// With `shift` added to every position besides the bias, in the context's element type: the inner convolution of a
     /// residual block, which takes its time embedding so.
     public func callAsFunction(_ x: Tensor, shiftedBy shift: [Float], in context: ComputeContext) throws -> Tensor {
         let total = zip(bias.vector(), shift).map { $0 + $1 }
-        return try kernel(in: context).forward(
-            x.converted(in: context), bias: total, as: context.elementType, in: context)
+        return try run(x, in: context) { kernel, x in
+            try kernel.forward(x, bias: total, as: context.elementType, in: context)
+        }
     }
 
     /// residual + the convolution, of the residual's element type; in the residual's memory when nothing else holds it.
     public func callAsFunction(
         _ x: Tensor, addedTo residual: consuming Tensor, in context: ComputeContext
     ) throws -> Tensor {
+        let window = StripWindow(geometry, of: x, in: context)
+        let input = try window.input(x.converted(in: context), in: context)
         var y = residual.draft(in: context)
-        try kernel(in: context).forward(x.converted(in: context), bias: bias.vector(), addingTo: &y, in: context)
+        try kernel(window.geometry, in: context).forward(input, bias: bias.vector(), addingTo: &y, in: context)
         return y.finished()
     }
 
+    /// Has `body` compute this rank's rows of the output, from the rows that they need.
+    private func run(
+        _ x: Tensor, in context: ComputeContext, _ body: (any ConvolutionKernel, Tensor) throws -> Tensor
+    ) throws -> Tensor {
+        let window = StripWindow(geometry, of: x, in: context)
+        return try body(
+            kernel(window.geometry, in: context), window.input(x.converted(in: context), in: context))
+    }
+
     public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
-        let (height, width) = (x.shape[0], x.shape[1])
+        let (height, width) = (context.cut(of: x).height, x.shape[1])
         return (
             try self(x, in: context),
             { dy in try gradient(dy, height: height, width: width, as: .float32, in: context) }
         )
     }
 
-    /// dx `[height, width, inputs]`.
+    /// dx `[height, width, inputs]`, or this rank's rows of it.
+    ///
+    /// - Parameter height: of the whole input.
     public func gradient(
         _ dy: Tensor, height: Int, width: Int, as type: ElementType, in context: ComputeContext
     ) throws -> Tensor {
-        try kernel(in: context).gradient(
-            dy.converted(in: context), height: height, width: width, as: type, in: context)
+        let window = StripGradientWindow(geometry, height: height, width: width, of: dy, in: context)
+        return try kernel(window.geometry, in: context).gradient(
+            window.input(dy.converted(in: context), in: context), height: window.rows.count, width: width, as: type,
+            in: context)
     }
 
     /// For an input of `height` x `width`.
@@ -70,20 +88,29 @@ public struct Convolution2D: Layer {
             widestLayer: inputs + positions * Double(geometry.outputs))
     }
 
-    private func kernel(in context: ComputeContext) -> any ConvolutionKernel {
-        prepared.kernel(for: context) { context.backend.convolution(geometry, weight: weight) }
+    private func kernel(_ geometry: ConvolutionGeometry, in context: ComputeContext) -> any ConvolutionKernel {
+        prepared.kernel(geometry, for: context) { context.backend.convolution(geometry, weight: weight) }
     }
 }
 
-/// The layer's kernel in the layout of the backend that runs it, made when it first runs.
+/// The layer's kernels in the layout of the backend that runs them, made when they first run: one for a whole picture,
+/// and others for strips, which have no zeros at the side of a neighbour.
 private final class PreparedKernels: Sendable {
-    private let kernels = Mutex<[BackendName: any ConvolutionKernel]>([:])
+    private struct Key: Hashable {
+        let backend: BackendName
+        let geometry: ConvolutionGeometry
+    }
 
-    func kernel(for context: ComputeContext, make: () -> any ConvolutionKernel) -> any ConvolutionKernel {
-        kernels.withLock { kernels in
-            if let kernel = kernels[context.backend.name] { return kernel }
+    private let kernels = Mutex<[Key: any ConvolutionKernel]>([:])
+
+    func kernel(
+        _ geometry: ConvolutionGeometry, for context: ComputeContext, make: () -> any ConvolutionKernel
+    ) -> any ConvolutionKernel {
+        let key = Key(backend: context.backend.name, geometry: geometry)
+        return kernels.withLock { kernels in
+            if let kernel = kernels[key] { return kernel }
             let kernel = make()
-            kernels[context.backend.name] = kernel
+            kernels[key] = kernel
             return kernel
         }
     }

@@ -8,18 +8,22 @@ public struct Upsampler: Sendable {
         convolution = .sameSize(scope["conv"], inputs: channels, outputs: channels)
     }
 
+    /// - Parameters:
+    ///   - height: of the output, where it is not cut into strips; those of a cut size know it.
     public func callAsFunction(
         _ x: Tensor, height: Int, width: Int, in context: ComputeContext
     ) throws -> Tensor {
+        let height = context.cut(width: width, height: height).height
         // Converted before it grows.
-        try convolution(
+        return try convolution(
             x.converted(in: context).resizedNearest(height: height, width: width, in: context), in: context)
     }
 
     public func withPullback(
         _ x: Tensor, height: Int, width: Int, in context: ComputeContext
     ) throws -> (y: Tensor, pullback: Pullback) {
-        let (h, w) = (x.shape[0], x.shape[1])
+        let height = context.cut(width: width, height: height).height
+        let (h, w) = (context.cut(of: x).height, x.shape[1])
         let y = try self(x, height: height, width: width, in: context)
         return (
             y,

@@ -38,7 +38,7 @@ public struct ResidualBlock: Sendable {
         let hidden = try conv1(first, shiftedBy: shift(memory, in: context), in: context)
         let (second, throughNorm2) = try norm2.withPullback(hidden, in: context)
         let y = try conv2(second, addedTo: throughShortcut(x, in: context), in: context)
-        let (height, width) = (x.shape[0], x.shape[1])
+        let (height, width) = (context.cut(of: x).height, x.shape[1])
         return (
             y,
             { dy in

@@ -17,7 +17,7 @@ public struct TransformerBlock: Sendable {
     /// The masks that act at one size, as `Conditioning.masks` gives them.
     public typealias Masks = (cross: AttentionMask?, own: AttentionMask?)
 
-    /// x `[tokens, channels]`; in its memory when nothing else holds it.
+    /// x `[h, w, channels]`; in its memory when nothing else holds it.
     public func callAsFunction(
         _ x: consuming Tensor, prompt: PromptMemory, masks: Masks, in context: ComputeContext
     ) throws -> Tensor {
@@ -84,7 +84,7 @@ public struct SpatialTransformer: Sendable {
     public func callAsFunction(
         _ x: consuming Tensor, _ conditioning: Conditioning, in context: ComputeContext
     ) throws -> Tensor {
-        let masks = conditioning.masks(x.shape[0], x.shape[1])
+        let masks = conditioning.masks(context.cut(of: x).height, x.shape[1])
         var hidden = try projectIn(norm(x, in: context), as: .float32, in: context)
         for block in blocks {
             hidden = try block(consume hidden, prompt: conditioning.prompt, masks: masks, in: context)
@@ -95,7 +95,7 @@ public struct SpatialTransformer: Sendable {
     public func withPullback(
         _ x: Tensor, _ conditioning: Conditioning, in context: ComputeContext
     ) throws -> (y: Tensor, pullback: Pullback) {
-        let masks = conditioning.masks(x.shape[0], x.shape[1])
+        let masks = conditioning.masks(context.cut(of: x).height, x.shape[1])
         let (normalized, throughNorm) = try norm.withPullback(x, in: context)
         var hidden = try projectIn(normalized, as: .float32, in: context)
         var pullbacks: [Pullback] = []

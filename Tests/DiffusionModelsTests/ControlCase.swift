@@ -48,7 +48,7 @@ struct ControlCase: Decodable {
         return try #require(file.tensors["\(name).\(what)"]).float32Values()
     }
 
-    /// Noise and input gradient, computed by stages of `cut`.
+    /// Noise and input gradient of the whole picture, computed by stages of `cut`.
     ///
     /// - Parameter path: where the nets are, if not in their folders.
     func evaluated(
@@ -62,14 +62,14 @@ struct ControlCase: Decodable {
                 planes: planes, channels: shape[0], height: shape[1], width: shape[2],
                 in: context.with(elementType: .float32))
         }
-        var hidden = picture(latent)
+        var hidden = context.ownRows(of: picture(latent))
         for pass in passes { hidden = try pass.down(hidden) }
         for pass in passes.reversed() { hidden = try pass.up(hidden) }
-        let noise = hidden.planes
-        var gradient = picture(try fixture.tensor("unet.cotangent").values)
+        let noise = try context.gathered(hidden).planes
+        var gradient = context.ownRows(of: picture(try fixture.tensor("unet.cotangent").values))
         for pass in passes { gradient = try pass.upGradient(gradient) }
         for pass in passes.reversed() { gradient = try pass.downGradient(gradient) }
-        return (noise, gradient.planes)
+        return (noise, try context.gathered(gradient).planes)
     }
 
     private func passes(cut: [Range<Int>], from path: String?, in context: ComputeContext) throws -> [StagePass] {
@@ -98,7 +98,9 @@ struct ControlCase: Decodable {
                 return ControlConditioning(
                     stage, layers: conditioning(try stage.timeMemory(timestep: timestep, in: context)),
                     embedding: rungs.lowerBound == 0
-                        ? try stage.embedded(map(of: net, isBGR: files.configuration.takesBGR), in: context) : nil,
+                        ? try stage.embedded(
+                            map(of: net, isBGR: files.configuration.takesBGR), in: ComputeContext(threads: 1))
+                        : nil,
                     scale: net.scale, guesses: net.guesses)
             }
             return StagePass(

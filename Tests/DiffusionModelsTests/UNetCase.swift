@@ -5,6 +5,12 @@ import TensorKernels
 
 /// One evaluation of a fixture's network: its latent, prompt, masks and cotangent in one context.
 struct UNetCase {
+    /// The sides of the latent.
+    static func size(_ name: String) throws -> (height: Int, width: Int) {
+        let shape = try ModelFixture(name).tensor("unet.cotangent").shape
+        return (shape[1], shape[2])
+    }
+
     let unet: UNetStage
     private let fixture: ModelFixture
     private let context: ComputeContext
@@ -61,15 +67,16 @@ struct UNetCase {
         }
     }
 
-    /// Noise and input gradient at every timestep and masking of the fixture.
+    /// Noise and input gradient at every timestep and masking of the fixture; of this rank's rows, where the context's
+    /// pictures are in strips.
     func evaluations() throws -> [(name: String, noise: [Float], gradient: [Float])] {
         try fixture.cases.map { test in
             let masks = masks
             let conditioning = Conditioning(
                 prompt: prompt, time: try unet.timeMemory(timestep: test.timestep, in: context),
                 masks: { masks.masks(test.masking, height: $0, width: $1) })
-            let (noise, pullback) = try unet.withPullback(input, conditioning, in: context)
-            return (test.name, noise.floats, try pullback(cotangent).floats)
+            let (noise, pullback) = try unet.withPullback(context.ownRows(of: input), conditioning, in: context)
+            return (test.name, noise.floats, try pullback(context.ownRows(of: cotangent)).floats)
         }
     }
 }

@@ -4,61 +4,61 @@ import TensorKernels
 
 /// One picture cut into strips, each on a thread of its own with a context of its own: what ranks do, without messages.
 public struct StripsOnThreads: Sendable {
-    /// The first row of each strip, then the picture's height.
-    private let borders: [Int]
+    private let grid: StripGrid
+    private let delays: Bool
 
-    /// - Parameter borders: the first row of each strip, then the picture's height.
-    public init(_ borders: [Int]) { self.borders = borders }
+    /// - Parameter delays: whether each strip waits now and then for a while, another every time.
+    public init(_ grid: StripGrid, delays: Bool = false) {
+        self.grid = grid
+        self.delays = delays
+    }
 
     /// Calls `body` for every strip at the same time, and gives the results from the top down.
     ///
     /// - Parameter context: makes each strip's context.
-    public func callAsFunction(
+    public func callAsFunction<Value: Sendable>(
         context: @escaping @Sendable () throws -> ComputeContext,
-        _ body: @escaping @Sendable (_ rows: Range<Int>, _ context: ComputeContext) throws -> Tensor
-    ) throws -> [Tensor] {
-        let ranks = borders.count - 1
-        let meeting = Meeting(ranks: ranks)
-        let results = Mutex<[Int: Result<Tensor, any Error>]>([:])
+        _ body: @escaping @Sendable (_ context: ComputeContext) throws -> Value
+    ) throws -> [Value] {
+        let meeting = Meeting()
+        let results = Mutex<[Int: Result<Value, any Error>]>([:])
         let finished = DispatchSemaphore(value: 0)
-        for rank in 0..<ranks {
-            let neighbours = Neighbours(rank: rank, borders: borders, meeting: meeting)
-            Thread.detachNewThread {
-                let result = Result { try body(neighbours.rows, context().with(neighbours: neighbours)) }
-                results.withLock { $0[rank] = result }
+        for strip in 0..<grid.strips {
+            let exchange = Exchange(strip: strip, meeting: meeting, delays: delays)
+            let work: @Sendable () -> Void = { [grid] in
+                let result = Result { try body(context().with(grid, exchange)) }
+                results.withLock { $0[strip] = result }
                 finished.signal()
             }
+            let thread = Thread(block: work)
+            thread.stackSize = 16 << 20
+            thread.start()
         }
-        for _ in 0..<ranks { finished.wait() }
+        for _ in 0..<grid.strips { finished.wait() }
         return try results.withLock { results in try results.sorted { $0.key < $1.key }.map { try $0.value.get() } }
     }
 
-    private struct Neighbours: StripNeighbours {
-        let rank: Int
-        let borders: [Int]
+    private struct Exchange: StripExchange {
+        let strip: Int
         let meeting: Meeting
+        let delays: Bool
 
-        var rows: Range<Int> { borders[rank]..<borders[rank + 1] }
-
-        func strip(of x: Tensor) -> Strip {
-            precondition(x.shape[0] == rows.count, "\(x.shape) is no strip of rows \(rows)")
-            return Strip(rows: rows, height: borders[borders.count - 1])
+        func exchange(
+            _ outgoing: [(strip: Int, bytes: StripBytes)], _ incoming: [(strip: Int, byteCount: Int)]
+        ) throws -> [StripBytes] {
+            if delays { usleep(UInt32.random(in: 0..<300)) }
+            for (other, bytes) in outgoing { meeting.leave(bytes, from: strip, for: other) }
+            return try incoming.map { other, count in
+                let bytes = try meeting.take(from: other, for: strip)
+                guard bytes.bytes.count == count else { throw Misfit(expected: count, found: bytes.bytes.count) }
+                return bytes
+            }
         }
+    }
 
-        func addingBorders(to x: Tensor, above: Int, below: Int, in context: ComputeContext) throws -> Tensor {
-            let strip = strip(of: x)
-            let wanted = max(0, rows.lowerBound - above)..<min(strip.height, rows.upperBound + below)
-            return try gatheringRows(of: x, in: context).rows(wanted, in: context)
-        }
-
-        func gatheringRows(of x: Tensor, in context: ComputeContext) throws -> Tensor {
-            let values = try inRowOrder(x.floats)
-            return Tensor(values, shape: [strip(of: x).height] + x.shape.dropFirst(), as: x.elementType, in: context)
-        }
-
-        func inRowOrder<Number: BitwiseCopyable & Sendable>(_ numbers: [Number]) throws -> [Number] {
-            try meeting.all(numbers, from: rank).flatMap { $0 }
-        }
+    private struct Misfit: Error {
+        let expected: Int
+        let found: Int
     }
 }
 
@@ -66,46 +66,28 @@ public struct StripsOnThreads: Sendable {
 private final class Meeting: Sendable {
     struct LeftAlone: Error {}
 
-    private struct State {
-        /// What was left, by the number of the call and then by rank.
-        var left: [Int: [Int: any Sendable]] = [:]
-        /// The calls that each rank has made.
-        var calls: [Int]
+    private struct Way: Hashable {
+        let from: Int
+        let to: Int
     }
 
-    private let ranks: Int
-    private let state: Mutex<State>
+    private let left = Mutex<[Way: [StripBytes]]>([:])
 
-    init(ranks: Int) {
-        self.ranks = ranks
-        state = Mutex(State(calls: [Int](repeating: 0, count: ranks)))
+    func leave(_ bytes: StripBytes, from: Int, for other: Int) {
+        left.withLock { $0[Way(from: from, to: other), default: []].append(bytes) }
     }
 
-    /// What all ranks gave in this call, by rank.
-    func all<Value: Sendable>(_ value: Value, from rank: Int) throws -> [Value] {
-        let call = state.withLock { state in
-            state.calls[rank] += 1
-            state.left[state.calls[rank], default: [:]][rank] = value
-            return state.calls[rank]
-        }
-        // A minute of looking every tenth of a millisecond.
-        for _ in 0..<600_000 {
-            let values = state.withLock { $0.left[call] ?? [:] }
-            if values.count == ranks {
-                return values.sorted { $0.key < $1.key }.compactMap { $0.value as? Value }
+    func take(from other: Int, for strip: Int) throws -> StripBytes {
+        let way = Way(from: other, to: strip)
+        // A minute of looking every twentieth of a millisecond.
+        for _ in 0..<1_200_000 {
+            let first = left.withLock { left -> StripBytes? in
+                guard left[way]?.isEmpty == false else { return nil }
+                return left[way]?.removeFirst()
             }
-            usleep(100)
+            if let first { return first }
+            usleep(50)
         }
         throw LeftAlone()
-    }
-}
-
-extension Tensor {
-    /// Some rows of a picture.
-    public func rows(_ range: Range<Int>, in context: ComputeContext) -> Tensor {
-        let row = count / shape[0]
-        return Tensor(
-            Array(floats[range.lowerBound * row..<range.upperBound * row]), shape: [range.count] + shape.dropFirst(),
-            as: elementType, in: context)
     }
 }

@@ -15,10 +15,10 @@ import Testing
         let expected = x.resizedNearest(height: size.to.0, width: size.to.1)
         let dy = DoubleTensor(normal: expected.shape, seed: 2)
         let context = try ComputeContext(threads: 2, grain: 1)
-        let y = x.tensor(in: context).resizedNearest(height: size.to.0, width: size.to.1, in: context)
+        let y = try x.tensor(in: context).resizedNearest(height: size.to.0, width: size.to.1, in: context)
         #expect(y.shape == expected.shape && y.floats == expected.floats)
         let dx = DoubleTensor(
-            dy.tensor(in: context).resizedNearestGradient(height: size.from.0, width: size.from.1, in: context).floats,
+            try dy.tensor(in: context).resizedNearestGradient(height: size.from.0, width: size.from.1, in: context).floats,
             shape: x.shape)
         let direction = DoubleTensor(normal: x.shape, seed: 3)
         let slope = dy.dot(direction.resizedNearest(height: size.to.0, width: size.to.1))

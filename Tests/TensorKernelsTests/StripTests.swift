@@ -4,109 +4,233 @@ import Testing
 
 /// What a picture's layers compute strip by strip has the bits of the whole.
 @Suite struct StripTests {
-    static let cuts = [[0, 12], [0, 6, 12], [0, 2, 4, 12], [0, 8, 10, 12]]
+    /// Sizes of a picture and numbers of strips: even ones, uneven ones, a row a strip, and more strips than rows, which
+    /// share them all then.
+    static let cuts: [(height: Int, width: Int, strips: Int)] = [
+        (12, 11, 1), (12, 11, 2), (12, 6, 4), (13, 7, 3), (7, 5, 5), (9, 130, 2), (3, 8, 8), (17, 1, 2), (31, 12, 8),
+    ]
 
-    private func picture(_ width: Int, _ channels: Int, seed: UInt64) -> DoubleTensor {
-        DoubleTensor(normal: [12, width, channels], seed: seed, mean: 0.3)
+    private func picture(_ height: Int, _ width: Int, _ channels: Int, seed: UInt64) -> DoubleTensor {
+        DoubleTensor(normal: [height, width, channels], seed: seed, mean: 0.3)
     }
 
+    /// Compares strips with the whole, whether all rows are shared or each strip has its own.
     private func expectSame(_ strips: [Tensor], _ whole: Tensor, _ what: Comment) {
-        #expect(strips.flatMap(\.floats).map(\.bitPattern) == whole.floats.map(\.bitPattern), what)
-        #expect(strips.reduce(0) { $0 + $1.shape[0] } == whole.shape[0], what)
+        let bits = whole.floats.map(\.bitPattern)
+        if strips.allSatisfy({ $0.shape == whole.shape }) {
+            for strip in strips { #expect(strip.floats.map(\.bitPattern) == bits, what) }
+        } else {
+            #expect(strips.flatMap(\.floats).map(\.bitPattern) == bits, what)
+            #expect(strips.reduce(0) { $0 + $1.shape[0] } == whole.shape[0], what)
+        }
     }
 
-    /// Rows shorter than a run, and rows of several.
-    @Test(arguments: cuts, [5, 128, 129, 300])
-    func groupNorm(cut: [Int], width: Int) throws {
-        let (x, dy) = (picture(width, 24, seed: 1), picture(width, 24, seed: 2))
+    private func grid(_ cut: (height: Int, width: Int, strips: Int)) -> StripGrid {
+        StripGrid(height: cut.height, width: cut.width, halvings: 2, strips: cut.strips)
+    }
+
+    /// Strips follow each other at every level, and a coarser level's borders are the finer one's, halved.
+    @Test func grids() {
+        for height in 1...40 {
+            for strips in 1...9 {
+                let grid = StripGrid(height: height, width: 64, halvings: 3, strips: strips)
+                var (h, above): (Int, StripCut?) = (height, nil)
+                for width in [64, 32, 16, 8] {
+                    let cut = grid.cut(width: width, rows: h)
+                    #expect(cut.height == h && cut.rows.count == strips)
+                    if cut.isShared {
+                        #expect(cut.rows.allSatisfy { $0 == 0..<h })
+                        #expect(strips == 1 || h < strips || above != nil)
+                    } else {
+                        #expect(cut.rows.map(\.lowerBound) == [0] + cut.rows.dropLast().map(\.upperBound))
+                        #expect(cut.rows.last?.upperBound == h && cut.rows.allSatisfy { !$0.isEmpty })
+                        if let above {
+                            #expect(
+                                !above.isShared
+                                    && cut.rows.map(\.lowerBound) == above.rows.map { ($0.lowerBound + 1) / 2 })
+                        }
+                    }
+                    (h, above) = ((h + 1) / 2, cut)
+                }
+            }
+        }
+        // Of 64 rows, all levels are cut in 8.
+        let grid = StripGrid(height: 64, width: 64, halvings: 3, strips: 8)
+        #expect([64, 32, 16, 8].allSatisfy { !grid.cut(width: $0, rows: 1).isShared })
+    }
+
+    /// Rows of one width are told from those of another; at a width of 1 nothing is cut.
+    @Test func levelsOfOneWidth() {
+        let grid = StripGrid(height: 40, width: 2, halvings: 3, strips: 2)
+        #expect(!grid.cut(width: 2, rows: 20).isShared)
+        #expect(grid.cut(width: 1, rows: 20) == StripCut(shared: 20, strips: 2))
+        #expect(grid.cut(width: 1, rows: 10) == StripCut(shared: 10, strips: 2))
+    }
+
+    @Test(arguments: cuts)
+    func groupNorm(cut: (height: Int, width: Int, strips: Int)) throws {
+        let (x, dy) = (picture(cut.height, cut.width, 24, seed: 1), picture(cut.height, cut.width, 24, seed: 2))
         let weight = DoubleTensor(normal: [24], seed: 3).floats
         let bias = DoubleTensor(normal: [24], seed: 4).floats
         let norm = GroupNormalization(groups: 4, epsilon: 1e-5, silu: true)
         for type in ElementType.allCases {
             let whole = try ComputeContext(threads: 2, elementType: type, backend: .openBLAS, grain: 1)
-            let input = x.tensor(in: whole)
-            let (y, statistics) = try norm.forward(input, weight: weight, bias: bias, in: whole)
+            let (y, statistics) = try norm.forward(x.tensor(in: whole), weight: weight, bias: bias, in: whole)
             let dx = try norm.gradient(
-                input, dy.tensor(in: whole), weight: weight, statistics: statistics, in: whole)
+                x.tensor(in: whole), dy.tensor(in: whole), weight: weight, statistics: statistics, in: whole)
             let make = { @Sendable in try ComputeContext(threads: 1, elementType: type, backend: .openBLAS) }
-            let strips = StripsOnThreads(cut)
-            expectSame(
-                try strips(context: make) { rows, context in
-                    try norm.forward(
-                        x.tensor(in: context).rows(rows, in: context), weight: weight, bias: bias, in: context
-                    ).y
-                }, y, "value, \(type)")
-            expectSame(
-                try strips(context: make) { rows, context in
-                    let part = x.tensor(in: context).rows(rows, in: context)
-                    let (_, statistics) = try norm.forward(part, weight: weight, bias: bias, in: context)
-                    return try norm.gradient(
-                        part, dy.tensor(in: context).rows(rows, in: context), weight: weight, statistics: statistics,
-                        in: context)
-                }, dx, "gradient, \(type)")
+            let both = try StripsOnThreads(grid(cut))(context: make) { context in
+                let part = context.ownRows(of: x.tensor(in: context))
+                let (y, statistics) = try norm.forward(part, weight: weight, bias: bias, in: context)
+                let dx = try norm.gradient(
+                    part, context.ownRows(of: dy.tensor(in: context)), weight: weight, statistics: statistics,
+                    in: context)
+                return [y, dx]
+            }
+            expectSame(both.map { $0[0] }, y, "value, \(type)")
+            expectSame(both.map { $0[1] }, dx, "gradient, \(type)")
         }
     }
 
-    /// A convolution of kernel 3 with a row or column of zeros around the picture: each strip takes its neighbours' rows
-    /// in place of the zeros.
-    @Test(arguments: cuts, [(1, ElementType.float32), (2, .float32), (1, .bfloat16), (2, .bfloat16)])
-    func convolution(cut: [Int], kind: (stride: Int, type: ElementType)) throws {
-        let (stride, type) = kind
-        let whole = try ComputeContext(threads: 2, grain: 1).with(elementType: type)
-        guard whole.backend.computes(in: type) else { return }
-        let weight = DoubleTensor(normal: [32, 48, 3, 3], seed: 1, deviation: 0.1).floats
-        let x = picture(11, 48, seed: 2)
-        let stored = StoredTensor(name: "w", shape: [32, 48, 3, 3], values: weight)
-        @Sendable func kernel(_ top: Int, _ bottom: Int, _ context: ComputeContext) -> any ConvolutionKernel {
-            context.backend.convolution(
-                ConvolutionGeometry(
-                    inputs: 48, outputs: 32, kernel: 3, stride: stride,
-                    padding: .init(top: top, bottom: bottom, left: 1, right: 1)), weight: Weight(stored))
+    /// A convolution of kernel 3: each strip takes its neighbours' rows in place of the zeros.
+    @Test(
+        arguments: cuts,
+        [(1, 1, ElementType.float32), (2, 1, .float32), (2, 0, .float32), (1, 1, .bfloat16), (2, 1, .bfloat16)])
+    func convolution(
+        cut: (height: Int, width: Int, strips: Int), kind: (stride: Int, before: Int, type: ElementType)
+    ) throws {
+        let whole = try ComputeContext(threads: 2, grain: 1).with(elementType: kind.type)
+        // An asymmetric one is an autoencoder's, whose sides are even.
+        guard whole.backend.computes(in: kind.type), kind.before == 1 || cut.height % 2 + cut.width % 2 == 0 else {
+            return
         }
-        let y = try kernel(1, 1, whole).forward(x.tensor(in: whole), bias: nil, as: .float32, in: whole)
+        let stored = StoredTensor(
+            name: "w", shape: [32, 48, 3, 3],
+            values: DoubleTensor(normal: [32, 48, 3, 3], seed: 1, deviation: 0.1).floats)
+        let geometry = ConvolutionGeometry(
+            inputs: 48, outputs: 32, kernel: 3, stride: kind.stride, before: kind.before, after: 1)
+        let x = picture(cut.height, cut.width, 48, seed: 2)
+        @Sendable func kernel(_ geometry: ConvolutionGeometry, _ context: ComputeContext) -> any ConvolutionKernel {
+            context.backend.convolution(geometry, weight: Weight(stored))
+        }
+        let y = try kernel(geometry, whole).forward(x.tensor(in: whole), bias: nil, as: .float32, in: whole)
         let dy = DoubleTensor(normal: y.shape, seed: 3)
-        let dx = try kernel(1, 1, whole).gradient(
-            dy.tensor(in: whole), height: 12, width: 11, as: .float32, in: whole)
-        let make = { @Sendable in try ComputeContext(threads: 1, elementType: type) }
-        let forward = try StripsOnThreads(cut)(context: make) { rows, context in
-            let part = x.tensor(in: context).rows(rows, in: context)
-            let strip = context.neighbours.strip(of: part)
-            // The last output of a strip of even height and stride 2 ends with its last row.
-            let below = stride == 1 ? 1 : 0
-            let input = try context.neighbours.addingBorders(to: part, above: 1, below: below, in: context)
-            return try kernel(strip.isFirst ? 1 : 0, strip.isLast ? 1 : 0, context)
-                .forward(input, bias: nil, as: .float32, in: context)
+        let dx = try kernel(geometry, whole).gradient(
+            dy.tensor(in: whole), height: cut.height, width: cut.width, as: .float32, in: whole)
+        let make = { @Sendable in try ComputeContext(threads: 1, elementType: kind.type) }
+        let both = try StripsOnThreads(grid(cut))(context: make) { context in
+            let part = context.ownRows(of: x.tensor(in: context))
+            let window = StripWindow(geometry, of: part, in: context)
+            let y = try kernel(window.geometry, context).forward(
+                window.input(part, in: context), bias: nil, as: .float32, in: context)
+            let slope = context.ownRows(of: dy.tensor(in: context))
+            let back = StripGradientWindow(geometry, height: cut.height, width: cut.width, of: slope, in: context)
+            let dx = try kernel(back.geometry, context).gradient(
+                back.input(slope, in: context), height: back.rows.count, width: cut.width, as: .float32, in: context)
+            return [y, dx]
         }
-        expectSame(forward, y, "value")
-        let backward = try StripsOnThreads(cut.map { $0 / stride })(context: make) { rows, context in
-            let part = dy.tensor(in: context).rows(rows, in: context)
-            let strip = context.neighbours.strip(of: part)
-            let above = stride == 1 ? 1 : 0
-            let gradient = try context.neighbours.addingBorders(to: part, above: above, below: 1, in: context)
-            return try kernel(strip.isFirst || stride == 2 ? 1 : 2, strip.isLast ? 1 : 2, context)
-                .gradient(gradient, height: rows.count * stride, width: 11, as: .float32, in: context)
-        }
-        expectSame(backward, dx, "gradient")
+        expectSame(both.map { $0[0] }, y, "value")
+        if kind.before == 1 { expectSame(both.map { $0[1] }, dx, "gradient") }
     }
 
-    /// A rank that holds whole pictures asks nobody.
-    @Test func wholePicture() throws {
-        let context = try ComputeContext(threads: 1)
-        let x = picture(5, 3, seed: 1).tensor(in: context)
-        let neighbours = context.neighbours
-        let strip = neighbours.strip(of: x)
-        #expect(strip == Strip(rows: 0..<12, height: 12) && strip.isFirst && strip.isLast)
-        #expect(try neighbours.addingBorders(to: x, above: 1, below: 1, in: context).floats == x.floats)
-        #expect(try neighbours.gatheringRows(of: x, in: context).floats == x.floats)
-        #expect(try neighbours.inRowOrder([1.0, 2.0]) == [1.0, 2.0])
-        // Other number formats have the same neighbours.
-        let cut = try StripsOnThreads([0, 5, 12])(context: { try ComputeContext(threads: 1) }) { rows, context in
-            let context = context.with(elementType: .bfloat16).with(elementType: .float32)
-            let part = x.rows(rows, in: context)
-            return try context.neighbours.addingBorders(to: part, above: 2, below: 3, in: context)
+    /// To twice the size, and to one less.
+    @Test(arguments: [(4, 3, 8, 6), (4, 3, 7, 5), (5, 4, 9, 8), (9, 2, 18, 4), (3, 3, 5, 6)], [1, 2, 3, 5])
+    func nearest(sizes: (h: Int, w: Int, height: Int, width: Int), strips: Int) throws {
+        let (h, w, height, width) = sizes
+        let whole = try ComputeContext(threads: 2, grain: 1)
+        let (x, dy) = (picture(h, w, 5, seed: 1), picture(height, width, 5, seed: 2))
+        let y = try x.tensor(in: whole).resizedNearest(height: height, width: width, in: whole)
+        let dx = try dy.tensor(in: whole).resizedNearestGradient(height: h, width: w, in: whole)
+        let grid = StripGrid(height: height, width: width, halvings: 1, strips: strips)
+        let both = try StripsOnThreads(grid)(context: { try ComputeContext(threads: 1) }) { context in
+            let y = try context.ownRows(of: x.tensor(in: context))
+                .resizedNearest(height: height, width: width, in: context)
+            let dx = try context.ownRows(of: dy.tensor(in: context))
+                .resizedNearestGradient(height: h, width: w, in: context)
+            return [y, dx]
         }
-        #expect(cut.map { $0.shape[0] } == [8, 9])
-        #expect(cut[0].floats == x.rows(0..<8, in: context).floats)
-        #expect(cut[1].floats == x.rows(3..<12, in: context).floats)
+        expectSame(both.map { $0[0] }, y, "value")
+        expectSame(both.map { $0[1] }, dx, "gradient")
+    }
+
+    @Test(arguments: cuts, ElementType.allCases)
+    func attention(cut: (height: Int, width: Int, strips: Int), type: ElementType) throws {
+        let positions = cut.height * cut.width
+        let foreground = (0..<positions).map { UInt8($0 % 7 < 3 || $0 % 5 == 2 ? 1 : 0) }
+        let masks: [AttentionMask?] = [nil, .backgroundKeys(foreground: foreground)]
+        let inputs = (0..<4).map { picture(cut.height, cut.width, 30, seed: UInt64($0 + 1)) }
+        let attention = ScaledDotProductAttention(heads: 3)
+        let whole = try ComputeContext(threads: 2, elementType: type, backend: .openBLAS, grain: 1)
+        let tensors = inputs.map { $0.tensor(in: whole) }
+        for mask in masks {
+            let (y, saved) = attention.forward(tensors[0], tensors[1], tensors[2], mask: mask, in: whole)
+            let (dq, dk, dv) = attention.gradient(
+                tensors[3], q: tensors[0], k: tensors[1], v: tensors[2], y: y, saved: saved, mask: mask, in: whole)
+            let make = { @Sendable in try ComputeContext(threads: 1, elementType: type, backend: .openBLAS) }
+            let all = try StripsOnThreads(grid(cut))(context: make) { context in
+                let parts = inputs.map { context.ownRows(of: $0.tensor(in: context)) }
+                let (y, saved) = try attention.forward(strip: parts[0], parts[1], parts[2], mask: mask, in: context)
+                let (dq, dk, dv) = try attention.gradient(
+                    strip: parts[3], q: parts[0], k: parts[1], v: parts[2], y: y, saved: saved, mask: mask, in: context)
+                return [y, dq, dk, dv]
+            }
+            for (index, whole) in [y, dq, dk, dv].enumerated() {
+                expectSame(all.map { $0[index] }, whole, "\(index) of value and gradients, \(type)")
+            }
+        }
+    }
+
+    /// Attention to a prompt: the mask is the whole picture's, the queries are the strip's.
+    @Test(arguments: cuts)
+    func crossAttention(cut: (height: Int, width: Int, strips: Int)) throws {
+        let foreground = (0..<cut.height * cut.width).map { UInt8($0 % 7 < 3 ? 1 : 0) }
+        let mask = AttentionMask.firstKeyOnly(foreground: foreground, chunk: 5)
+        let (q, dy) = (picture(cut.height, cut.width, 30, seed: 1), picture(cut.height, cut.width, 30, seed: 2))
+        let (k, v) = (DoubleTensor(normal: [10, 30], seed: 3), DoubleTensor(normal: [10, 30], seed: 4))
+        let attention = ScaledDotProductAttention(heads: 3)
+        @Sendable func run(_ q: Tensor, _ dy: Tensor, first: Int, _ context: ComputeContext) -> [Tensor] {
+            let (keys, values) = (k.tensor(in: context), v.tensor(in: context))
+            let (y, saved) = attention.forward(q, keys, values, mask: mask, firstQuery: first, in: context)
+            let dq = attention.queryGradient(
+                dy, q: q, k: keys, v: values, y: y, saved: saved, mask: mask, firstQuery: first, in: context)
+            return [y, dq]
+        }
+        let whole = try ComputeContext(threads: 2, grain: 1)
+        let expected = run(q.tensor(in: whole), dy.tensor(in: whole), first: 0, whole)
+        let strips = try StripsOnThreads(grid(cut))(context: { try ComputeContext(threads: 1) }) { context in
+            let part = context.ownRows(of: q.tensor(in: context))
+            return run(
+                part, context.ownRows(of: dy.tensor(in: context)), first: context.firstPosition(of: part), context)
+        }
+        for (index, whole) in expected.enumerated() { expectSame(strips.map { $0[index] }, whole, "\(index)") }
+    }
+
+    @Test(arguments: cuts)
+    func average(cut: (height: Int, width: Int, strips: Int)) throws {
+        let whole = try ComputeContext(threads: 2, grain: 1)
+        let x = picture(cut.height, cut.width, 6, seed: 1)
+        let strips = try StripsOnThreads(grid(cut), delays: true)(context: { try ComputeContext(threads: 1) }) {
+            try $0.ownRows(of: x.tensor(in: $0)).averagedOverPositions(in: $0)
+        }
+        expectSame(strips, try x.tensor(in: whole).averagedOverPositions(in: whole), "mean")
+    }
+
+    /// A rank that holds whole pictures asks nobody, and other number formats have the same neighbours.
+    @Test func borders() throws {
+        let context = try ComputeContext(threads: 1)
+        let x = picture(12, 5, 3, seed: 1).tensor(in: context)
+        #expect(context.strip(of: x) == Strip(rows: 0..<12, height: 12))
+        #expect(try context.gathered(x).floats == x.floats)
+        #expect(try context.inRowOrder([1.0, 2.0], of: x) == [1.0, 2.0])
+        let grid = StripGrid(height: 12, width: 5, halvings: 0, strips: 3)
+        let strips = try StripsOnThreads(grid)(context: { try ComputeContext(threads: 1) }) { context in
+            let context = context.with(elementType: .bfloat16).with(elementType: .float32)
+            let part = context.ownRows(of: x)
+            return try context.rows(of: part) { max(0, 4 * $0 - 6)..<min(12, 4 * $0 + 5) }
+        }
+        #expect(strips.map { $0.shape[0] } == [5, 9, 10])
+        for (strip, rows) in zip(strips, [0..<5, 0..<9, 2..<12]) {
+            #expect(strip.floats == x.rows(rows, in: context).floats)
+        }
     }
 }

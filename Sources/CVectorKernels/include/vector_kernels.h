@@ -22,7 +22,8 @@ typedef struct {
     float scale;
     pilot_attention_rule rule;
     size_t chunk;               // for pilot_first_key_only: the keys of a chunk, at least 1
-    const uint8_t *foreground;  // for the last two rules, one byte a query: 0 = background
+    const uint8_t *foreground;  // for the last two rules, one byte a position: 0 = background
+    size_t first_query, first_key;  // the positions of the first row of Q and of K
 } pilot_attention_shape;
 
 typedef struct {
@@ -80,8 +81,8 @@ typedef struct {
     /// Queries [first, first + count) of one head: output rows (float32, stride packed_width) and log-sum-exp.
     void (*attention)(const pilot_attention_shape *shape, size_t first, size_t count, const float *q, const float *kt,
                       const float *v, float *output, float *log_sum_exp, float *scratch);
-    /// Gradients of one head for queries [first, first + count): dq is written; dk and dv (NULL: not wanted) are
-    /// added to. `d` holds, for each query, the dot product of output and its gradient.
+    /// Gradients of one head for queries [first, first + count): dq is written, dk and dv are added to; NULL: not wanted.
+    /// `d` holds, for each query, the dot product of output and its gradient.
     void (*attention_gradient)(const pilot_attention_shape *shape, size_t first, size_t count, const float *q,
                                const float *kt, const float *k, const float *vt, const float *dy,
                                const float *log_sum_exp, const float *d, float *dq, float *dk, float *dv,

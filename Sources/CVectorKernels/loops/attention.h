@@ -75,6 +75,8 @@ INLINE void scores_of(const float *x, size_t count, size_t width, const float *t
 INLINE void blank_unseen(const pilot_attention_shape *shape, size_t query, size_t key, size_t valid,
                          float *scores) {
     if (shape->rule == pilot_all_keys) return;
+    query += shape->first_query;
+    key += shape->first_key;
     if (shape->rule == pilot_causal) {
         for (size_t j = query < key ? 0 : query - key + 1; j < valid; j++) scores[j] = -INFINITY;
         return;
@@ -155,8 +157,9 @@ static void attention_gradient(const pilot_attention_shape *shape, size_t first,
                 vector_store(slope + j, p * (vector_load(slope + j) - d[i]) * shape->scale);
             }
         }
-        product(count, padded_width, valid, slopes, KEY_BLOCK, 1, k + key * padded_width, padded_width, dq,
-                padded_width, key > 0);
+        if (dq)
+            product(count, padded_width, valid, slopes, KEY_BLOCK, 1, k + key * padded_width, padded_width, dq,
+                    padded_width, key > 0);
         if (dk)
             product(valid, padded_width, count, slopes, 1, KEY_BLOCK, q, padded_width, dk + key * padded_width,
                     padded_width, 1);

@@ -45,7 +45,7 @@ final class ControlPass {
         }
         // The map is a constant, so that the way back passes it by.
         if let embedding = control.embedding, stage.rungs.lowerBound + index == 0 {
-            hidden = hidden.adding(embedding, in: context)
+            hidden = hidden.adding(context.ownRows(of: embedding), in: context)
         }
         state = hidden
         return try output(unit.output, of: hidden, scale: scale(index)).added(to: skip, in: context)
@@ -106,7 +106,7 @@ final class ControlPass {
     /// What is the gradient of the layer's input, from that of what its output was added to.
     private func gradient(_ dy: Tensor, through layer: Linear, scale: Float) throws -> Tensor {
         let scaled = dy.scaled(by: scale, in: context)
-        let spread = stage.configuration.poolsGlobally ? scaled.averagedOverPositions(in: context) : scaled
+        let spread = stage.configuration.poolsGlobally ? try scaled.averagedOverPositions(in: context) : scaled
         return try layer.gradient(spread, as: .float32, in: context)
     }
 }
@@ -118,9 +118,9 @@ private struct ControlOutput {
     let isPooled: Bool
 
     /// Scaled first, then averaged if it is to be, then added.
-    func added(to sum: Tensor, in context: ComputeContext) -> Tensor {
+    func added(to sum: Tensor, in context: ComputeContext) throws -> Tensor {
         let scaled = values.scaled(by: scale, in: context)
-        let output = isPooled ? scaled.averagedOverPositions(in: context) : scaled
+        let output = isPooled ? try scaled.averagedOverPositions(in: context) : scaled
         return sum.adding(output, in: context)
     }
 }

@@ -37,7 +37,7 @@ public struct Autoencoder: Sendable {
         try decoding(latent, in: context).finished()
     }
 
-    /// `encode`, layer by layer.
+    /// `encode`, layer by layer; of a picture in strips each rank computes its rows, and all get the latent.
     public func encoding(
         _ image: [Float], height: Int, width: Int, in context: ComputeContext
     ) -> LayeredRun<Latent> {
@@ -45,24 +45,23 @@ public struct Autoencoder: Sendable {
         precondition(height % factor == 0 && width % factor == 0, "\(width)x\(height) is no multiple of \(factor)")
         var parts = encoder.parts
         if let quantize { parts.append { x, context in try quantize(x, in: context) } }
-        return LayeredRun(
-            Tensor(planes: image, channels: 3, height: height, width: width, in: context), parts, in: context
-        ) { [configuration] moments in
-            let mean = moments.channels(0..<configuration.latentChannels, in: context)
+        let picture = Tensor(planes: image, channels: 3, height: height, width: width, in: context)
+        return LayeredRun(context.ownRows(of: picture), parts, in: context) { [configuration] moments in
+            let mean = try context.gathered(moments).channels(0..<configuration.latentChannels, in: context)
             return Latent(
                 channels: configuration.latentChannels, height: mean.shape[0], width: mean.shape[1],
                 values: mean.planes.map { $0 * configuration.scalingFactor })
         }
     }
 
-    /// `decode`, layer by layer.
+    /// `decode`, layer by layer; of a picture in strips each rank computes its rows, and all get the whole.
     public func decoding(_ latent: Latent, in context: ComputeContext) -> LayeredRun<[Float]> {
         let hidden = Tensor(
             planes: latent.values.map { $0 / configuration.scalingFactor }, channels: latent.channels,
             height: latent.height, width: latent.width, in: context)
         var parts = decoder.parts
         if let postQuantize { parts.insert({ x, context in try postQuantize(x, in: context) }, at: 0) }
-        return LayeredRun(hidden, parts, in: context) { $0.planes }
+        return LayeredRun(context.ownRows(of: hidden), parts, in: context) { try context.gathered($0).planes }
     }
 
     /// What encoding a picture of `height` x `width` costs.

@@ -10,10 +10,10 @@ public struct LayeredRun<Output> {
     private var hidden: Tensor?
     private var parts: ArraySlice<LayeredPart>
     private let context: ComputeContext
-    private let output: (Tensor) -> Output
+    private let output: (Tensor) throws -> Output
 
     init(
-        _ input: Tensor, _ parts: [LayeredPart], in context: ComputeContext, output: @escaping (Tensor) -> Output
+        _ input: Tensor, _ parts: [LayeredPart], in context: ComputeContext, output: @escaping (Tensor) throws -> Output
     ) {
         hidden = input
         self.parts = parts[...]
@@ -29,7 +29,7 @@ public struct LayeredRun<Output> {
             hidden = y
             return nil
         }
-        return output(y)
+        return try output(y)
     }
 
     /// Runs what is left.

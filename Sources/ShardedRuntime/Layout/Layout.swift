@@ -1,31 +1,40 @@
 import DiffusionModels
 
-/// Which rank computes what: replicas x branches x stages.
+/// Which rank computes what: replicas x branches x stages x strips.
 ///
 /// A replica is all it takes to make a picture, and pictures are dealt to replicas; the two branches of guidance of one
 /// evaluation are computed by as many chains of stages as `branches` says; a stage is a run of rungs of the UNet's
-/// ladder. Ranks beyond these are idle. Strips, rows of one stage on several ranks, would be the innermost dimension.
+/// ladder; a strip is the rows of a stage's activations that one rank holds. Ranks beyond these are idle.
 ///
-/// Rank numbers count branches fastest, then stages, then replicas: launchers put neighbouring ranks on one machine,
-/// and the ranks that hold the same weights, one stage of every branch, share them there.
+/// Rank numbers count strips fastest, then branches, then stages, then replicas: launchers put neighbouring ranks on one
+/// machine, where strips, which have the most to say to each other, do it through memory, and where the ranks that hold
+/// the same weights, one stage of every branch, share them.
+///
+/// The first strip of a stage is its voice: it alone talks to other stages and to the driver, and tells the other strips
+/// what to do.
 public struct Layout: Sendable, Equatable, Codable {
     public let replicas: Int
     /// How many chains of stages a replica has: 1, which computes both branches, or 2.
     public let branches: Int
     /// The rungs of each stage, from the top of the ladder.
     public let stages: [Range<Int>]
+    /// Among how many ranks the rows of each stage are dealt.
+    public let strips: Int
     /// The stage whose ranks encode and decode pictures beside: the one with the most time to spare.
     public let pictureStage: Int
 
     /// - Precondition: the stages follow each other from rung 0 on, and none is empty.
-    public init(replicas: Int = 1, branches: Int, stages: [Range<Int>], pictureStage: Int = 0) {
-        precondition(replicas > 0, "a layout has at least one replica")
+    public init(
+        replicas: Int = 1, branches: Int, stages: [Range<Int>], strips: Int = 1, pictureStage: Int = 0
+    ) {
+        precondition(replicas > 0 && strips > 0, "a layout has at least one replica, and one strip")
         precondition((1...GuidanceBranch.allCases.count).contains(branches), "a layout has 1 or 2 branches")
         precondition(Self.follow(stages), "stages must follow each other")
         precondition(stages.indices.contains(pictureStage), "pictures are worked on by a stage that there is")
         self.replicas = replicas
         self.branches = branches
         self.stages = stages
+        self.strips = strips
         self.pictureStage = pictureStage
     }
 
@@ -35,7 +44,7 @@ public struct Layout: Sendable, Equatable, Codable {
     /// How many ranks it uses.
     public var ranks: Int { replicas * ranksOfReplica }
     /// How many ranks make a replica.
-    public var ranksOfReplica: Int { branches * stages.count }
+    public var ranksOfReplica: Int { branches * stages.count * strips }
     /// How many rungs the ladder has.
     public var rungCount: Int { stages.last?.upperBound ?? 0 }
 
@@ -45,21 +54,36 @@ public struct Layout: Sendable, Equatable, Codable {
         /// Which of the replica's chains of stages.
         public let chain: Int
         public let stage: Int
+        public let strip: Int
+
+        init(replica: Int, chain: Int, stage: Int, strip: Int = 0) {
+            self.replica = replica
+            self.chain = chain
+            self.stage = stage
+            self.strip = strip
+        }
     }
 
     /// What `rank` is; nil for one that is idle.
     public func place(of rank: Int) -> Place? {
         guard (0..<ranks).contains(rank) else { return nil }
         let (replica, inside) = rank.quotientAndRemainder(dividingBy: ranksOfReplica)
-        let (stage, chain) = inside.quotientAndRemainder(dividingBy: branches)
-        return Place(replica: replica, chain: chain, stage: stage)
+        let (upper, strip) = inside.quotientAndRemainder(dividingBy: strips)
+        let (stage, chain) = upper.quotientAndRemainder(dividingBy: branches)
+        return Place(replica: replica, chain: chain, stage: stage, strip: strip)
     }
 
     public func rank(of place: Place) -> Int {
-        (place.replica * stages.count + place.stage) * branches + place.chain
+        ((place.replica * stages.count + place.stage) * branches + place.chain) * strips + place.strip
     }
 
-    /// The ranks of the chain that computes `branch`, from the stage of the ladder's top to that of its bottom.
+    /// The ranks of all strips of a place's stage, from the top down.
+    public func ranksOfStrips(at place: Place) -> [Int] {
+        let first = rank(of: Place(replica: place.replica, chain: place.chain, stage: place.stage))
+        return Array(first..<first + strips)
+    }
+
+    /// The first strips of the chain that computes `branch`, from the stage of the ladder's top to that of its bottom.
     public func chain(of branch: GuidanceBranch, replica: Int) -> [Int] {
         let chain = branch.rawValue * branches / GuidanceBranch.allCases.count
         return stages.indices.map { rank(of: Place(replica: replica, chain: chain, stage: $0)) }
@@ -75,7 +99,13 @@ public struct Layout: Sendable, Equatable, Codable {
         (0..<ranks).filter { place(of: $0)?.stage == stage }
     }
 
-    /// The rank of each replica that encodes and decodes pictures.
+    /// Whether `rank` has a part in encoding and decoding pictures.
+    public func worksOnPictures(_ rank: Int) -> Bool {
+        guard let place = place(of: rank) else { return false }
+        return place.stage == pictureStage && place.chain == branches - 1
+    }
+
+    /// The rank of each replica that is asked to encode and decode pictures, with the other strips of its stage.
     public var pictureRanks: [Int] {
         (0..<replicas).map { rank(of: Place(replica: $0, chain: branches - 1, stage: pictureStage)) }
     }
@@ -94,6 +124,8 @@ public struct Layout: Sendable, Equatable, Codable {
 }
 
 extension Layout: CustomStringConvertible {
-    /// As `--layout` reads it: `replicas=1,branches=2,stages=3`.
-    public var description: String { "replicas=\(replicas),branches=\(branches),stages=\(stages.count)" }
+    /// As `--layout` reads it: `replicas=1,branches=2,stages=3`, and `,strips=4` where there are several.
+    public var description: String {
+        "replicas=\(replicas),branches=\(branches),stages=\(stages.count)" + (strips > 1 ? ",strips=\(strips)" : "")
+    }
 }

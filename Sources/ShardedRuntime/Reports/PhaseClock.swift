@@ -1,13 +1,17 @@
 /// Measures tasks as they happen, one after the other.
 struct PhaseClock {
     private let recorder: TraceRecorder?
+    private let waited: () -> Int64
     private let start = MonotonicTime.now()
     private var counted = PhaseTimes()
     private var lastEnd: Int64
 
-    /// - Parameter recorder: takes down each task.
-    init(_ recorder: TraceRecorder? = nil) {
+    /// - Parameters:
+    ///   - recorder: takes down each task.
+    ///   - waited: the nanoseconds in which tasks waited for other ranks so far.
+    init(_ recorder: TraceRecorder? = nil, waited: @escaping () -> Int64 = { 0 }) {
         self.recorder = recorder
+        self.waited = waited
         lastEnd = start
     }
 
@@ -26,10 +30,13 @@ struct PhaseClock {
         if let sent {
             counted.communicatingSeconds += MonotonicTime.seconds(max(0, begin - max(sent, lastEnd)))
         }
+        let waitedBefore = waited()
         defer {
             let end = MonotonicTime.now()
             lastEnd = end
-            count(task, MonotonicTime.seconds(end - begin))
+            let waiting = waited() - waitedBefore
+            counted.communicatingSeconds += MonotonicTime.seconds(waiting)
+            count(task, MonotonicTime.seconds(end - begin - waiting))
             recorder?.record(task, from: begin, to: end)
         }
         return try body()

@@ -11,7 +11,8 @@ public struct PhaseTimes: Sendable, Equatable, Codable {
     public var backwardSeconds = 0.0
     /// Encoding, decoding and prompts.
     public var pictureSeconds = 0.0
-    /// In which no task ran, and the input of the next one was on its way from another rank.
+    /// In which no task ran, and the input of the next one was on its way from another rank; and in which a task waited
+    /// for rows of another strip.
     public var communicatingSeconds = 0.0
     /// Since the rank began to serve.
     public var elapsedSeconds = 0.0

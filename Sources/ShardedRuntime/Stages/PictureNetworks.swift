@@ -31,12 +31,21 @@ public final class PictureNetworks: PictureEvaluator {
     private let loader: Loader
     private let keepsNetworks: Bool
     private let context: ComputeContext
+    private let strips: Int
+    private let exchange: (any StripExchange)?
     private let loaded = Mutex(Loaded())
 
     /// - Parameters:
     ///   - context: of the rank's compute thread.
     ///   - keepsNetworks: whether more pictures are expected.
-    public init(_ loader: Loader, keepsNetworks: Bool, context: ComputeContext) {
+    ///   - strips: among how many ranks a picture's rows are dealt.
+    ///   - exchange: the way to the others; nil where there are none.
+    public init(
+        _ loader: Loader, keepsNetworks: Bool, context: ComputeContext, strips: Int = 1,
+        exchange: (any StripExchange)? = nil
+    ) {
+        self.strips = strips
+        self.exchange = exchange
         self.loader = loader
         self.keepsNetworks = keepsNetworks
         self.context = context.with(elementType: .float32)
@@ -68,7 +77,9 @@ public final class PictureNetworks: PictureEvaluator {
                 throw Failure.internalFault("a picture has 3 planes of multiples of \(factor), not \(picture.shape)")
             }
             return LayeredComputation(
-                autoencoder.encoding(picture.values, height: picture.height, width: picture.width, in: context)
+                autoencoder.encoding(
+                    picture.values, height: picture.height, width: picture.width,
+                    in: context(of: autoencoder, height: picture.height, width: picture.width))
             ) { .planes($0) }
         case (.decode, .planes(let latent)):
             let autoencoder = try autoencoder()
@@ -77,12 +88,21 @@ public final class PictureNetworks: PictureEvaluator {
             guard latent.channels == channels, latent.planeCount > 0 else {
                 throw Failure.internalFault("a latent has \(channels) planes, not the shape \(latent.shape)")
             }
+            let (height, width) = (latent.height * factor, latent.width * factor)
+            let context = context(of: autoencoder, height: height, width: width)
             return LayeredComputation(autoencoder.decoding(latent, in: context)) {
-                .planes(
-                    Latent(channels: 3, height: latent.height * factor, width: latent.width * factor, values: $0))
+                .planes(Latent(channels: 3, height: height, width: width, values: $0))
             }
         default: throw Failure.internalFault("\(work) was asked of something else than it takes")
         }
+    }
+
+    /// With the strips of pictures of that size.
+    private func context(of autoencoder: Autoencoder, height: Int, width: Int) -> ComputeContext {
+        guard let exchange else { return context }
+        let levels = autoencoder.configuration.blockChannels.count
+        return context.with(
+            StripGrid(height: height, width: width, halvings: levels - 1, strips: strips), exchange)
     }
 
     public func rest() {

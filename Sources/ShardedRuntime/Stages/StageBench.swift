@@ -8,11 +8,16 @@ public struct StageWorkers: Sendable {
     /// The networks around the UNet, on ranks that have them.
     public let pictures: (any PictureEvaluator)?
     public let thread: DedicatedThread
+    /// The way to the other strips, by which `stage` and `pictures` compute; nil where there are none.
+    public let wire: StripWire?
 
-    public init(stage: any StageEvaluator, pictures: (any PictureEvaluator)?, thread: DedicatedThread) {
+    public init(
+        stage: any StageEvaluator, pictures: (any PictureEvaluator)?, thread: DedicatedThread, wire: StripWire? = nil
+    ) {
         self.stage = stage
         self.pictures = pictures
         self.thread = thread
+        self.wire = wire
     }
 }
 
@@ -24,17 +29,25 @@ enum TaskOutcome {
 }
 
 /// A rank's passes and pictures under way. Only the compute thread touches it: that is what makes it safe to share.
+///
+/// What the first strip of a stage does here, it tells the others, who do the same in the same order: so all of them meet
+/// in every exchange of rows.
 final class StageBench: @unchecked Sendable {
     private let evaluator: any StageEvaluator
     private let pictureEvaluator: (any PictureEvaluator)?
     private let thread: DedicatedThread
+    /// Tells the other strips; nil where there are none, and on these.
+    private let tell: ((StageMessage) -> Void)?
     private var passes: [PassIdentity: (computation: any StageComputation, settings: PassSettings)] = [:]
     private var pictures: [StageTask: any PictureComputation] = [:]
     private var clock: PhaseClock
 
-    /// - Parameter recorder: takes down the tasks.
-    init(_ workers: StageWorkers, recorder: TraceRecorder? = nil) {
-        clock = PhaseClock(recorder)
+    /// - Parameters:
+    ///   - recorder: takes down the tasks.
+    ///   - tell: tells the other strips, where this is the first of several.
+    init(_ workers: StageWorkers, recorder: TraceRecorder? = nil, tell: ((StageMessage) -> Void)? = nil) {
+        clock = PhaseClock(recorder, waited: { [wire = workers.wire] in wire?.counted.waitedNanoseconds ?? 0 })
+        self.tell = tell
         evaluator = workers.stage
         pictureEvaluator = workers.pictures
         thread = workers.thread
@@ -46,11 +59,17 @@ final class StageBench: @unchecked Sendable {
 
     func open(_ job: JobIdentity, _ branch: GuidanceBranch, _ inputs: BranchInputs) throws {
         try evaluator.open(job, branch, inputs)
+        tell?(.open(job, branch, inputs))
     }
 
-    func close(_ job: JobIdentity) { evaluator.close(job) }
+    func close(_ job: JobIdentity) {
+        evaluator.close(job)
+        tell?(.close(job))
+    }
 
-    func free(_ pass: PassIdentity) { passes[pass] = nil }
+    func free(_ pass: PassIdentity) {
+        if passes.removeValue(forKey: pass) != nil { tell?(.discard(pass)) }
+    }
 
     func run(_ task: StageTask, _ input: TaskInput?) throws -> TaskOutcome {
         precondition(thread.isCurrent, "tasks belong on the compute thread")
@@ -72,6 +91,7 @@ final class StageBench: @unchecked Sendable {
         guard let (computation, settings) = passes[pass] else {
             throw Failure.internalFault("pass \(pass.number) of job \(pass.job.number) is not under way here")
         }
+        tell?(.leg(pass, leg, settings, value))
         return .stage(try computation.run(leg, value), settings)
     }
 
@@ -81,12 +101,14 @@ final class StageBench: @unchecked Sendable {
             let computation: any PictureComputation
             if let known = pictures[task] {
                 computation = known
+                tellOthers(task) { .pictureBit($0) }
             } else {
                 guard let input, case .picture(let value) = input.value, let pictureEvaluator else {
                     throw Failure.internalFault("work on a picture came without its input, or to a rank that has none")
                 }
                 computation = try pictureEvaluator.begin(work, value)
                 pictures[task] = computation
+                tellOthers(task) { .picture($0, value) }
             }
             guard let result = try computation.advance() else { return nil }
             end(task)
@@ -95,6 +117,12 @@ final class StageBench: @unchecked Sendable {
             end(task)
             throw error
         }
+    }
+
+    /// A prompt is no picture, and has no rows to share.
+    private func tellOthers(_ task: StageTask, _ message: (PictureRequest) -> StageMessage) {
+        guard let tell, case .picture(let job, let work, let number) = task, work != .embed else { return }
+        tell(message(PictureRequest(job: job, work: work, number: number)))
     }
 
     private func end(_ task: StageTask) {

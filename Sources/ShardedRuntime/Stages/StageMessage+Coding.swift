@@ -11,6 +11,7 @@ extension StageMessage {
         case leg, discard, discardReturned, close, picture, askReport, stop
         case result, pictureDone, passFailed, jobFailed, pictureFailed, report
         case askState, askTrace, state, trace
+        case pictureBit
     }
 
     /// The message as it travels: what is small in the head, the numbers of hidden states as they lie in memory.
@@ -43,6 +44,9 @@ extension StageMessage {
             begin(.picture)
             writer.write(request)
             writer.write(value)
+        case .pictureBit(let request):
+            begin(.pictureBit)
+            writer.write(request)
         case .askReport: begin(.askReport)
         case .askState: begin(.askState)
         case .askTrace: begin(.askTrace)
@@ -99,6 +103,7 @@ extension StageMessage {
         case .discardReturned: self = .discardReturned(try reader.readPass())
         case .close: self = .close(try reader.readJob())
         case .picture: self = .picture(try reader.readRequest(), try reader.readPictureValue())
+        case .pictureBit: self = .pictureBit(try reader.readRequest())
         case .askReport: self = .askReport
         case .askState: self = .askState
         case .askTrace: self = .askTrace

@@ -19,6 +19,8 @@ enum StageMessage: Sendable {
     case close(JobIdentity)
     /// From the driver: work on a picture.
     case picture(PictureRequest, PictureValue)
+    /// To the other strips of a stage: the next bit of work on a picture.
+    case pictureBit(PictureRequest)
     /// From the driver: tell what you did.
     case askReport
     /// From the driver: tell what you are at.

@@ -11,11 +11,17 @@ struct ChainPosition: Sendable {
     /// The rank of the stage below; nil where the way down turns round.
     let below: Int?
     let driver: Int
+    /// The ranks of the stage's other strips, which do what this one does; none where this is not the first.
+    let followers: [Int]
+    /// Whether this is a strip that does what the first one says.
+    let follows: Bool
 
     init(_ place: Layout.Place, in layout: Layout) {
         func rank(_ stage: Int) -> Int {
             layout.rank(of: Layout.Place(replica: place.replica, chain: place.chain, stage: stage))
         }
+        follows = place.strip > 0
+        followers = follows ? [] : Array(layout.ranksOfStrips(at: place).dropFirst())
         above = place.stage > 0 ? rank(place.stage - 1) : nil
         below = place.stage + 1 < layout.stages.count ? rank(place.stage + 1) : nil
         driver = 0
@@ -34,6 +40,7 @@ final class StageServer: Sendable {
     private let position: ChainPosition
     private let post: StagePost
     private let thread: DedicatedThread
+    private let wire: StripWire?
     private let bench: StageBench
     private let state: Mutex<State>
     private let fault: @Sendable (Failure) -> Void
@@ -50,7 +57,11 @@ final class StageServer: Sendable {
         self.position = position
         self.post = post
         thread = workers.thread
-        bench = StageBench(workers, recorder: post.recorder)
+        wire = workers.wire
+        let followers = position.followers
+        bench = StageBench(
+            workers, recorder: post.recorder,
+            tell: followers.isEmpty ? nil : { message in for rank in followers { post.send(message, to: rank) } })
         state = Mutex(State(scheduler: StageScheduler(isLast: position.below == nil, capacity: capacity)))
         self.fault = fault
         self.stopped = stopped
@@ -62,6 +73,7 @@ final class StageServer: Sendable {
     }
 
     private func receive(_ message: StageMessage, from source: Int, sent: Int64?) {
+        if position.follows, follow(message, sent: sent) { return }
         switch message {
         case .open(let job, let branch, let inputs):
             passOn(.open(job, branch, inputs.belowFirstStage), to: position.below)
@@ -89,13 +101,46 @@ final class StageServer: Sendable {
         case .askReport:
             onBench { [self] bench in report(bench) }
         case .askState:
-            tell(.state(state.withLock { $0.activity.state($0.scheduler, at: position) }))
+            tell(.state(state.withLock { $0.activity.state($0.scheduler, at: position, awaited: wire?.awaited) }))
         case .askTrace:
             post.clock.compare(tries: RankClock.tries) { [self] in tell(.trace(RankTrace(post))) }
         case .stop:
             stopped()
         default:
             fault(.internalFault("rank \(source) sent a driver's message to a stage"))
+        }
+    }
+
+    /// What a strip that is not the first does: what the first one did, in the same order.
+    ///
+    /// - Returns: false for a message that is no part of that.
+    private func follow(_ message: StageMessage, sent: Int64?) -> Bool {
+        switch message {
+        case .open(let job, let branch, let inputs): onBenchOrFault { try $0.open(job, branch, inputs) }
+        case .leg(let pass, let leg, let settings, let value):
+            follow(.leg(pass, leg), TaskInput(.stage(value), settings, sent: sent))
+        case .picture(let request, let value):
+            follow(request.task, TaskInput(.picture(value), nil, sent: sent))
+        case .pictureBit(let request): follow(request.task, nil)
+        case .discard(let pass): onBench { $0.free(pass) }
+        case .close(let job): onBench { $0.close(job) }
+        default: return false
+        }
+        return true
+    }
+
+    private func follow(_ task: StageTask, _ input: TaskInput?) {
+        onBenchOrFault { [self] bench in
+            state.withLock { $0.activity.begin(task) }
+            defer { state.withLock { $0.activity.end(task) } }
+            _ = try bench.run(task, input)
+        }
+    }
+
+    /// A strip that fails leaves the others waiting, so the job ends with it.
+    private func onBenchOrFault(_ body: @escaping @Sendable (StageBench) throws -> Void) {
+        onBench { [self] bench in
+            do { try body(bench) } catch { fault(located(error)) }
         }
     }
 
@@ -161,6 +206,7 @@ final class StageServer: Sendable {
             }
         } catch {
             handle(.failed(task))
+            if !position.followers.isEmpty { fault(located(error)) }
             fail(task, located(error))
         }
     }

@@ -4,12 +4,14 @@ import NeuralLayers
 import Synchronization
 import TensorKernels
 
-/// A stage of the UNet, for any number of jobs at once.
+/// A stage of the UNet, or the strip of it that is this rank's, for any number of jobs at once.
 public final class UNetStageEvaluator: StageEvaluator {
     private let stage: UNetStage
     /// The shares of the nets that go down beside the UNet.
     private let controls: [ControlStage]
     private let context: ComputeContext
+    private let exchange: (any StripExchange)?
+    private let strips: Int
     private let state = Mutex(State())
 
     private struct State {
@@ -23,6 +25,8 @@ public final class UNetStageEvaluator: StageEvaluator {
         /// Of `BranchInputs`; on the first stage alone, which has the latent.
         let planesBehindLatent: [Float]
         let controls: [Control]
+        /// With the strips of pictures of the job's size.
+        let context: ComputeContext
 
         /// What a net works with.
         struct Control {
@@ -37,10 +41,17 @@ public final class UNetStageEvaluator: StageEvaluator {
     /// - Parameters:
     ///   - controls: with the same rungs as the stage.
     ///   - context: what this rank computes with.
-    public init(_ stage: UNetStage, controls: [ControlStage] = [], context: ComputeContext) {
+    ///   - strips: among how many ranks a picture's rows are dealt.
+    ///   - exchange: the way to the others; nil where there are none.
+    public init(
+        _ stage: UNetStage, controls: [ControlStage] = [], context: ComputeContext, strips: Int = 1,
+        exchange: (any StripExchange)? = nil
+    ) {
         self.stage = stage
         self.controls = controls
         self.context = context
+        self.strips = strips
+        self.exchange = exchange
     }
 
     public var isLast: Bool { stage.isLast }
@@ -72,8 +83,16 @@ public final class UNetStageEvaluator: StageEvaluator {
                 Branch.Control(
                     inputs: inputs.controls[number], prompt: PromptMemory(embedding: embedding),
                     embedding: try embedded(inputs.controls[number], of: number, known?.controls[number]))
-            })
+            }, context: context(of: inputs))
         state.withLock { $0.branches[job, default: [:]][branch] = prepared }
+    }
+
+    private func context(of inputs: BranchInputs) -> ComputeContext {
+        guard let exchange else { return context }
+        let grid = StripGrid(
+            height: inputs.mask.height, width: inputs.mask.width,
+            halvings: stage.configuration.blockChannels.count - 1, strips: strips)
+        return context.with(grid, exchange)
     }
 
     /// The map as the net's first rung takes it.
@@ -107,8 +126,8 @@ public final class UNetStageEvaluator: StageEvaluator {
         return UNetStageComputation(
             pass: StagePass(
                 of: stage, conditioning(branch.prompt, times.unet), controls: acting, isRecorded: settings.isRecorded,
-                in: context),
-            stage: stage, planesBehindLatent: branch.planesBehindLatent, context: context)
+                in: branch.context),
+            stage: stage, planesBehindLatent: branch.planesBehindLatent, context: branch.context)
     }
 
     private func timeMemories(_ timestep: Int) throws -> TimeMemories {
@@ -154,8 +173,9 @@ private final class UNetStageComputation: StageComputation {
         self.context = context
     }
 
+    /// Every strip takes its rows of the whole input, and the first one is given the whole result.
     func run(_ leg: Leg, _ input: StageValue) throws -> StageValue {
-        let x = tensor(input, for: leg)
+        let x = context.ownRows(of: tensor(input, for: leg))
         let y =
             switch leg {
             case .down: stage.isLast ? try pass.up(pass.down(x)) : try pass.down(x)
@@ -163,7 +183,8 @@ private final class UNetStageComputation: StageComputation {
             case .upGradient: stage.isLast ? try pass.downGradient(pass.upGradient(x)) : try pass.upGradient(x)
             case .downGradient: try pass.downGradient(x)
             }
-        return value(y, of: leg)
+        let cut = context.cut(of: y)
+        return value(try context.rows(of: y) { $0 == 0 ? 0..<cut.height : cut.rows[$0] }, of: leg)
     }
 
     /// A latent that goes into the network takes with it what is behind it; the gradient of the output is alone.

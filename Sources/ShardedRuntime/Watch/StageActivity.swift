@@ -6,6 +6,8 @@ package struct StageState: Sendable, Equatable {
     package var finished: Moment?
     /// The rank that was given what the last task made.
     package var destination: Int?
+    /// The rank of another strip that the running task waits for.
+    package var awaited: Int?
     /// How many tasks could run if the rank had time.
     package var waitingCount = 0
 
@@ -24,6 +26,8 @@ package struct StageState: Sendable, Equatable {
 
 /// Keeps an eye on what a rank's compute thread is at, for whoever asks.
 struct StageActivity {
+    /// What runs on a rank that has no scheduler of its own.
+    private var followed: StageTask?
     private var runningSince: Int64?
     private var finished: (task: StageTask, time: Int64)?
 
@@ -38,11 +42,26 @@ struct StageActivity {
         if running != nil, runningSince == nil { runningSince = MonotonicTime.now() }
     }
 
-    func state(_ scheduler: StageScheduler, at position: ChainPosition) -> StageState {
+    /// Takes down what a rank begins that is told what to do.
+    mutating func begin(_ task: StageTask) {
+        followed = task
+        runningSince = MonotonicTime.now()
+    }
+
+    /// Takes down its end.
+    mutating func end(_ task: StageTask) {
+        followed = nil
+        runningSince = nil
+        finished = (task, MonotonicTime.now())
+    }
+
+    /// - Parameter awaited: the rank of another strip that the running task waits for.
+    func state(_ scheduler: StageScheduler, at position: ChainPosition, awaited: Int? = nil) -> StageState {
         let now = MonotonicTime.now()
         var state = StageState()
         state.waitingCount = scheduler.waitingCount
-        if let task = scheduler.running, let runningSince {
+        state.awaited = awaited
+        if let task = scheduler.running ?? followed, let runningSince {
             state.running = StageState.Moment(task: task, seconds: MonotonicTime.seconds(now - runningSince))
         }
         if let finished {

@@ -5,6 +5,7 @@ extension ByteWriter {
         write(state.running)
         write(state.finished)
         write(Int32(clamping: state.destination ?? -1))
+        write(Int32(clamping: state.awaited ?? -1))
         write(UInt32(clamping: state.waitingCount))
     }
 
@@ -35,6 +36,8 @@ extension ByteReader {
         state.finished = try readMoment()
         let destination = Int(try read(Int32.self))
         state.destination = destination < 0 ? nil : destination
+        let awaited = Int(try read(Int32.self))
+        state.awaited = awaited < 0 ? nil : awaited
         state.waitingCount = Int(try read(UInt32.self))
         return state
     }

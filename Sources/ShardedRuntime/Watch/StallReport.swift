@@ -47,7 +47,8 @@ package struct StallReport: Sendable {
     /// - Where no rank that takes part in what is overdue has ended a task for so long, it is lost on its way.
     package var failure: Failure? {
         let silent = (0..<layout.ranks).filter { states[$0] == nil }
-        let stuck = (0..<layout.ranks).filter { runningSeconds($0) >= timeout }
+        // Of strips that wait for each other, the one for which another waits and that waits for none is to blame.
+        let stuck = (0..<layout.ranks).filter { runningSeconds($0) >= timeout && states[$0]?.awaited == nil }
         let culprits = silent.map(describeSilent) + stuck.map(describeStuck)
         if !culprits.isEmpty {
             return stalled(
@@ -131,7 +132,7 @@ package struct StallReport: Sendable {
     /// The ranks that have nothing to do because of the others.
     private func victims(of culprits: [Int]) -> String {
         let involved = Set(waits.flatMap(\.ranks)).subtracting(culprits)
-        let idle = involved.filter { states[$0]?.running == nil }.sorted()
+        let idle = involved.filter { states[$0]?.running == nil || states[$0]?.awaited != nil }.sorted()
         guard let last = idle.last else { return "" }
         guard idle.count > 1 else { return "; rank \(last) waits" }
         let list =

@@ -26,7 +26,7 @@ public struct GroupNormalization: Sendable {
         let inverses: [Double]
     }
 
-    /// - Throws: what the context's neighbours throw.
+    /// - Throws: what the way to the other strips throws.
     public func forward(
         _ x: Tensor, weight: [Float], bias: [Float], in context: ComputeContext
     ) throws -> (y: Tensor, statistics: Statistics) {
@@ -49,7 +49,7 @@ public struct GroupNormalization: Sendable {
         let channels = x.columns
         let perGroup = channels / groups
         let runs = PictureRuns(of: x)
-        let moments = try pairs(of: runs, in: context) { positions, pairs in
+        let moments = try pairs(of: runs, x, in: context) { positions, pairs in
             context.kernels.group_moments(
                 x.kernelType, x.pointer(at: positions.lowerBound * channels), positions.count, channels, groups, pairs)
         }
@@ -80,7 +80,7 @@ public struct GroupNormalization: Sendable {
     /// dx, given x and dy: with du = dy f'(u) and g = weight du,
     /// dx = (g - mean(g) - xhat mean(g xhat)) / sqrt(var + epsilon), means over the group.
     ///
-    /// - Throws: what the context's neighbours throw.
+    /// - Throws: what the way to the other strips throws.
     public func gradient(
         _ x: Tensor, _ dy: Tensor, weight: [Float], statistics: Statistics, in context: ComputeContext
     ) throws -> Tensor {
@@ -117,7 +117,7 @@ public struct GroupNormalization: Sendable {
     ) throws -> [(g: Double, gx: Double)] {
         let channels = x.columns
         let perGroup = channels / groups
-        let parts = try pairs(of: PictureRuns(of: x), in: context) { positions, pairs in
+        let parts = try pairs(of: PictureRuns(of: x), x, in: context) { positions, pairs in
             withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * channels) { sums in
                 sums.initialize(repeating: 0)
                 let first = positions.lowerBound * channels
@@ -144,14 +144,15 @@ public struct GroupNormalization: Sendable {
 
     /// The positions of the whole picture.
     private func positions(of x: Tensor, in context: ComputeContext) -> Int {
-        context.neighbours.strip(of: x).height * x.shape[1]
+        context.strip(of: x).height * x.shape[1]
     }
 
     /// Two numbers for each group and run, computed in parallel: those of the whole picture, from the top down.
     ///
     /// - Parameter body: is given a run's positions, and where its numbers are, all of them 0.
     private func pairs(
-        of runs: PictureRuns, in context: ComputeContext, _ body: (Range<Int>, UnsafeMutablePointer<Double>) -> Void
+        of runs: PictureRuns, _ x: Tensor, in context: ComputeContext,
+        _ body: (Range<Int>, UnsafeMutablePointer<Double>) -> Void
     ) throws -> [Double] {
         var pairs = [Double](repeating: 0, count: runs.count * 2 * groups)
         pairs.withUnsafeMutableBufferPointer { pairs in
@@ -160,7 +161,7 @@ public struct GroupNormalization: Sendable {
                 for run in part { body(runs.positions(of: run), base + run * 2 * groups) }
             }
         }
-        return try context.neighbours.inRowOrder(pairs)
+        return try context.inRowOrder(pairs, of: x)
     }
 }
 

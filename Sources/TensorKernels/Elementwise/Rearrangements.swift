@@ -34,34 +34,58 @@ extension Tensor {
     ///
     /// At the sizes that networks ask for, 2 h and 2 h - 1, that is what `torch.nn.functional.interpolate` takes; at some
     /// others its float32 rounding takes the row beside.
-    public func resizedNearest(height: Int, width: Int, in context: ComputeContext) -> Tensor {
-        let (h, w) = (shape[0], shape[1])
-        var result = TensorDraft(uninitialized: [height, width, columns], as: elementType, in: context)
-        let target = result.elements
-        context.parallel(height, of: width * columns) { part in
+    ///
+    /// - Parameters:
+    ///   - height: of the whole result, of which those rows are made that are this rank's.
+    /// - Throws: what the way to the other strips throws.
+    public func resizedNearest(height: Int, width: Int, in context: ComputeContext) throws -> Tensor {
+        let h = context.cut(of: self).height
+        let result = context.cut(width: width, height: height)
+        func source(_ y: Int) -> Int { y * h / height }
+        let needed = { (rows: Range<Int>) in source(rows.lowerBound)..<source(rows.upperBound - 1) + 1 }
+        let input = try context.rows(of: self) { needed(result.rows[$0]) }
+        let rows = result.rows[context.ownStrip]
+        let first = needed(rows).lowerBound
+        let w = shape[1]
+        var draft = TensorDraft(uninitialized: [rows.count, width, columns], as: elementType, in: context)
+        let target = draft.elements
+        context.parallel(rows.count, of: width * columns) { part in
             for y in part {
+                let line = (source(rows.lowerBound + y) - first) * w
                 for x in 0..<width {
-                    let source = pointer(at: (y * h / height * w + x * w / width) * columns)
-                    target.copy(source, count: columns, at: (y * width + x) * columns)
+                    target.copy(
+                        input.pointer(at: (line + x * w / width) * columns), count: columns,
+                        at: (y * width + x) * columns)
                 }
             }
         }
-        return result.finished()
+        return draft.finished()
     }
 
     /// The gradient of `resizedNearest`: each input position's sum over the outputs that took it. `self` is dy.
-    public func resizedNearestGradient(height h: Int, width w: Int, in context: ComputeContext) -> Tensor {
-        let (height, width) = (shape[0], shape[1])
-        var result = TensorDraft(uninitialized: [h, w, columns], as: elementType, in: context)
-        let elements = result.elements
-        context.parallel(h, of: width * height / h * columns) { part in
+    ///
+    /// - Parameter h: the height of the whole input, of which those rows are made that are this rank's.
+    public func resizedNearestGradient(height h: Int, width w: Int, in context: ComputeContext) throws -> Tensor {
+        let (height, width) = (context.cut(of: self).height, shape[1])
+        let result = context.cut(width: w, height: h)
+        func needed(_ rows: Range<Int>) -> Range<Int> {
+            Self.taken(rows.lowerBound, of: h, by: height)
+                .lowerBound..<Self.taken(rows.upperBound - 1, of: h, by: height).upperBound
+        }
+        let dy = try context.rows(of: self) { needed(result.rows[$0]) }
+        let rows = result.rows[context.ownStrip]
+        let first = needed(rows).lowerBound
+        var draft = TensorDraft(uninitialized: [rows.count, w, columns], as: elementType, in: context)
+        let elements = draft.elements
+        context.parallel(rows.count, of: width * height / h * columns) { part in
             for y in part {
+                let lines = Self.taken(rows.lowerBound + y, of: h, by: height)
                 for x in 0..<w {
                     let target = elements.pointer(at: (y * w + x) * columns)
                     var isFirst = true
-                    for sourceY in Self.taken(y, of: h, by: height) {
+                    for line in lines {
                         for sourceX in Self.taken(x, of: w, by: width) {
-                            let source = pointer(at: (sourceY * width + sourceX) * columns)
+                            let source = dy.pointer(at: ((line - first) * width + sourceX) * columns)
                             if isFirst {
                                 target.copyMemory(from: source, byteCount: columns * elementType.byteCount)
                                 isFirst = false
@@ -76,7 +100,7 @@ extension Tensor {
                 }
             }
         }
-        return result.finished()
+        return draft.finished()
     }
 
     /// The outputs i of `count` with floor(i h / count) == index.

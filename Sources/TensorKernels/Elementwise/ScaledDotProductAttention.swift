@@ -5,7 +5,8 @@ public enum AttentionMask: Sendable, Hashable {
     /// Each query sees the keys up to its own position: a text encoder.
     case causal
     /// Queries of the background see the first of every `chunk` keys alone, those of the foreground all (the paper's
-    /// Eq. 14, keeping each chunk's `<|startoftext|>`): cross-attention. One entry a query, 1 in the foreground.
+    /// Eq. 14, keeping each chunk's `<|startoftext|>`): cross-attention. One entry a position of the whole picture, 1 in
+    /// the foreground.
     case firstKeyOnly(foreground: [UInt8], chunk: Int)
     /// Queries of the background see the keys of the background, those of the foreground all (Eq. 15):
     /// self-attention, where queries and keys are the same positions.
@@ -43,13 +44,16 @@ public struct ScaledDotProductAttention: Sendable {
 
     /// What the gradient needs beside q, k, v and y: log sum exp of each head's and query's scores.
     public struct Saved: Sendable {
+        /// A head's after another's.
         let logSumExp: [Float]
     }
 
+    /// - Parameter firstQuery: the position of the first query in the whole picture, by which the mask is read.
     public func forward(
-        _ q: Tensor, _ k: Tensor, _ v: Tensor, mask: AttentionMask? = nil, in context: ComputeContext
+        _ q: Tensor, _ k: Tensor, _ v: Tensor, mask: AttentionMask? = nil, firstQuery: Int = 0,
+        in context: ComputeContext
     ) -> (y: Tensor, saved: Saved) {
-        let run = Run(self, q, k, v, mask, context)
+        let run = Run(self, q, k, v, mask, firstQuery: firstQuery, context)
         var y = TensorDraft(uninitialized: q.shape, as: q.elementType, in: context)
         let target = y.elements
         let keys = run.packTransposed(k)
@@ -68,12 +72,13 @@ public struct ScaledDotProductAttention: Sendable {
         return (y.finished(), Saved(logSumExp: logSumExp))
     }
 
-    /// The gradient for the queries alone, where keys and values are constants: cross-attention to a prompt.
+    /// The gradient for the queries alone: where keys and values are constants, as a prompt's are, and where others
+    /// compute theirs.
     public func queryGradient(
         _ dy: Tensor, q: Tensor, k: Tensor, v: Tensor, y: Tensor, saved: Saved, mask: AttentionMask? = nil,
-        in context: ComputeContext
+        firstQuery: Int = 0, in context: ComputeContext
     ) -> Tensor {
-        let run = Run(self, q, k, v, mask, context)
+        let run = Run(self, q, k, v, mask, firstQuery: firstQuery, context)
         var dq = TensorDraft(uninitialized: q.shape, as: q.elementType, in: context)
         let target = dq.elements
         let transposedKeys = run.packTransposed(k)
@@ -117,6 +122,60 @@ public struct ScaledDotProductAttention: Sendable {
         }
         return (dq.finished(), dk.finished(), dv.finished())
     }
+
+    /// The gradients for some of the keys and values, those of one strip, with the bits that `gradient` gives them.
+    ///
+    /// - Parameters:
+    ///   - dy: of all queries, as `q`.
+    ///   - statistics: of all queries.
+    ///   - firstKey: the position of the first key in the whole picture.
+    func keyGradient(
+        _ dy: Tensor, q: Tensor, k: Tensor, v: Tensor, statistics: QueryStatistics, mask: AttentionMask?,
+        firstKey: Int, in context: ComputeContext
+    ) -> (dk: Tensor, dv: Tensor) {
+        let run = Run(self, q, k, v, mask, firstKey: firstKey, context)
+        var dk = TensorDraft(uninitialized: k.shape, as: k.elementType, in: context)
+        var dv = TensorDraft(uninitialized: v.shape, as: v.elementType, in: context)
+        let (keyTarget, valueTarget) = (dk.elements, dv.elements)
+        let transposedKeys = run.packTransposed(k)
+        let transposedValues = run.packTransposed(v)
+        let keys = run.packRows(k)
+        let keyGradients = run.zeroRows()
+        let valueGradients = run.zeroRows()
+        run.forEachHead { head, scratch in
+            for first in stride(from: 0, to: run.queries, by: run.block) {
+                run.keyGradientBlock(
+                    head, first, min(run.block, run.queries - first), &scratch, dy: dy, q: q, statistics,
+                    transposedKeys, keys, transposedValues, dk: keyGradients.head(head), dv: valueGradients.head(head))
+            }
+            run.unpack(keyGradients.head(head), head: head, first: 0, count: run.keys, into: keyTarget)
+            run.unpack(valueGradients.head(head), head: head, first: 0, count: run.keys, into: valueTarget)
+        }
+        return (dk.finished(), dv.finished())
+    }
+
+    /// The products of each query's output and its gradient, a head's after another's.
+    func rowProducts(_ y: Tensor, _ dy: Tensor, in context: ComputeContext) -> [Float] {
+        let run = Run(self, y, y, y, nil, context)
+        var products = [Float](repeating: 0, count: heads * run.queries)
+        products.withUnsafeMutableBufferPointer { products in
+            guard let products = products.baseAddress else { return }
+            run.forEachBlock { head, first, count, scratch in
+                let output = run.packBlock(y, head: head, first: first, count: count, into: scratch.rows[0])
+                let gradient = run.packBlock(dy, head: head, first: first, count: count, into: scratch.rows[1])
+                context.kernels.row_products(
+                    output, gradient, count, run.width, products + head * run.queries + first)
+            }
+        }
+        return products
+    }
+}
+
+/// What the gradient of a key needs of every query beside its row: log sum exp of its scores, and the product of its
+/// output and the output's gradient; of every head, a head's after another's.
+struct QueryStatistics: Sendable {
+    let logSumExp: [Float]
+    let products: [Float]
 }
 
 extension ScaledDotProductAttention {
@@ -133,18 +192,23 @@ extension ScaledDotProductAttention {
         let mask: AttentionMask?
         let block: Int
         let paddedWidth: Int
+        let firstQuery: Int
+        let firstKey: Int
 
         init(
             _ attention: ScaledDotProductAttention, _ q: Tensor, _ k: Tensor, _ v: Tensor, _ mask: AttentionMask?,
-            _ context: ComputeContext
+            firstQuery: Int = 0, firstKey: Int = 0, _ context: ComputeContext
         ) {
             precondition(
                 q.columns == k.columns && k.shape == v.shape && q.columns % attention.heads == 0,
                 "attention of \(q.shape) to \(k.shape) with \(attention.heads) heads")
-            precondition(
-                mask?.foreground.map { $0.count == q.rows } ?? true, "an attention mask has an entry a query")
+            if let foreground = mask?.foreground {
+                precondition(foreground.count >= firstQuery + q.rows, "an attention mask has an entry a query")
+            }
             if case .firstKeyOnly(_, let chunk) = mask { precondition(chunk > 0, "a chunk has a first key") }
-            if case .backgroundKeys = mask { precondition(q.rows == k.rows, "a self-attention mask needs equal sides") }
+            if case .backgroundKeys(let foreground) = mask {
+                precondition(foreground.count >= firstKey + k.rows, "a self-attention mask has an entry a key")
+            }
             self.context = context
             self.mask = mask
             heads = attention.heads
@@ -153,6 +217,8 @@ extension ScaledDotProductAttention {
             width = q.columns / attention.heads
             block = context.kernels.query_block
             paddedWidth = context.kernels.packed_width(width)
+            self.firstQuery = firstQuery
+            self.firstKey = firstKey
         }
 
         /// A float32 copy of one matrix, head by head.
@@ -215,7 +281,8 @@ extension ScaledDotProductAttention {
                 var scratch = Scratch(
                     shape: pilot_attention_shape(
                         queries: queries, keys: keys, width: width, scale: 1 / Float(width).squareRoot(),
-                        rule: mask?.rule ?? pilot_all_keys, chunk: mask?.chunk ?? 0, foreground: foreground),
+                        rule: mask?.rule ?? pilot_all_keys, chunk: mask?.chunk ?? 0, foreground: foreground,
+                        first_query: firstQuery, first_key: firstKey),
                     rows: (0..<4).map { base + $0 * rowFloats }, scores: base + 4 * rowFloats,
                     products: base + 4 * rowFloats + scoreFloats)
                 body(&scratch)
@@ -277,6 +344,25 @@ extension ScaledDotProductAttention {
                     &scratch.shape, first, count, query, transposedKeys.head(head), keys.head(head),
                     transposedValues.head(head), gradient, sums + head * queries + first, scratch.products,
                     scratch.rows[2], dk, dv, scratch.scores)
+            }
+        }
+
+        func keyGradientBlock(
+            _ head: Int, _ first: Int, _ count: Int, _ scratch: inout Scratch, dy: Tensor, q: Tensor,
+            _ statistics: QueryStatistics, _ transposedKeys: Packed, _ keys: Packed, _ transposedValues: Packed,
+            dk: UnsafeMutablePointer<Float>, dv: UnsafeMutablePointer<Float>
+        ) {
+            let query = packBlock(q, head: head, first: first, count: count, into: scratch.rows[0])
+            let gradient = packBlock(dy, head: head, first: first, count: count, into: scratch.rows[1])
+            statistics.logSumExp.withUnsafeBufferPointer { sums in
+                statistics.products.withUnsafeBufferPointer { products in
+                    guard let sums = sums.baseAddress, let products = products.baseAddress else { return }
+                    let place = head * queries + first
+                    context.kernels.attention_gradient(
+                        &scratch.shape, first, count, query, transposedKeys.head(head), keys.head(head),
+                        transposedValues.head(head), gradient, sums + place, products + place, nil, dk, dv,
+                        scratch.scores)
+                }
             }
         }
     }

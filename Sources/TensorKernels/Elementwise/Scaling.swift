@@ -17,14 +17,15 @@ extension Tensor {
 
     /// A picture `[h, w, c]` in which every position has the mean over all of them, channel by channel.
     ///
-    /// Rows are summed up one by one, then added from the top down, so the bits are those of any number of threads. It is
-    /// its own adjoint.
+    /// Rows are summed up one by one, then added from the top down, so the bits are those of any number of threads and of
+    /// any cut into strips. It is its own adjoint.
     ///
     /// - Precondition: the tensor is float32.
-    public func averagedOverPositions(in context: ComputeContext) -> Tensor {
+    /// - Throws: what the way to the other strips throws.
+    public func averagedOverPositions(in context: ComputeContext) throws -> Tensor {
         precondition(elementType == .float32 && shape.count == 3, "a picture of sums, not \(shape)")
         let (height, width, channels) = (shape[0], shape[1], columns)
-        var sums = [Float](repeating: 0, count: channels)
+        var rowSums = [Double](repeating: 0, count: height * channels)
         let source = pointer(at: 0).assumingMemoryBound(to: Float.self)
         for y in 0..<height {
             var row = [Float](repeating: 0, count: channels)
@@ -32,9 +33,13 @@ extension Tensor {
                 let position = source + (y * width + x) * channels
                 for channel in 0..<channels { row[channel] += position[channel] }
             }
-            for channel in 0..<channels { sums[channel] += row[channel] }
+            for channel in 0..<channels { rowSums[y * channels + channel] = Double(row[channel]) }
         }
-        let means = sums.map { $0 / Float(height * width) }
+        let all = try context.inRowOrder(rowSums, of: self)
+        let sums = stride(from: 0, to: all.count, by: channels).reduce(into: [Float](repeating: 0, count: channels)) {
+            for channel in 0..<channels { $0[channel] += Float(all[$1 + channel]) }
+        }
+        let means = sums.map { $0 / Float(context.strip(of: self).height * width) }
         var result = TensorDraft(uninitialized: shape, as: .float32, in: context)
         let target = result.elements
         context.parallel(height * width, of: channels) { part in

@@ -1,7 +1,8 @@
 import CVectorKernels
 import Failures
 
-/// The surroundings of a computation on one rank: threads, memory, number format, product library, neighbours.
+/// The surroundings of a computation on one rank: threads, memory, number format, product library, and
+/// the ranks that hold the rest of its picture.
 ///
 /// Passed to every layer, so that nothing about a computation is global. One thread at a time computes with it; the
 /// team of OpenMP threads behind it belongs to that thread.
@@ -13,8 +14,8 @@ public final class ComputeContext: Sendable {
     /// whatever this is.
     public let elementType: ElementType
     public let backend: any ProductBackend
-    /// Who holds the rows of a picture that this rank does not.
-    public let neighbours: any StripNeighbours
+    /// Who holds the rows of a picture that this rank does not; nil where there is nobody.
+    let strips: Strips?
     let pool: BufferPool
     let kernels: VectorKernels
     private let grain: Int
@@ -44,17 +45,17 @@ public final class ComputeContext: Sendable {
                 "\(backend.rawValue) computes no \(elementType.rawValue) on this processor, for want of AVX-512; take "
                     + "--dtype float32 or --backend openblas")
         }
-        neighbours = WholePicture()
+        strips = nil
         pool = BufferPool()
         kernels = try VectorKernels(instructionSet: instructionSet)
     }
 
-    private init(_ other: ComputeContext, elementType: ElementType, neighbours: any StripNeighbours) {
+    private init(_ other: ComputeContext, elementType: ElementType, strips: Strips?) {
         threads = other.threads
         grain = other.grain
         self.elementType = elementType
         backend = other.backend
-        self.neighbours = neighbours
+        self.strips = strips
         pool = other.pool
         kernels = other.kernels
     }
@@ -62,12 +63,13 @@ public final class ComputeContext: Sendable {
     /// The same threads, memory and library computing in another number format.
     public func with(elementType: ElementType) -> ComputeContext {
         elementType == self.elementType
-            ? self : ComputeContext(self, elementType: elementType, neighbours: neighbours)
+            ? self : ComputeContext(self, elementType: elementType, strips: strips)
     }
 
     /// The same for a picture of which other ranks hold the rest.
-    public func with(neighbours: any StripNeighbours) -> ComputeContext {
-        ComputeContext(self, elementType: elementType, neighbours: neighbours)
+    public func with(_ grid: StripGrid, _ exchange: any StripExchange) -> ComputeContext {
+        ComputeContext(
+            self, elementType: elementType, strips: grid.strips > 1 ? Strips(grid: grid, exchange: exchange) : nil)
     }
 
     /// Gives memory that no tensor holds back to the system.

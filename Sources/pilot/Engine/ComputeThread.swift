@@ -14,6 +14,7 @@ struct RankComputation: Codable, Equatable, Sendable {
         let dimensions =
             "\(Console.count(layout.replicas, "replica")) x \(layout.branches) branch\(layout.branches == 1 ? "" : "es") "
             + "x \(Console.count(layout.stages.count, "stage"))"
+            + (layout.strips > 1 ? " x \(Console.count(layout.strips, "strip"))" : "")
         let ranks = Console.count(layout.ranks, "rank") + (layout.ranks > 1 ? " (\(dimensions))" : "")
         let team = "\(ranks) of \(Console.count(threads, "thread"))"
         return "\(team), \(computation.summary)"

@@ -25,7 +25,7 @@ enum RankOrder: Codable, Sendable {
         }
         guard case .serve(let setup) = order else { return }
         let store = WeightStore()
-        let workers = try await setup.workers(of: communicator.rank, store: store)
+        let workers = try await setup.workers(for: communicator, store: store)
         try await setup.share(store, communicator)
         guard let workers else { return }
         try await ShardedNetwork.serve(

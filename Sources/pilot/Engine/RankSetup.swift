@@ -37,10 +37,11 @@ struct RankSetup: Codable, Sendable {
     /// Loads the rank's share of the model.
     ///
     /// - Throws: `Failure` naming what is wrong with the model, or that it is another than rank 0's.
-    func workers(of rank: Int, store: WeightStore) async throws -> StageWorkers? {
+    func workers(for communicator: any Communicator, store: WeightStore) async throws -> StageWorkers? {
+        let rank = communicator.rank
         guard let place = layout.place(of: rank) else { return nil }
         let compute = try await ComputeThread(self.rank)
-        let isPictureRank = layout.pictureRanks.contains(rank)
+        let wire = StripWire(layout, communicator: communicator)
         return try await compute.thread.run {
             let description = try ModelDescription(model)
             guard try rank == 0 || description.fingerprintOfNetworks() == fingerprint else {
@@ -54,10 +55,13 @@ struct RankSetup: Codable, Sendable {
             let stage = try description.unet(rungs: rungs, store: store)
             let controls = try description.controlStages(rungs: rungs, store: store)
             return StageWorkers(
-                stage: UNetStageEvaluator(stage, controls: controls, context: compute.networkContext),
-                pictures: isPictureRank
-                    ? PictureNetworks(loader, keepsNetworks: keepsNetworks, context: compute.exactContext) : nil,
-                thread: compute.thread)
+                stage: UNetStageEvaluator(
+                    stage, controls: controls, context: compute.networkContext, strips: layout.strips, exchange: wire),
+                pictures: layout.worksOnPictures(rank)
+                    ? PictureNetworks(
+                        loader, keepsNetworks: keepsNetworks, context: compute.exactContext, strips: layout.strips,
+                        exchange: wire) : nil,
+                thread: compute.thread, wire: wire)
         }
     }
 }

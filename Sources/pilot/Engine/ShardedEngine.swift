@@ -26,7 +26,7 @@ final class ShardedEngine: InpaintingEngine {
     /// - Throws: `Failure`; the other ranks have no order then.
     init(_ setup: RankSetup, communicator: any Communicator) async throws {
         let store = WeightStore()
-        guard let workers = try await setup.workers(of: 0, store: store) else {
+        guard let workers = try await setup.workers(for: communicator, store: store) else {
             throw Failure.internalFault("the layout \(setup.layout) has no rank 0")
         }
         let description = try ModelDescription(setup.model)

@@ -1,0 +1,108 @@
+import Failures
+import MessagePassing
+import Synchronization
+import TensorKernels
+
+/// Brings bytes from strip to strip of a stage by messages. The compute thread waits here for what the others give.
+public final class StripWire: StripExchange {
+    private static let channel = MessageTag.firstFreeChannel + 9
+    /// What is smaller travels in a message's head: one message instead of two.
+    private static let smallByteCount = 64 << 10
+
+    private struct Inbox {
+        /// What came, by rank.
+        var messages: [Int: Queue<Message>] = [:]
+        /// The rank that the compute thread waits for.
+        var awaited: Int?
+    }
+
+    public let strip: Int
+    /// The rank of each strip, from the top down.
+    let ranks: [Int]
+    private let communicator: any Communicator
+    private let inbox = Monitor(Inbox())
+    private let counts = Mutex(StripCounts())
+
+    /// The way of this rank to the other strips of its stage; nil where it has no others.
+    public init?(_ layout: Layout, communicator: any Communicator) {
+        guard let place = layout.place(of: communicator.rank), layout.strips > 1 else { return nil }
+        self.communicator = communicator
+        strip = place.strip
+        ranks = layout.ranksOfStrips(at: place)
+        let inbox = inbox
+        communicator.subscribe(to: Self.channel) { message in
+            inbox.change { $0.messages[message.source, default: Queue()].append(message) }
+        }
+    }
+
+    /// The rank for which the compute thread waits.
+    var awaited: Int? { inbox.withLock { $0.awaited } }
+
+    /// What was exchanged so far, and how long the compute thread waited for it.
+    var counted: StripCounts { counts.withLock { $0 } }
+
+    public func exchange(
+        _ outgoing: [(strip: Int, bytes: StripBytes)], _ incoming: [(strip: Int, byteCount: Int)]
+    ) throws -> [StripBytes] {
+        for (other, bytes) in outgoing { send(bytes, to: ranks[other]) }
+        let start = MonotonicTime.now()
+        let received = try incoming.map { other, count in
+            let bytes = receive(from: ranks[other])
+            guard bytes.bytes.count == count else {
+                throw Failure.internalFault(
+                    "rank \(ranks[other]) gave \(bytes.bytes.count) bytes of its strip, and \(count) were expected: are "
+                        + "all ranks of one version?")
+            }
+            return bytes
+        }
+        let waited = MonotonicTime.now() - start
+        counts.withLock {
+            $0.exchanges += 1
+            $0.sentBytes += outgoing.reduce(0) { $0 + $1.bytes.bytes.count }
+            $0.waitedNanoseconds += waited
+        }
+        return received
+    }
+
+    private func send(_ bytes: StripBytes, to rank: Int) {
+        let tag = MessageTag(channel: Self.channel)
+        if bytes.bytes.count <= Self.smallByteCount {
+            communicator.post(Array(bytes.bytes), to: rank, tag: tag)
+        } else {
+            communicator.post(head: [], payload: StripRegion(bytes: bytes), to: rank, tag: tag)
+        }
+    }
+
+    private func receive(from rank: Int) -> StripBytes {
+        let message = inbox.wait { inbox -> Message? in
+            if let message = inbox.messages[rank]?.popFirst() {
+                inbox.awaited = nil
+                return message
+            }
+            inbox.awaited = rank
+            return nil
+        }
+        // A wait without a limit ends with a message alone.
+        guard let message else { preconditionFailure("a wait without a limit gave up") }
+        if let payload = message.payload {
+            return payload.withUnsafeBytes { StripBytes($0, keeping: payload) }
+        }
+        return message.head.withUnsafeBytes { StripBytes($0, keeping: message.head) }
+    }
+}
+
+/// What a rank gave the other strips of its stage.
+struct StripCounts: Sendable, Equatable {
+    var exchanges = 0
+    var sentBytes = 0
+    /// In which the compute thread could do nothing.
+    var waitedNanoseconds: Int64 = 0
+}
+
+private struct StripRegion: ByteRegion {
+    let bytes: StripBytes
+
+    func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        try body(bytes.bytes)
+    }
+}

@@ -1,0 +1,124 @@
+/// Where the rows that a rank holds lie in their picture.
+public struct Strip: Sendable, Hashable {
+    public let rows: Range<Int>
+    /// Of how many rows the picture has in all.
+    public let height: Int
+
+    package init(rows: Range<Int>, height: Int) {
+        self.rows = rows
+        self.height = height
+    }
+}
+
+// What a layer asks of the ranks that hold the rest of a picture: each answer has the bits of the whole picture, however
+// it is cut, and a rank that holds whole pictures is answered at once.
+extension ComputeContext {
+    /// How a picture of which `x` `[rows, width, channels]` is here is cut.
+    public func cut(of x: Tensor) -> StripCut { cut(width: x.shape[1], rows: x.shape[0]) }
+
+    /// How a picture of `width` columns is cut.
+    ///
+    /// - Parameter rows: those that are here.
+    public func cut(width: Int, rows: Int) -> StripCut {
+        guard let strips else { return StripCut(shared: rows, strips: 1) }
+        let cut = strips.grid.cut(width: width, rows: rows)
+        precondition(cut.rows[strips.own].count == rows, "\(rows) rows of \(width) are no strip \(cut)")
+        return cut
+    }
+
+    /// How a picture of `width` columns is cut of which nothing is here yet.
+    ///
+    /// - Parameter height: all its rows, where it is not cut.
+    public func cut(width: Int, height: Int) -> StripCut {
+        strips?.grid.cut(width: width, rows: height) ?? StripCut(shared: height, strips: 1)
+    }
+
+    /// Which strip is here.
+    public var ownStrip: Int { strips?.own ?? 0 }
+
+    /// Where the rows of `x` lie.
+    public func strip(of x: Tensor) -> Strip {
+        let cut = cut(of: x)
+        return Strip(rows: cut.rows[ownStrip], height: cut.height)
+    }
+
+    /// The whole picture of which `x` is this rank's part.
+    public func gathered(_ x: Tensor) throws -> Tensor {
+        let height = cut(of: x).height
+        return try rows(of: x) { _ in 0..<height }
+    }
+
+    /// This rank's part of a picture that is here as a whole.
+    public func ownRows(of whole: Tensor) -> Tensor {
+        whole.rows(cut(width: whole.shape[1], height: whole.shape[0]).rows[ownStrip], in: self)
+    }
+
+    /// The rows of the picture that each strip wants, whoever has them.
+    ///
+    /// - Parameter wanted: the rows for each strip, 0 for the first.
+    /// - Returns: those for this one.
+    public func rows(of x: Tensor, for wanted: (_ strip: Int) -> Range<Int>) throws -> Tensor {
+        let cut = cut(of: x)
+        let mine = wanted(ownStrip)
+        guard let strips, !cut.isShared else { return x.rows(mine, in: self) }
+        let own = cut.rows[ownStrip]
+        let outgoing = strips.others.compactMap { other -> (strip: Int, bytes: StripBytes)? in
+            let rows = wanted(other).clamped(to: own)
+            guard !rows.isEmpty else { return nil }
+            return (other, StripBytes(rows.lowerBound - own.lowerBound..<rows.upperBound - own.lowerBound, of: x))
+        }
+        let missing = strips.others.compactMap { other -> (strip: Int, rows: Range<Int>)? in
+            let rows = mine.clamped(to: cut.rows[other])
+            return rows.isEmpty ? nil : (other, rows)
+        }
+        if outgoing.isEmpty && missing.isEmpty { return x.rows(mine, from: own.lowerBound, in: self) }
+        let row = x.count / x.shape[0]
+        let received = try strips.exchange.exchange(
+            outgoing, missing.map { ($0.strip, $0.rows.count * row * x.elementType.byteCount) })
+        var result = TensorDraft(
+            uninitialized: [mine.count] + x.shape.dropFirst(), as: x.elementType, in: self)
+        let target = result.elements
+        let kept = mine.clamped(to: own)
+        if !kept.isEmpty {
+            target.copy(
+                x.pointer(at: (kept.lowerBound - own.lowerBound) * row), count: kept.count * row,
+                at: (kept.lowerBound - mine.lowerBound) * row)
+        }
+        for (part, bytes) in zip(missing, received) {
+            guard let source = bytes.bytes.baseAddress else { continue }
+            target.copy(source, count: part.rows.count * row, at: (part.rows.lowerBound - mine.lowerBound) * row)
+        }
+        return result.finished()
+    }
+
+    /// The numbers of all strips, from the top down.
+    ///
+    /// - Parameters:
+    ///   - numbers: equally many for each row of `x`.
+    package func inRowOrder(_ numbers: [Double], of x: Tensor) throws -> [Double] {
+        let cut = cut(of: x)
+        guard let strips, !cut.isShared else { return numbers }
+        let perRow = numbers.count / x.shape[0]
+        let bytes = StripBytes(numbers)
+        let received = try strips.exchange.exchange(
+            strips.others.map { ($0, bytes) },
+            strips.others.map { ($0, cut.rows[$0].count * perRow * MemoryLayout<Double>.stride) })
+        var all: [[Double]] = received.map { $0.bytes.withMemoryRebound(to: Double.self, Array.init) }
+        all.insert(numbers, at: strips.own)
+        return all.flatMap { $0 }
+    }
+}
+
+extension Tensor {
+    /// Some rows of a picture; the picture itself where these are all.
+    ///
+    /// - Parameter first: the number of the row that comes first here.
+    package func rows(_ range: Range<Int>, from first: Int = 0, in context: ComputeContext) -> Tensor {
+        if range.lowerBound == first && range.count == shape[0] { return self }
+        var some = TensorDraft(uninitialized: [range.count] + shape.dropFirst(), as: elementType, in: context)
+        let row = count / shape[0]
+        some.elements.fill(
+            from: pointer(at: (range.lowerBound - first) * row), of: elementType, count: range.count * row, in: context)
+        return some.finished()
+    }
+}

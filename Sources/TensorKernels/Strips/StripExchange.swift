@@ -1,0 +1,47 @@
+/// The way to the ranks that hold the other strips of a picture.
+///
+/// All of them make the same calls in the same order.
+public protocol StripExchange: Sendable {
+    /// Which strip is here, 0 at the top.
+    var strip: Int { get }
+
+    /// Gives each of `outgoing` to its strip, and waits for what each of `incoming` gives.
+    ///
+    /// - Returns: what came, in the order of `incoming`.
+    func exchange(
+        _ outgoing: [(strip: Int, bytes: StripBytes)], _ incoming: [(strip: Int, byteCount: Int)]
+    ) throws -> [StripBytes]
+}
+
+/// Memory that nobody writes to any more, on its way from strip to strip.
+public struct StripBytes: @unchecked Sendable {
+    /// Valid while this value is kept.
+    public let bytes: UnsafeRawBufferPointer
+    private let owner: any Sendable
+
+    /// - Parameter owner: keeps the bytes where they are, as they are.
+    public init(_ bytes: UnsafeRawBufferPointer, keeping owner: any Sendable) {
+        self.bytes = bytes
+        self.owner = owner
+    }
+
+    /// An array that is kept stays where it is.
+    init(_ numbers: [Double]) { self.init(numbers.withUnsafeBytes { $0 }, keeping: numbers) }
+
+    /// Some rows of a picture.
+    init(_ rows: Range<Int>, of x: Tensor) {
+        let row = x.count / x.shape[0]
+        let bytes = UnsafeRawBufferPointer(
+            start: x.pointer(at: rows.lowerBound * row), count: rows.count * row * x.elementType.byteCount)
+        self.init(bytes, keeping: x)
+    }
+}
+
+/// The ranks among which a picture is cut, seen from one of them.
+struct Strips: Sendable {
+    let grid: StripGrid
+    let exchange: any StripExchange
+
+    var own: Int { exchange.strip }
+    var others: [Int] { (0..<grid.strips).filter { $0 != own } }
+}
