@@ -85,7 +85,8 @@ public struct Convolution2D: Layer {
         return Work(
             convolutions: 2 * positions * Double(weight.count), parameters: weight.count + bias.count,
             kernelParameters: weight.count, largestKernel: weight.count,
-            widestLayer: inputs + positions * Double(geometry.outputs))
+            widestLayer: inputs + positions * Double(geometry.outputs), exchanges: 1,
+            borderElements: Double((geometry.kernel - 1) / 2 * width * geometry.inputs))
     }
 
     private func kernel(_ geometry: ConvolutionGeometry, in context: ComputeContext) -> any ConvolutionKernel {

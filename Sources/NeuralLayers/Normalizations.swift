@@ -29,7 +29,7 @@ public struct GroupNorm: Layer {
     /// - Parameter isOfSum: whether the input is one of the sums that are float32 in any format.
     public func work(positions: Int, isOfSum: Bool = true) -> Work {
         .kept(positions: positions, channels: weight.count, isSum: isOfSum)
-            + Work(parameters: weight.count + bias.count)
+            + Work(parameters: weight.count + bias.count, exchanges: 1)
     }
 }
 

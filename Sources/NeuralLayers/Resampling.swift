@@ -35,7 +35,9 @@ public struct Upsampler: Sendable {
     }
 
     /// For an output of `height` x `width`.
-    public func work(height: Int, width: Int) -> Work { convolution.work(height: height, width: width) }
+    public func work(height: Int, width: Int) -> Work {
+        convolution.work(height: height, width: width) + Work(exchanges: 1)
+    }
 }
 
 /// A convolution of kernel 3 and stride 2. diffusers' `Downsample2D`.

@@ -26,11 +26,18 @@ public struct Work: Sendable, Equatable {
     public var largestKernel: Int
     /// The most elements that go into a layer and come out of it: of layers one after the other, the largest.
     public var widestLayer: Double
+    /// How often strips of a picture wait for each other's numbers, in the pass or in its pullback.
+    public var exchanges: Int
+    /// The elements of all rows that a strip gives the next one, in convolutions.
+    public var borderElements: Double
+    /// The elements of all that strips give each other whole, in self-attention.
+    public var gatheredElements: Double
 
     public init(
         convolutions: Double = 0, linear: Double = 0, attention: Double = 0, attentionGradient: Double = 0,
         keptElements: Double = 0, keptSums: Double = 0, promptElements: Double = 0, parameters: Int = 0,
-        kernelParameters: Int = 0, largestKernel: Int = 0, widestLayer: Double = 0
+        kernelParameters: Int = 0, largestKernel: Int = 0, widestLayer: Double = 0,
+        exchanges: Int = 0, borderElements: Double = 0, gatheredElements: Double = 0
     ) {
         self.convolutions = convolutions
         self.linear = linear
@@ -43,6 +50,9 @@ public struct Work: Sendable, Equatable {
         self.kernelParameters = kernelParameters
         self.largestKernel = largestKernel
         self.widestLayer = widestLayer
+        self.exchanges = exchanges
+        self.borderElements = borderElements
+        self.gatheredElements = gatheredElements
     }
 
     /// All operations.
@@ -58,7 +68,9 @@ public struct Work: Sendable, Equatable {
             parameters: first.parameters + second.parameters,
             kernelParameters: first.kernelParameters + second.kernelParameters,
             largestKernel: max(first.largestKernel, second.largestKernel),
-            widestLayer: max(first.widestLayer, second.widestLayer))
+            widestLayer: max(first.widestLayer, second.widestLayer), exchanges: first.exchanges + second.exchanges,
+            borderElements: first.borderElements + second.borderElements,
+            gatheredElements: first.gatheredElements + second.gatheredElements)
     }
 
     public static func += (sum: inout Work, other: Work) { sum = sum + other }

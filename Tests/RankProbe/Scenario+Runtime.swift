@@ -10,13 +10,15 @@ extension Scenario {
     /// fingerprint.
     func infer(_ communicator: any Communicator, _ arguments: [String]) async throws {
         guard arguments.count >= 4, let jobs = Int(arguments[2]), let steps = Int(arguments[3]),
-            case .numbers(let replicas, let branches, let stages) = try LayoutRequest(arguments[1])
+            case .numbers(let numbers) = try LayoutRequest(arguments[1])
         else { throw Failure.usage("expected a model, a layout, and the numbers of jobs and steps") }
         let model = try StageModel(fixture: arguments[0])
-        let layout = try model.layout(replicas: replicas, branches: branches, stages: stages)
+        let layout = try model.layout(
+            replicas: numbers.replicas, branches: numbers.branches, stages: numbers.stages, strips: numbers.strips)
         guard layout.ranks <= communicator.size else { throw Failure.usage("\(layout) wants \(layout.ranks) ranks") }
         let failing = arguments.count > 4 ? Int(arguments[4]).flatMap(GuidanceBranch.init(rawValue:)) : nil
-        let workers = try await model.workers(of: communicator.rank, in: layout, failing: failing)
+        let workers = try await model.workers(
+            of: communicator.rank, in: layout, wire: StripWire(layout, communicator: communicator), failing: failing)
         guard communicator.rank == 0 else {
             return try await ShardedNetwork.serve(
                 layout: layout, jobsInFlight: jobs, communicator: communicator, workers: workers)

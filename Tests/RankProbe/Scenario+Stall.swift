@@ -25,7 +25,9 @@ extension Scenario {
         let model = try StageModel(fixture: "odd")
         let layout = try model.layout(branches: 1, stages: 3)
         let isUnlucky = communicator.rank == unlucky
-        let workers = try await model.workers(of: communicator.rank, in: layout) { pass in
+        let workers = try await model.workers(
+            of: communicator.rank, in: layout, wire: StripWire(layout, communicator: communicator)
+        ) { pass in
             guard isUnlucky, mishap == .slow || pass == 3 else { return }
             switch mishap {
             case .stop: kill(getpid(), SIGSTOP)

@@ -25,6 +25,29 @@ import Testing
         }
     }
 
+    /// Strips of a stage are neighbours, and the first of them speaks for all.
+    @Test(arguments: [(1, 1), (1, 2), (3, 2)], [2, 5])
+    func stripsSitSideBySide(chains: (stages: Int, branches: Int), strips: Int) throws {
+        let (stageCount, branches) = chains
+        let layout = Layout(
+            replicas: 2, branches: branches, stages: stages(stageCount), strips: strips, pictureStage: stageCount - 1)
+        let places = (0..<layout.ranks).compactMap(layout.place)
+        #expect(Set(places).count == 2 * branches * stageCount * strips)
+        for (rank, place) in places.enumerated() {
+            #expect(layout.rank(of: place) == rank)
+            let team = layout.ranksOfStrips(at: place)
+            #expect(team.count == strips && team[place.strip] == rank)
+            #expect(team.allSatisfy { layout.place(of: $0)?.stage == place.stage })
+            for branch in layout.branches(at: place) {
+                #expect(layout.chain(of: branch, replica: place.replica)[place.stage] == team[0])
+            }
+        }
+        let workers = (0..<layout.ranks).filter(layout.worksOnPictures)
+        #expect(workers.count == 2 * strips && Set(layout.pictureRanks).isSubset(of: workers))
+        #expect(layout.ranks(ofStage: 0).count == 2 * branches * strips)
+        #expect(layout.description == "replicas=2,branches=\(branches),stages=\(stageCount),strips=\(strips)")
+    }
+
     @Test func twoBranchesOfOneStageSitSideBySide() {
         let layout = Layout(replicas: 2, branches: 2, stages: stages(3))
         #expect(layout.chain(of: .unconditional, replica: 0) == [0, 2, 4])
@@ -41,13 +64,15 @@ import Testing
 
     @Test func requestsAreRead() throws {
         #expect(try LayoutRequest("auto") == .auto)
-        #expect(try LayoutRequest("stages=4") == .numbers(replicas: 1, branches: 1, stages: 4))
+        #expect(try LayoutRequest("stages=4") == .numbers(LayoutNumbers(stages: 4)))
         #expect(
-            try LayoutRequest("branches=2,replicas=3,stages=5") == .numbers(replicas: 3, branches: 2, stages: 5))
+            try LayoutRequest("branches=2,strips=7,replicas=3,stages=5")
+                == .numbers(LayoutNumbers(replicas: 3, branches: 2, stages: 5, strips: 7)))
     }
 
     @Test(arguments: [
-        "", "Auto", "stages", "stages=", "stages=0", "stages=-1", "stages=x", "strips=2", "stages=2,stages=2",
+        "", "Auto", "stages", "stages=", "stages=0", "stages=-1", "stages=x", "strips=0", "stages=2,stages=2",
+        "strip=2",
         "branches=3", "replicas=99999999999999999999", "stages=1,", "=1",
     ])
     func otherRequestsAreRefused(text: String) {

@@ -4,7 +4,11 @@ import Testing
 
 /// Jobs under mpirun: separate processes, real messages.
 @Suite struct RankedJobTests {
-    @Test(arguments: [(2, "stages=2"), (2, "branches=2"), (4, "branches=2,stages=2"), (3, "stages=3")])
+    @Test(arguments: [
+        (2, "stages=2"), (2, "branches=2"), (4, "branches=2,stages=2"), (3, "stages=3"), (2, "strips=2"),
+        (3, "strips=3"),
+        (4, "stages=2,strips=2"),
+    ])
     func rankedLayoutsPrintTheFingerprintOfOneRank(ranks: Int, layout: String) async throws {
         let alone = try await Launcher.run("RankProbe", ["infer", "odd", "stages=1", "3", "5"])
         let many = try await Launcher.mpirun(ranks: ranks, "RankProbe", ["infer", "odd", layout, "3", "5"])

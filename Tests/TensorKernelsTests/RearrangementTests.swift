@@ -18,7 +18,8 @@ import Testing
         let y = try x.tensor(in: context).resizedNearest(height: size.to.0, width: size.to.1, in: context)
         #expect(y.shape == expected.shape && y.floats == expected.floats)
         let dx = DoubleTensor(
-            try dy.tensor(in: context).resizedNearestGradient(height: size.from.0, width: size.from.1, in: context).floats,
+            try dy.tensor(in: context).resizedNearestGradient(height: size.from.0, width: size.from.1, in: context)
+                .floats,
             shape: x.shape)
         let direction = DoubleTensor(normal: x.shape, seed: 3)
         let slope = dy.dot(direction.resizedNearest(height: size.to.0, width: size.to.1))

@@ -4,7 +4,13 @@ import Testing
 
 /// The promise to users: the same file, byte for byte, on every layout and number of threads.
 @Suite(.serialized) struct LayoutTests {
-    /// Every factorisation of 1, 2, 3, 4, 5, 6 and 8 ranks.
+    /// Strips, alone and with every other dimension.
+    private static let strips = [
+        (2, "strips=2"), (3, "strips=3"), (5, "strips=5"), (4, "branches=2,strips=2"), (4, "replicas=2,strips=2"),
+        (4, "stages=2,strips=2"), (6, "branches=2,strips=3"), (8, "branches=2,stages=2,strips=2"),
+    ]
+
+    /// Every factorisation of 1, 2, 3, 4, 5, 6 and 8 ranks into replicas, branches and stages.
     static let layouts: [(ranks: Int, layout: String)] = {
         var layouts: [(ranks: Int, layout: String)] = []
         for ranks in [1, 2, 3, 4, 5, 6, 8] {
@@ -60,6 +66,7 @@ import Testing
         #expect(alone.pictures != plain.pictures)
         for (ranks, layout) in [
             (2, "branches=2"), (3, "stages=3"), (6, "branches=2,stages=3"), (4, "replicas=2,stages=2"), (8, "stages=8"),
+            (3, "strips=3"), (4, "stages=2,strips=2"),
         ] {
             let found = try await files(
                 runner, "sd1", ranks: ranks, layout: layout, threads: 1 + ranks % 2, elementType: elementType,
@@ -75,7 +82,7 @@ import Testing
         let alone = try await files(
             runner, model, ranks: 1, layout: "auto", threads: 1, elementType: elementType)
         #expect(alone.pictures[0] != alone.pictures[1])
-        for (index, (ranks, layout)) in Self.layouts.enumerated()
+        for (index, (ranks, layout)) in (Self.layouts + Self.strips).enumerated()
         where (elementType == "float32" || index % 3 == 0) && !(model == "odd" && layout.hasSuffix("stages=8")) {
             let found = try await files(
                 runner, model, ranks: ranks, layout: layout, threads: 1 + index % 2, elementType: elementType)

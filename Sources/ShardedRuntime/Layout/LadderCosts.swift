@@ -42,6 +42,9 @@ public struct LadderCosts: Sendable, Equatable {
     public let elementType: ElementType
     /// Elements of the latent `[channels, h, w]`.
     public let latentElements: Int
+    /// The latent's sides.
+    let latentHeight: Int
+    let latentWidth: Int
     /// Elements of one prompt's states `[tokens, width]`.
     public let promptElements: Int
     /// Elements of the picture `[3, H, W]`.
@@ -67,6 +70,8 @@ public struct LadderCosts: Sendable, Equatable {
         pictures = Pictures(
             autoencoder, textEncoder, latent: latent, tokens: tokens, encodings: unet.takesMaskedImage ? 2 : 1)
         self.elementType = elementType
+        latentHeight = latent.height
+        latentWidth = latent.width
         latentElements = unet.outputChannels * latent.height * latent.width
         promptElements = tokens * textEncoder.hiddenSize
         let factor = autoencoder.downsamplingFactor
@@ -95,6 +100,13 @@ public struct LadderCosts: Sendable, Equatable {
         case .upGradient: return (isLast(stage) ? down + below + up : up).ofGradient
         case .downGradient: return isLast(stage) ? Work() : down.ofGradient
         }
+    }
+
+    /// Of one side of one rung, the middle with the way down to the last.
+    func work(ofRung rung: Int, isUp: Bool, isGradient: Bool) -> Work {
+        let side = isUp ? rungs[rung].up : rungs[rung].down
+        let work = !isUp && rung == rungCount - 1 ? side + middle : side
+        return isGradient ? work.ofGradient : work
     }
 
     /// Bytes of the hidden state, or its gradient, that a leg's result is on its way out of `stage`; a latent's where it
@@ -167,6 +179,9 @@ extension Work {
         work.convolutions *= Double(times)
         work.linear *= Double(times)
         work.attention *= Double(times)
+        work.exchanges *= times
+        work.borderElements *= Double(times)
+        work.gatheredElements *= Double(times)
         return work
     }
 

@@ -33,15 +33,22 @@ public struct LayoutChooser: Sendable {
     let passes: PicturePasses
     let times: TaskTimes
     private let overhead: Double
+    private let node: Calibration.Link
+    private let network: Calibration.Link
+    private let allowsStrips: Bool
     private let memory: MemoryModel
-    private let cutter: StageCutter
 
     /// - Parameters:
     ///   - pictures: how many are to be made; `Int.max` for a stream without an end.
     ///   - passes: what each asks of the UNet.
+    ///   - node: between ranks of one machine.
+    ///   - network: between machines.
+    ///   - allowsStrips: whether the product library gives the same bits in strips.
     public init(
         _ costs: LadderCosts, cluster: Cluster, pictures: Int, passes: PicturePasses = .balanced,
-        times: TaskTimes, overhead: Double = Calibration.builtIn.taskOverhead
+        times: TaskTimes, overhead: Double = Calibration.builtIn.taskOverhead,
+        node: Calibration.Link = Calibration.builtIn.node, network: Calibration.Link = .ethernet,
+        allowsStrips: Bool = true
     ) {
         precondition(pictures > 0 && !passes.rounds.isEmpty, "there is at least a picture, and it asks for something")
         self.costs = costs
@@ -50,8 +57,10 @@ public struct LayoutChooser: Sendable {
         self.passes = passes
         self.times = times
         self.overhead = overhead
+        self.node = node
+        self.network = network
+        self.allowsStrips = allowsStrips
         memory = MemoryModel(costs, isRecorded: passes.hasGradients, keepsNetworks: pictures > 1)
-        cutter = StageCutter(costs, times: times, passes: passes, memory: memory)
     }
 
     /// - Throws: `Failure.usage` with the numbers when what is asked for can't be had, and with what would fit.
@@ -60,11 +69,9 @@ public struct LayoutChooser: Sendable {
         case .auto:
             guard let best = best() else { throw nothingFits() }
             return best
-        case .numbers(let replicas, let branches, let stages):
-            try check(replicas: replicas, branches: branches, stages: stages)
-            guard let choice = candidate(replicas: replicas, branches: branches, stages: stages) else {
-                throw doesNotFit(replicas: replicas, branches: branches, stages: stages)
-            }
+        case .numbers(let numbers):
+            try check(numbers)
+            guard let choice = candidate(numbers) else { throw doesNotFit(numbers) }
             return choice
         }
     }
@@ -80,14 +87,43 @@ public struct LayoutChooser: Sendable {
 
     private var mostStages: Int { min(costs.rungCount, Self.mostStages) }
 
+    /// The most strips that are tried: with more, a rank waits for messages most of the time.
+    private static let mostStrips = 64
+
+    private func hasStrips(_ strips: Int) -> Bool {
+        strips == 1
+            || allowsStrips && StripShares(costs, strips: strips, link: node).areThere
+    }
+
+    /// Among how many ranks a stage's rows may be dealt: every number up to 8, then fewer and fewer.
+    private var stripNumbers: [Int] {
+        let most = min(cluster.ranks, Self.mostStrips)
+        return (1...most).filter { ($0 <= 8 || $0 % ($0 <= 16 ? 2 : $0 <= 32 ? 4 : 8) == 0) && hasStrips($0) }
+    }
+
     /// The simplest first.
     private func all() -> [Choice] {
-        (1...mostStages).flatMap { stages in
-            (1...GuidanceBranch.allCases.count).compactMap { branches -> Choice? in
-                let replicas = min(cluster.ranks / (branches * stages), pictures)
-                return replicas > 0 ? candidate(replicas: replicas, branches: branches, stages: stages) : nil
+        let strips = stripNumbers
+        return (1...mostStages).flatMap { stages in
+            (1...GuidanceBranch.allCases.count).flatMap { branches in
+                strips.compactMap { strips -> Choice? in
+                    let replicas = min(cluster.ranks / (branches * stages * strips), pictures)
+                    return replicas > 0
+                        ? candidate(
+                            LayoutNumbers(replicas: replicas, branches: branches, stages: stages, strips: strips)) : nil
+                }
             }
         }
+    }
+
+    /// Between the ranks that hold the strips of one stage.
+    private func link(ofStrips strips: Int) -> Calibration.Link {
+        cluster.nodes == 1 || cluster.ranksPerNode % strips == 0 ? node : network
+    }
+
+    private func cutter(_ strips: Int) -> StageCutter {
+        StageCutter(
+            costs, times: times.inStrips(strips, over: link(ofStrips: strips)), passes: passes, memory: memory)
     }
 
     private func best() -> Choice? {
@@ -103,18 +139,20 @@ public struct LayoutChooser: Sendable {
     }
 
     /// The layout with the cut and the jobs in flight that memory allows; nil if it allows none.
-    private func candidate(replicas: Int, branches: Int, stages: Int) -> Choice? {
-        let cuts = cutter.cuts(into: stages)
+    private func candidate(_ numbers: LayoutNumbers) -> Choice? {
+        let cutter = cutter(numbers.strips)
+        let cuts = cutter.cuts(into: numbers.stages)
         guard let preferred = cuts.first else { return nil }
-        let wanted = wantedJobs(of: layout(replicas, branches, preferred))
+        let wanted = wantedJobs(of: layout(numbers, preferred, cutter))
         for jobs in (1...wanted).reversed() {
             for cut in cuts {
-                let layout = layout(replicas, branches, cut)
+                let layout = layout(numbers, cut, cutter)
                 let memory = memory(of: layout, jobs: jobs)
                 guard fits(memory) else { continue }
                 return Choice(
                     layout: layout, jobsInFlight: jobs, memory: memory,
-                    estimatedSeconds: estimate(layout, jobs: jobs), note: note(layout, jobs: jobs, wanted: wanted))
+                    estimatedSeconds: estimate(layout, jobs: jobs, cutter),
+                    note: note(layout, jobs: jobs, wanted: wanted))
             }
         }
         return nil
@@ -124,9 +162,9 @@ public struct LayoutChooser: Sendable {
         min(layout.mostPicturesOfReplica(pictures), layout.jobsToKeepBusy)
     }
 
-    private func layout(_ replicas: Int, _ branches: Int, _ cut: [Range<Int>]) -> Layout {
+    private func layout(_ numbers: LayoutNumbers, _ cut: [Range<Int>], _ cutter: StageCutter) -> Layout {
         Layout(
-            replicas: replicas, branches: branches, stages: cut,
+            replicas: numbers.replicas, branches: numbers.branches, stages: cut, strips: numbers.strips,
             pictureStage: cutter.pictureStage(of: cut, memory: memory))
     }
 
@@ -141,9 +179,9 @@ public struct LayoutChooser: Sendable {
 
     /// Seconds that all pictures take: those of the first until it is there, then as many as the slowest rank, or the
     /// jobs in flight, let through.
-    private func estimate(_ layout: Layout, jobs: Int) -> Double {
+    private func estimate(_ layout: Layout, jobs: Int, _ cutter: StageCutter) -> Double {
         let loads = layout.stages.map { cutter.seconds(of: $0) }
-        let aside = PictureWork.allCases.reduce(0) { $0 + times.seconds(of: $1) }
+        let aside = PictureWork.allCases.reduce(0) { $0 + cutter.times.seconds(of: $1) }
         let pairs = Double(layout.passesOfJob)
         let slowest =
             layout.stages.indices.map { stage in
@@ -161,30 +199,49 @@ public struct LayoutChooser: Sendable {
 
     // MARK: Words
 
-    private func check(replicas: Int, branches: Int, stages: Int) throws {
+    private func check(_ numbers: LayoutNumbers) throws {
+        let stages = numbers.stages
         guard stages <= mostStages else {
             throw Failure.usage(
                 "--layout stages: this model's ladder has \(costs.rungCount) rungs, which make \(mostStages) stages at "
                     + "most, found \(stages)")
         }
-        let (product, overflows) = (branches * stages).multipliedReportingOverflow(by: replicas)
-        guard !overflows, product == cluster.ranks else {
+        guard allowsStrips || numbers.strips == 1 else {
             throw Failure.usage(
-                "--layout: \(replicas) replicas x \(branches) branches x \(stages) stages are "
-                    + "\(overflows ? "more" : "\(product)") ranks, and \(cluster.ranks) were started; \(cluster.ranks) "
-                    + "are \(factorisations)")
+                "--layout strips: expected 1 with this product library, which rounds otherwise in strips, found "
+                    + "\(numbers.strips); take --backend onednn")
+        }
+        guard hasStrips(numbers.strips) else {
+            throw Failure.usage(
+                "--layout strips: the UNet sees \(costs.latentHeight) rows of \(costs.latentWidth) columns, which are no "
+                    + "\(numbers.strips) strips; found \(numbers.strips)")
+        }
+        let product = numbers.ranks
+        guard product == cluster.ranks else {
+            throw Failure.usage(
+                "--layout: \(numbers.replicas) replicas x \(numbers.branches) branches x \(stages) stages x "
+                    + "\(numbers.strips) strips are \(product.map(String.init) ?? "more") ranks, and \(cluster.ranks) were "
+                    + "started; \(cluster.ranks) are \(factorisations)")
         }
     }
 
-    /// All ways to use just the ranks that there are.
+    private static let mostNamed = 8
+
+    /// The ways to use just the ranks that there are, or the first of them.
     private var factorisations: String {
         var ways: [String] = []
-        for branches in 1...GuidanceBranch.allCases.count where cluster.ranks % branches == 0 {
-            for stages in 1...mostStages where cluster.ranks / branches % stages == 0 {
-                ways.append("replicas=\(cluster.ranks / branches / stages),branches=\(branches),stages=\(stages)")
+        for strips in stripNumbers where cluster.ranks % strips == 0 {
+            for branches in 1...GuidanceBranch.allCases.count where cluster.ranks / strips % branches == 0 {
+                let rest = cluster.ranks / strips / branches
+                for stages in 1...mostStages where rest % stages == 0 {
+                    ways.append(
+                        "replicas=\(rest / stages),branches=\(branches),stages=\(stages)"
+                            + (strips > 1 ? ",strips=\(strips)" : ""))
+                }
             }
         }
-        return ways.joined(separator: " or ")
+        let more = ways.count > Self.mostNamed ? " or \(ways.count - Self.mostNamed) others" : ""
+        return ways.prefix(Self.mostNamed).joined(separator: " or ") + more
     }
 
     private func note(_ layout: Layout, jobs: Int, wanted: Int) -> String? {
@@ -209,16 +266,20 @@ public struct LayoutChooser: Sendable {
         return notes.isEmpty ? nil : notes.joined(separator: "; ")
     }
 
-    private func doesNotFit(replicas: Int, branches: Int, stages: Int) -> Failure {
-        let cut = cutter.cuts(into: stages).last ?? [0..<costs.rungCount]
-        let layout = layout(replicas, branches, cut)
+    private func doesNotFit(_ numbers: LayoutNumbers) -> Failure {
+        let cutter = cutter(numbers.strips)
+        let cut = cutter.cuts(into: numbers.stages).last ?? [0..<costs.rungCount]
+        let layout = layout(numbers, cut, cutter)
         let instead = best().map { "\($0.layout) would fit" } ?? whatWouldFit
         return .usage("--layout: \(layout) \(needs(layout)); \(instead)")
     }
 
     private func nothingFits() -> Failure {
+        let cutter = cutter(1)
         let smallest = (1...mostStages).flatMap { stages in
-            cutter.cuts(into: stages).filter { _ in stages <= cluster.ranks }.map { layout(1, 1, $0) }
+            cutter.cuts(into: stages).filter { _ in stages <= cluster.ranks }.map {
+                layout(LayoutNumbers(), $0, cutter)
+            }
         }.min { need(of: $0) < need(of: $1) }
         let least = smallest ?? Layout.alone(rungs: costs.rungCount)
         return .usage("no layout of \(cluster.ranks) ranks fits: \(least) \(needs(least)); \(whatWouldFit)")
@@ -244,9 +305,10 @@ public struct LayoutChooser: Sendable {
     private var whatWouldFit: String {
         let smaller = "a smaller --size takes less"
         let format = costs.elementType == .float32 ? ", --dtype bfloat16 about half" : ""
+        let cutter = cutter(1)
         for stages in 1...mostStages {
             for cut in cutter.cuts(into: stages) {
-                let layout = layout(1, 1, cut)
+                let layout = layout(LayoutNumbers(), cut, cutter)
                 let alone = LayoutMemory(layout, jobs: 1, ranksPerNode: 1, model: memory)
                 guard fits(alone) else { continue }
                 let machines =

@@ -77,15 +77,20 @@ public struct MemoryModel: Sendable {
     ///   - jobs: how many are in flight.
     ///   - passesOfJob: how many passes of a job the rank has at once, each of another branch.
     ///   - hasPictures: whether the rank encodes and decodes.
-    public func share(of stage: Range<Int>, jobs: Int, passesOfJob: Int, hasPictures: Bool) -> Share {
+    ///   - strips: among how many ranks the rows are dealt; this is the one that has the most.
+    public func share(
+        of stage: Range<Int>, jobs: Int, passesOfJob: Int, hasPictures: Bool, strips: Int = 1
+    ) -> Share {
+        let rows = rowShare(strips)
         let float = Double(MemoryLayout<Float>.size)
         let work = costs.work(of: stage)
         let passCount = Double(jobs * passesOfJob)
         var share = Share()
         share.weights = weights(of: stage)
-        share.passes = passCount * pass(on: stage)
+        share.passes = rows * passCount * pass(on: stage)
         share.working =
-            float * max(Self.workingFactor * work.widestLayer, Self.copiesInLayingOut * Double(work.largestKernel))
+            float
+            * max(rows * Self.workingFactor * work.widestLayer, Self.copiesInLayingOut * Double(work.largestKernel))
         if stage != 0..<costs.rungCount { share.working += 2 * passCount * largestMessage(of: stage) }
         share.prompts =
             passCount
@@ -93,18 +98,25 @@ public struct MemoryModel: Sendable {
         if hasPictures {
             // What waits for the UNet's next pass goes back before a picture is worked on, unless more are expected.
             let others = share.passes + share.working
-            share.pictures = keepsNetworks ? picturesBytes : max(0, picturesBytes - others)
+            let pictures = picturesBytes(rows)
+            share.pictures = keepsNetworks ? pictures : max(0, pictures - others)
         }
         return share
     }
 
+    /// The largest strip's share of the rows.
+    private func rowShare(_ strips: Int) -> Double {
+        let rows = (costs.latentHeight + strips - 1) / strips
+        return strips > costs.latentHeight ? 1 : Double(rows) / Double(costs.latentHeight)
+    }
+
     /// Weights of text encoder and autoencoder, and what a decode computes with.
-    private var picturesBytes: Double {
+    private func picturesBytes(_ rows: Double) -> Double {
         let float = Double(MemoryLayout<Float>.size)
         let pictures = costs.pictures
         let working = max(pictures.decode.widestLayer, pictures.encode.widestLayer)
         let numbers = Double(pictures.textParameters + pictures.autoencoderParameters)
-        return float * (numbers + Self.pictureWorkingFactor * working + 2 * Double(costs.pictureElements))
+        return float * (numbers + rows * Self.pictureWorkingFactor * working + 2 * Double(costs.pictureElements))
     }
 
     private func largestMessage(of stage: Range<Int>) -> Double {
@@ -133,18 +145,17 @@ public struct LayoutMemory: Sendable, Equatable {
     ///   - jobs: in flight, of each replica.
     ///   - ranksPerNode: launchers fill a machine before they go to the next.
     public init(_ layout: Layout, jobs: Int, ranksPerNode: Int, model: MemoryModel) {
-        let pictureRanks = Set(layout.pictureRanks)
         var known: [ShareKey: MemoryModel.Share] = [:]
         var ranks: [MemoryModel.Share] = []
         var stages: [Int] = []
         for rank in 0..<layout.ranks {
             guard let place = layout.place(of: rank) else { continue }
-            let key = ShareKey(stage: place.stage, hasPictures: pictureRanks.contains(rank))
+            let key = ShareKey(stage: place.stage, hasPictures: layout.worksOnPictures(rank))
             let share =
                 known[key]
                 ?? model.share(
                     of: layout.stages[place.stage], jobs: jobs, passesOfJob: layout.passesOfJob,
-                    hasPictures: key.hasPictures)
+                    hasPictures: key.hasPictures, strips: layout.strips)
             known[key] = share
             ranks.append(share)
             stages.append(place.stage)

@@ -14,7 +14,7 @@ struct StageCutter: Sendable {
     private static let moreEven = [1.5, 1.4, 1.3, 1.2, 1.1, 1.0]
 
     private let costs: LadderCosts
-    private let times: TaskTimes
+    let times: TaskTimes
     private let passes: PicturePasses
     /// Seconds of each rung for one branch of a picture.
     private let rungSeconds: [Double]

@@ -101,6 +101,9 @@ public struct Calibration: Sendable, Equatable {
         }
 
         public func seconds(_ bytes: Int) -> Double { latency + Double(bytes) / bandwidth }
+
+        /// Between machines, where nobody says what the network is: Ethernet of 10 Gbit/s.
+        public static let ethernet = Link(latency: 50e-6, bandwidth: 1e9)
     }
 
     /// What was measured, in words; nil for the figures that come with the program.
@@ -212,6 +215,7 @@ public struct TaskTimes: Sendable {
     private let costs: LadderCosts
     private let speed: Calibration.Speed
     private let ladder: Calibration.MeasuredLadder?
+    private var strips: StripShares?
 
     public init(_ costs: LadderCosts, _ speed: Calibration.Speed) {
         self.costs = costs
@@ -226,8 +230,18 @@ public struct TaskTimes: Sendable {
     /// Whether this model was measured at this size, and not its operations counted alone.
     public var areMeasured: Bool { ladder != nil }
 
+    /// The same tasks where the rows of a picture are dealt among ranks.
+    ///
+    /// - Parameter link: between these.
+    public func inStrips(_ count: Int, over link: Calibration.Link) -> TaskTimes {
+        var times = self
+        times.strips = count > 1 ? StripShares(costs, strips: count, link: link) : nil
+        return times
+    }
+
     /// Seconds of one leg on one stage, when nothing else runs on the machine.
     public func seconds(of leg: Leg, on stage: Range<Int>) -> Double {
+        if let strips { return seconds(of: leg, on: stage, strips) }
         guard let ladder else { return speed.network.seconds(costs.work(of: leg, on: stage)) }
         func sum(_ seconds: [Double]) -> Double { seconds[stage].reduce(0, +) }
         let turnsRound = costs.isLast(stage)
@@ -239,6 +253,34 @@ public struct TaskTimes: Sendable {
         }
     }
 
+    private func seconds(of leg: Leg, on stage: Range<Int>, _ strips: StripShares) -> Double {
+        let sides: [Bool]
+        switch leg {
+        case .down, .upGradient: sides = costs.isLast(stage) ? [false, true] : [leg == .upGradient]
+        case .up, .downGradient: sides = costs.isLast(stage) ? [] : [leg == .up]
+        }
+        return stage.reduce(0) { sum, rung in
+            sides.reduce(sum) { sum, isUp in
+                let work = costs.work(ofRung: rung, isUp: isUp, isGradient: leg.isGradient)
+                return sum
+                    + strips.seconds(
+                        seconds(ofRung: rung, isUp: isUp, isGradient: leg.isGradient, work), of: work,
+                        at: costs.rungs[rung].skip, isGradient: leg.isGradient, rates: speed.network)
+            }
+        }
+    }
+
+    /// Of one side of one rung, on a rank that has all rows.
+    private func seconds(ofRung rung: Int, isUp: Bool, isGradient: Bool, _ work: Work) -> Double {
+        guard let ladder else { return speed.network.seconds(work) }
+        switch (isUp, isGradient) {
+        case (false, false): return ladder.down[rung]
+        case (true, false): return ladder.up[rung]
+        case (true, true): return ladder.upGradient[rung]
+        case (false, true): return ladder.downGradient[rung]
+        }
+    }
+
     /// Seconds of a pass through `stage`, and of its gradient if it is recorded.
     public func seconds(ofPassOn stage: Range<Int>, isRecorded: Bool) -> Double {
         let legs: [Leg] = isRecorded ? Leg.allCases : [.down, .up]
@@ -246,5 +288,10 @@ public struct TaskTimes: Sendable {
     }
 
     /// Seconds of work on a picture: of both prompts, of one encoding, of one decoding.
-    public func seconds(of work: PictureWork) -> Double { speed.pictures.seconds(costs.pictures.work(of: work)) }
+    public func seconds(of work: PictureWork) -> Double {
+        let counted = costs.pictures.work(of: work)
+        let seconds = speed.pictures.seconds(counted)
+        guard let strips, work != .embed else { return seconds }
+        return strips.pictureSeconds(seconds, of: counted, rates: speed.pictures)
+    }
 }

@@ -2,7 +2,7 @@ import DiffusionModels
 
 /// What a simulation knows of one replica: what each task takes, and each message.
 struct ReplicaModel: Sendable {
-    /// Of the replica alone, its ranks numbered from 0.
+    /// Of the replica alone, its ranks numbered from 0; strips, which do the same at the same time, count as one.
     let layout: Layout
     let jobsInFlight: Int
     let passes: PicturePasses
@@ -29,7 +29,9 @@ struct ReplicaModel: Sendable {
     ) {
         let alone = Layout(branches: layout.branches, stages: layout.stages, pictureStage: layout.pictureStage)
         let first = replica * layout.ranksOfReplica
-        let times = machine.times
+        let lastStrip = first + layout.strips - 1
+        let link = machine.link(from: first, to: lastStrip)
+        let times = machine.times.inStrips(layout.strips, over: link)
         let slowdown = machine.slowdown(ranks: min(layout.ranks, machine.cluster.ranksPerNode))
         self.layout = alone
         self.jobsInFlight = jobsInFlight
@@ -43,14 +45,18 @@ struct ReplicaModel: Sendable {
                     + Leg.allCases.map { leg in
                         guard let next = Self.next(leg, stage, of: alone) else { return 0 }
                         func rank(_ stage: Int) -> Int {
-                            first + alone.rank(of: Layout.Place(replica: 0, chain: chain, stage: stage))
+                            first + layout.strips * alone.rank(of: Layout.Place(replica: 0, chain: chain, stage: stage))
                         }
                         let bytes = costs.messageBytes(of: leg, from: layout.stages[stage])
+                        // The first strip gives what comes to the others.
                         return machine.seconds(from: rank(stage), to: rank(next.stage), bytes)
+                            + (layout.strips > 1 ? link.seconds(bytes) : 0)
                     }
             }
         }
-        driverSeconds = (0..<alone.ranks).map { machine.seconds(from: 0, to: first + $0, costs.latentBytes) }
+        driverSeconds = (0..<alone.ranks).map {
+            machine.seconds(from: 0, to: first + layout.strips * $0, costs.latentBytes)
+        }
         let scale = slowdown / thinning
         pictureSeconds = Dictionary(
             uniqueKeysWithValues: PictureWork.allCases.map { ($0, scale * times.seconds(of: $0)) })
@@ -99,9 +105,11 @@ struct SimulatedMachine: Sendable {
     let network: Calibration.Link
 
     func seconds(from source: Int, to target: Int, _ bytes: Int) -> Double {
-        if source == target { return 0 }
-        let isOnNode = source / cluster.ranksPerNode == target / cluster.ranksPerNode
-        return (isOnNode ? calibration.node : network).seconds(bytes)
+        source == target ? 0 : link(from: source, to: target).seconds(bytes)
+    }
+
+    func link(from source: Int, to target: Int) -> Calibration.Link {
+        source / cluster.ranksPerNode == target / cluster.ranksPerNode ? calibration.node : network
     }
 
     /// How much slower tasks are where `ranks` work on one machine.

@@ -18,7 +18,7 @@ public struct Simulation: Sendable {
         /// All pictures, and how many an hour once the ranks are in their stride.
         public let seconds: Double
         public let picturesPerHour: Double
-        /// The share of its time in which each rank of a replica computes.
+        /// The share of its time in which each rank of a replica computes, strips of one stage counted as one.
         public let utilisation: [Double]
         /// The share of its time that the driver needs for all replicas; 1 where it is what all wait for.
         public let driverUtilisation: Double

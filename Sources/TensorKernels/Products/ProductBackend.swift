@@ -5,6 +5,10 @@ public enum BackendName: String, Sendable, CaseIterable {
     /// OpenBLAS: float32 products (bfloat16 is converted), the portable one and the cross-check.
     case openBLAS = "openblas"
 
+    /// Whether a picture's rows have the same bits whatever other rows are computed with them: a product of OpenBLAS adds
+    /// up in another order where it has other sizes.
+    public var isExactInStrips: Bool { self == .oneDNN }
+
     func start(threads: Int) throws -> any ProductBackend {
         switch self {
         case .oneDNN: try OneDNNBackend(threads: threads)

@@ -29,6 +29,8 @@ public struct StripCut: Sendable, Hashable {
 /// at which a rank would be left without rows, all ranks hold all rows.
 public struct StripGrid: Sendable, Hashable {
     public let strips: Int
+    /// The columns of the finest level.
+    public let finestWidth: Int
     private let cuts: [Int: StripCut]
 
     /// - Parameters:
@@ -38,6 +40,7 @@ public struct StripGrid: Sendable, Hashable {
     public init(height: Int, width: Int, halvings: Int, strips: Int) {
         precondition(height > 0 && width > 0 && halvings >= 0 && strips > 0, "a picture and its ranks")
         self.strips = strips
+        finestWidth = width
         var cuts: [Int: StripCut] = [:]
         var borders = (1...strips).map { height * $0 / strips }
         var width = width

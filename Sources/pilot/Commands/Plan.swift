@@ -62,7 +62,7 @@ struct Plan: ParsableCommand {
         help: ArgumentHelp(
             "Between machines, the time of an empty message and the bytes of a second (default: 50us,1GB).",
             valueName: "latency,bandwidth"))
-    var network = NetworkLink(text: "50us,1GB", link: .init(latency: 50e-6, bandwidth: 1e9))
+    var network = NetworkLink(text: "50us,1GB", link: .ethernet)
 
     @Option(name: .customLong("dtype"), help: "Number format of the UNet.")
     var elementType: ElementType = .float32
@@ -76,7 +76,8 @@ struct Plan: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "auto, or replicas=R,branches=B,stages=S, whose product is the number of ranks.", valueName: "layout"))
+            "auto, or replicas=R,branches=B,stages=S,strips=T, whose product is the number of ranks.",
+            valueName: "layout"))
     var layout = "auto"
 
     @Flag(help: "Print one JSON object.")

@@ -26,9 +26,10 @@ struct ComputationOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Which ranks compute what: auto, or replicas=R,branches=B,stages=S, whose product is the number of ranks. "
-                + "Branches (1 or 2) make a picture faster, stages let a rank hold a part of the UNet, replicas make "
-                + "several pictures at once. The picture is the same whatever this is.",
+            "Which ranks compute what: auto, or replicas=R,branches=B,stages=S,strips=T, whose product is the number of "
+                + "ranks. Branches (1 or 2) and strips (rows of the picture) make a picture faster, stages let a rank "
+                + "hold a part of the UNet, replicas make several pictures at once. The picture is the same whatever "
+                + "this is.",
             valueName: "layout"))
     var layout = "auto"
 
@@ -91,7 +92,8 @@ struct ComputationOptions: ParsableArguments {
             memoryPerRank: MachineMemory.availableBytesOfProcess().map(Double.init))
         let choice = try LayoutChooser(
             costs, cluster: cluster, pictures: pictures ?? Self.manyPictures, passes: passes,
-            times: TaskTimes(costs, speed), overhead: calibration.taskOverhead
+            times: TaskTimes(costs, speed), overhead: calibration.taskOverhead, node: calibration.node,
+            allowsStrips: rank.computation.backend.isExactInStrips
         ).choose(try LayoutRequest(layout))
         if let idle = choice.note { note(idle) }
         return RankSetup(

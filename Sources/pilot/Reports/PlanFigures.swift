@@ -113,7 +113,7 @@ extension PlanFigures {
         let times = TaskTimes(costs, speed)
         let chooser = LayoutChooser(
             costs, cluster: question.cluster, pictures: question.jobs, passes: question.passes, times: times,
-            overhead: question.calibration.taskOverhead)
+            overhead: question.calibration.taskOverhead, node: question.calibration.node, network: question.network)
         let choice = try chooser.choose(question.layout)
         let simulation = Simulation(
             costs, cluster: question.cluster, passes: question.passes, calibration: question.calibration, speed: speed,
@@ -172,7 +172,7 @@ extension PlanFigures {
         if prediction.driverUtilisation >= 1 { return "the driver, which all replicas' evaluations go through" }
         let busiest =
             prediction.utilisation.indices.max { prediction.utilisation[$0] < prediction.utilisation[$1] } ?? 0
-        let stage = layout.place(of: busiest)?.stage ?? 0
+        let stage = layout.place(of: busiest * layout.strips)?.stage ?? 0
         let rungs = layout.stages[stage]
         let share = Int((100 * prediction.utilisation[busiest]).rounded())
         if share >= 90 {

@@ -1,0 +1,65 @@
+import DiffusionModels
+import NeuralLayers
+import TensorKernels
+
+/// What strips make of a stage's time: each computes its rows, and they wait for each other's.
+///
+/// Numbers that every row needs once (weights) are read by all. Self-attention's gradient computes two products of five
+/// once more. An exchange takes a message's latency, and what a strip receives takes its time on the way.
+public struct StripShares: Sendable {
+    public let strips: Int
+    /// Between them.
+    let link: Calibration.Link
+    private let grid: StripGrid
+    private let height: Int
+    private let elementBytes: Double
+
+    /// - Parameter link: between the ranks that hold the strips.
+    init(_ costs: LadderCosts, strips: Int, link: Calibration.Link) {
+        self.strips = strips
+        self.link = link
+        height = costs.latentHeight
+        // More levels than any network has do no harm.
+        grid = StripGrid(height: costs.latentHeight, width: costs.latentWidth, halvings: 16, strips: strips)
+        elementBytes = Double(costs.elementType.byteCount)
+    }
+
+    /// Whether a picture of this size can be dealt among so many ranks.
+    var areThere: Bool { strips == 1 || !grid.cut(width: grid.finestWidth, rows: height).isShared }
+
+    /// The largest strip's share of the rows at a level `[h, w, channels]`; 1 where all ranks have all rows.
+    func share(_ level: [Int]) -> Double {
+        let cut = grid.cut(width: level[1], rows: level[0])
+        return Double(cut.rows.map(\.count).max() ?? cut.height) / Double(cut.height)
+    }
+
+    /// The largest strip's share at the finest level.
+    var finestShare: Double { areThere ? Double((height + strips - 1) / strips) / Double(height) : 1 }
+
+    /// What `seconds` of `work` at a level become.
+    ///
+    /// - Parameter isGradient: whether `work` is a pullback's.
+    func seconds(
+        _ seconds: Double, of work: Work, at level: [Int], isGradient: Bool, rates: Calibration.Rates
+    ) -> Double {
+        let share = share(level)
+        guard strips > 1, share < 1 else { return seconds }
+        let again = isGradient ? 0.4 * work.attention * rates.attention : 0
+        return shared(seconds + again, of: work, share, bytes: elementBytes, rates)
+    }
+
+    /// The same for work on a picture, in float32.
+    func pictureSeconds(_ seconds: Double, of work: Work, rates: Calibration.Rates) -> Double {
+        guard strips > 1, areThere else { return seconds }
+        return shared(seconds, of: work, finestShare, bytes: Double(ElementType.float32.byteCount), rates)
+    }
+
+    private func shared(
+        _ seconds: Double, of work: Work, _ share: Double, bytes: Double, _ rates: Calibration.Rates
+    ) -> Double {
+        let fixed = min(seconds, Double(work.parameters) * rates.weight)
+        let others = Double(strips - 1) / Double(strips)
+        let received = bytes * (2 * work.borderElements + others * work.gatheredElements)
+        return fixed + share * (seconds - fixed) + Double(work.exchanges) * link.latency + received / link.bandwidth
+    }
+}
