@@ -44,14 +44,15 @@ public struct StripsOnThreads: Sendable {
         let delays: Bool
 
         func exchange(
-            _ outgoing: [(strip: Int, bytes: StripBytes)], _ incoming: [(strip: Int, byteCount: Int)]
-        ) throws -> [StripBytes] {
+            _ outgoing: [(strip: Int, bytes: StripBytes)],
+            _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
+        ) throws {
             if delays { usleep(UInt32.random(in: 0..<300)) }
             for (other, bytes) in outgoing { meeting.leave(bytes, from: strip, for: other) }
-            return try incoming.map { other, count in
-                let bytes = try meeting.take(from: other, for: strip)
-                guard bytes.bytes.count == count else { throw Misfit(expected: count, found: bytes.bytes.count) }
-                return bytes
+            for (other, target) in incoming {
+                let bytes = try meeting.take(from: other, for: strip).bytes
+                guard bytes.count == target.count else { throw Misfit(expected: target.count, found: bytes.count) }
+                target.copyMemory(from: bytes)
             }
         }
     }

@@ -1,6 +1,7 @@
 // Linux calls that C declares only under _GNU_SOURCE, and so Swift's Glibc not at all.
 #ifndef CSHAREDMEMORY_H
 #define CSHAREDMEMORY_H
+#include "byte_ring.h"
 #include <stddef.h>
 
 /// Memory of `byte_count` bytes behind a descriptor: without a file's name, all zero, taking room only where it is

@@ -3,9 +3,10 @@ import MessagePassing
 import Synchronization
 import TensorKernels
 
-/// Brings bytes from strip to strip of a stage by messages. The compute thread waits here for what the others give.
+/// Brings bytes from strip to strip of a stage: through memory where ranks share a machine, else by messages. The compute
+/// thread waits here for what the others give.
 public final class StripWire: StripExchange {
-    private static let channel = MessageTag.firstFreeChannel + 9
+    private static let channel = MessageTag.firstFreeChannel + 10
     /// What is smaller travels in a message's head: one message instead of two.
     private static let smallByteCount = 64 << 10
 
@@ -22,6 +23,7 @@ public final class StripWire: StripExchange {
     private let communicator: any Communicator
     private let inbox = Monitor(Inbox())
     private let counts = Mutex(StripCounts())
+    private let memory = Mutex<StripMemory?>(nil)
 
     /// The way of this rank to the other strips of its stage; nil where it has no others.
     public init?(_ layout: Layout, communicator: any Communicator) {
@@ -36,32 +38,34 @@ public final class StripWire: StripExchange {
     }
 
     /// The rank for which the compute thread waits.
-    var awaited: Int? { inbox.withLock { $0.awaited } }
+    var awaited: Int? {
+        inbox.withLock { $0.awaited } ?? memory.withLock { $0?.awaited }.map { ranks[$0] }
+    }
 
     /// What was exchanged so far, and how long the compute thread waited for it.
     var counted: StripCounts { counts.withLock { $0 } }
 
+    /// From now on reaches the strips on this machine through memory.
+    public func share(_ memory: StripMemory) { self.memory.withLock { $0 = memory } }
+
     public func exchange(
-        _ outgoing: [(strip: Int, bytes: StripBytes)], _ incoming: [(strip: Int, byteCount: Int)]
-    ) throws -> [StripBytes] {
-        for (other, bytes) in outgoing { send(bytes, to: ranks[other]) }
+        _ outgoing: [(strip: Int, bytes: StripBytes)],
+        _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
+    ) throws {
+        let memory = memory.withLock { $0 }
+        let near = memory?.others ?? []
+        for (other, bytes) in outgoing where !near.contains(other) { send(bytes, to: ranks[other]) }
         let start = MonotonicTime.now()
-        let received = try incoming.map { other, count in
-            let bytes = receive(from: ranks[other])
-            guard bytes.bytes.count == count else {
-                throw Failure.internalFault(
-                    "rank \(ranks[other]) gave \(bytes.bytes.count) bytes of its strip, and \(count) were expected: are "
-                        + "all ranks of one version?")
-            }
-            return bytes
-        }
+        // What is given by messages is under way by itself, so nobody waits for this rank meanwhile.
+        memory?.exchange(
+            outgoing.filter { near.contains($0.strip) }, incoming.filter { near.contains($0.strip) })
+        for (other, target) in incoming where !near.contains(other) { try receive(target, from: ranks[other]) }
         let waited = MonotonicTime.now() - start
         counts.withLock {
             $0.exchanges += 1
             $0.sentBytes += outgoing.reduce(0) { $0 + $1.bytes.bytes.count }
             $0.waitedNanoseconds += waited
         }
-        return received
     }
 
     private func send(_ bytes: StripBytes, to rank: Int) {
@@ -73,7 +77,7 @@ public final class StripWire: StripExchange {
         }
     }
 
-    private func receive(from rank: Int) -> StripBytes {
+    private func receive(_ target: UnsafeMutableRawBufferPointer, from rank: Int) throws {
         let message = inbox.wait { inbox -> Message? in
             if let message = inbox.messages[rank]?.popFirst() {
                 inbox.awaited = nil
@@ -84,10 +88,19 @@ public final class StripWire: StripExchange {
         }
         // A wait without a limit ends with a message alone.
         guard let message else { preconditionFailure("a wait without a limit gave up") }
-        if let payload = message.payload {
-            return payload.withUnsafeBytes { StripBytes($0, keeping: payload) }
+        func take(_ bytes: UnsafeRawBufferPointer) throws {
+            guard bytes.count == target.count else {
+                throw Failure.internalFault(
+                    "rank \(rank) gave \(bytes.count) bytes of its strip, and \(target.count) were expected: are all ranks "
+                        + "of one version?")
+            }
+            target.copyMemory(from: bytes)
         }
-        return message.head.withUnsafeBytes { StripBytes($0, keeping: message.head) }
+        if let payload = message.payload {
+            try payload.withUnsafeBytes(take)
+        } else {
+            try message.head.withUnsafeBytes(take)
+        }
     }
 }
 

@@ -73,8 +73,6 @@ extension ComputeContext {
         }
         if outgoing.isEmpty && missing.isEmpty { return x.rows(mine, from: own.lowerBound, in: self) }
         let row = x.count / x.shape[0]
-        let received = try strips.exchange.exchange(
-            outgoing, missing.map { ($0.strip, $0.rows.count * row * x.elementType.byteCount) })
         var result = TensorDraft(
             uninitialized: [mine.count] + x.shape.dropFirst(), as: x.elementType, in: self)
         let target = result.elements
@@ -84,10 +82,13 @@ extension ComputeContext {
                 x.pointer(at: (kept.lowerBound - own.lowerBound) * row), count: kept.count * row,
                 at: (kept.lowerBound - mine.lowerBound) * row)
         }
-        for (part, bytes) in zip(missing, received) {
-            guard let source = bytes.bytes.baseAddress else { continue }
-            target.copy(source, count: part.rows.count * row, at: (part.rows.lowerBound - mine.lowerBound) * row)
-        }
+        try strips.exchange.exchange(
+            outgoing,
+            missing.map { part in
+                let start = target.pointer(at: (part.rows.lowerBound - mine.lowerBound) * row)
+                let count = part.rows.count * row * x.elementType.byteCount
+                return (part.strip, UnsafeMutableRawBufferPointer(start: start, count: count))
+            })
         return result.finished()
     }
 
@@ -99,13 +100,19 @@ extension ComputeContext {
         let cut = cut(of: x)
         guard let strips, !cut.isShared else { return numbers }
         let perRow = numbers.count / x.shape[0]
-        let bytes = StripBytes(numbers)
-        let received = try strips.exchange.exchange(
-            strips.others.map { ($0, bytes) },
-            strips.others.map { ($0, cut.rows[$0].count * perRow * MemoryLayout<Double>.stride) })
-        var all: [[Double]] = received.map { $0.bytes.withMemoryRebound(to: Double.self, Array.init) }
-        all.insert(numbers, at: strips.own)
-        return all.flatMap { $0 }
+        let outgoing = StripBytes(numbers)
+        var all = [Double](repeating: 0, count: cut.height * perRow)
+        try all.withUnsafeMutableBufferPointer { all in
+            func place(of strip: Int) -> UnsafeMutableBufferPointer<Double> {
+                let rows = cut.rows[strip]
+                return UnsafeMutableBufferPointer(rebasing: all[rows.lowerBound * perRow..<rows.upperBound * perRow])
+            }
+            _ = place(of: strips.own).update(from: numbers)
+            try strips.exchange.exchange(
+                strips.others.map { ($0, outgoing) },
+                strips.others.map { ($0, UnsafeMutableRawBufferPointer(place(of: $0))) })
+        }
+        return all
     }
 }
 

@@ -5,12 +5,12 @@ public protocol StripExchange: Sendable {
     /// Which strip is here, 0 at the top.
     var strip: Int { get }
 
-    /// Gives each of `outgoing` to its strip, and waits for what each of `incoming` gives.
-    ///
-    /// - Returns: what came, in the order of `incoming`.
+    /// Gives each of `outgoing` to its strip, and waits for what the strips of `incoming` give: as many bytes as the
+    /// target has.
     func exchange(
-        _ outgoing: [(strip: Int, bytes: StripBytes)], _ incoming: [(strip: Int, byteCount: Int)]
-    ) throws -> [StripBytes]
+        _ outgoing: [(strip: Int, bytes: StripBytes)],
+        _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
+    ) throws
 }
 
 /// Memory that nobody writes to any more, on its way from strip to strip.

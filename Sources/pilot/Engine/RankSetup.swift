@@ -25,13 +25,15 @@ struct RankSetup: Codable, Sendable {
     /// once more for another size of picture.
     let weightBytes: Int
 
-    /// Has this rank share the memory of its weights with others of its machine, where there are any.
+    /// Has this rank share memory with others of its machine, where there are any: of its weights, and between strips.
     ///
     /// All ranks must come here, when rank 0 has given its order.
-    func share(_ store: WeightStore, _ communicator: any Communicator) async throws {
-        let arena = try await NodeSharing.arena(
-            of: layout, byteCount: weightBytes, communicator: communicator, warn: Console.warn)
-        if let arena { store.share(in: arena) }
+    func share(_ store: WeightStore, _ wire: StripWire?, _ communicator: any Communicator) async throws {
+        let sharing = try await NodeSharing(communicator)
+        if let arena = try await sharing.arena(of: layout, byteCount: weightBytes, warn: Console.warn) {
+            store.share(in: arena)
+        }
+        if let memory = try await sharing.stripMemory(of: layout, warn: Console.warn) { wire?.share(memory) }
     }
 
     /// Loads the rank's share of the model.

@@ -35,7 +35,7 @@ final class ShardedEngine: InpaintingEngine {
             _ = try description.autoencoder()
         }
         try await RankOrder.serve(setup).give(to: communicator)
-        try await setup.share(store, communicator)
+        try await setup.share(store, workers.wire, communicator)
         rank = setup.rank
         network = ShardedNetwork(
             layout: setup.layout, jobsInFlight: setup.jobsInFlight, communicator: communicator, workers: workers,

@@ -1,0 +1,120 @@
+import CSharedMemory
+import Synchronization
+
+/// The way between strips whose ranks are on one machine: bytes through memory that all of them have mapped.
+///
+/// Each of two ranks writes into a ring that the other reads; who has written or read rings the other's bell. All calls
+/// come from one thread of each rank.
+public final class StripMemory: Sendable {
+    /// Bytes on their way from one rank to another: small enough to stay in a core's cache.
+    private static let capacity = 256 << 10
+    /// A neighbour that computes as much as this rank is seldom later; sleeping and waking take as long.
+    private static let spinNanoseconds: Int64 = 100_000
+
+    private let own: Int
+    // Memory of the arena, whose rules are those of the rings: one side writes, one reads.
+    private nonisolated(unsafe) let incoming: [Int: UnsafeMutableRawPointer]
+    private nonisolated(unsafe) let outgoing: [Int: UnsafeMutableRawPointer]
+    private nonisolated(unsafe) let bells: [Int: UnsafeMutableRawPointer]
+    private let arena: SharedArena
+    private let awaitedStrip = Atomic(-1)
+
+    /// What an arena for so many ranks must hold.
+    public static func byteCount(members: Int) -> Int {
+        // With room for the pages that blocks begin at.
+        members * (page + (members - 1) * (capacity + 2 * page))
+    }
+
+    private static let page = 4096
+
+    /// - Parameters:
+    ///   - arena: of all `members`.
+    ///   - members: the strips on this machine, this one among them.
+    ///   - own: this strip.
+    /// - Returns: nil if the arena has no room.
+    /// - Throws: `Failure.internalFault` if the arena is damaged.
+    public init?(in arena: SharedArena, members: [Int], own: Int) throws {
+        func block(_ name: String, _ byteCount: Int) throws -> UnsafeMutableRawPointer? {
+            let bytes = try arena.block(called: name, byteCount: byteCount) {
+                $0.initializeMemory(as: UInt8.self, repeating: 0)
+            }
+            return bytes?.baseAddress.map { UnsafeMutableRawPointer(mutating: $0) }
+        }
+        var (incoming, outgoing, bells):
+            ([Int: UnsafeMutableRawPointer], [Int: UnsafeMutableRawPointer], [Int: UnsafeMutableRawPointer]) = (
+                [:], [:], [:]
+            )
+        for member in members {
+            guard let bell = try block("strip bell \(member)", pilot_bell_bytes()) else { return nil }
+            bells[member] = bell
+            guard member != own else { continue }
+            let bytes = pilot_ring_head_bytes() + Self.capacity
+            guard let to = try block("strip ring \(own) to \(member)", bytes),
+                let from = try block("strip ring \(member) to \(own)", bytes)
+            else { return nil }
+            outgoing[member] = to
+            incoming[member] = from
+        }
+        self.arena = arena
+        self.own = own
+        self.incoming = incoming
+        self.outgoing = outgoing
+        self.bells = bells
+    }
+
+    /// The strips that are reached this way.
+    public var others: Set<Int> { Set(outgoing.keys) }
+
+    /// The strip for which the computing thread waits.
+    public var awaited: Int? {
+        let strip = awaitedStrip.load(ordering: .relaxed)
+        return strip < 0 ? nil : strip
+    }
+
+    /// Gives and takes until all is given and taken.
+    public func exchange(
+        _ outgoing: [(strip: Int, bytes: StripBytes)],
+        _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
+    ) {
+        guard let bell = bells[own] else { return }
+        var given = [Int](repeating: 0, count: outgoing.count)
+        var taken = [Int](repeating: 0, count: incoming.count)
+        while true {
+            let rings = pilot_bell_count(bell)
+            var isDone = true
+            var moves = false
+            for (index, parcel) in outgoing.enumerated() where given[index] < parcel.bytes.bytes.count {
+                let count = put(parcel.bytes.bytes, from: given[index], to: parcel.strip)
+                given[index] += count
+                moves = moves || count > 0
+                isDone = isDone && given[index] == parcel.bytes.bytes.count
+            }
+            for (index, parcel) in incoming.enumerated() where taken[index] < parcel.target.count {
+                let count = take(parcel.target, from: taken[index], of: parcel.strip)
+                taken[index] += count
+                moves = moves || count > 0
+                isDone = isDone && taken[index] == parcel.target.count
+            }
+            if isDone { return }
+            guard !moves else { continue }
+            let late = zip(incoming, taken).first { $0.target.count > $1 }?.0.strip
+            awaitedStrip.store(late ?? -1, ordering: .relaxed)
+            pilot_bell_wait(bell, rings, Self.spinNanoseconds)
+            awaitedStrip.store(-1, ordering: .relaxed)
+        }
+    }
+
+    private func put(_ bytes: UnsafeRawBufferPointer, from first: Int, to strip: Int) -> Int {
+        guard let ring = outgoing[strip], let base = bytes.baseAddress else { return 0 }
+        let count = pilot_ring_put(ring, Self.capacity, base + first, bytes.count - first)
+        if count > 0, let bell = bells[strip] { pilot_bell_ring(bell) }
+        return count
+    }
+
+    private func take(_ target: UnsafeMutableRawBufferPointer, from first: Int, of strip: Int) -> Int {
+        guard let ring = incoming[strip], let base = target.baseAddress else { return 0 }
+        let count = pilot_ring_take(ring, Self.capacity, base + first, target.count - first)
+        if count > 0, let bell = bells[strip] { pilot_bell_ring(bell) }
+        return count
+    }
+}
