@@ -50,9 +50,9 @@ public struct StripsOnThreads: Sendable {
             if delays { usleep(UInt32.random(in: 0..<300)) }
             for (other, bytes) in outgoing { meeting.leave(bytes, from: strip, for: other) }
             for (other, target) in incoming {
-                let bytes = try meeting.take(from: other, for: strip).bytes
+                let bytes = try meeting.take(from: other, for: strip)
                 guard bytes.count == target.count else { throw Misfit(expected: target.count, found: bytes.count) }
-                target.copyMemory(from: bytes)
+                bytes.withUnsafeBytes { target.copyMemory(from: $0) }
             }
         }
     }

@@ -1,4 +1,6 @@
+import Foundation
 import ReferenceKernels
+import Synchronization
 import TensorKernels
 import Testing
 
@@ -155,11 +157,16 @@ import Testing
 
     @Test(arguments: cuts, ElementType.allCases)
     func attention(cut: (height: Int, width: Int, strips: Int), type: ElementType) throws {
+        // Heads that are dealt out evenly, and others.
+        for heads in [2, 3, 5, 10] { try attention(cut, type, heads: heads) }
+    }
+
+    private func attention(_ cut: (height: Int, width: Int, strips: Int), _ type: ElementType, heads: Int) throws {
         let positions = cut.height * cut.width
         let foreground = (0..<positions).map { UInt8($0 % 7 < 3 || $0 % 5 == 2 ? 1 : 0) }
         let masks: [AttentionMask?] = [nil, .backgroundKeys(foreground: foreground)]
         let inputs = (0..<4).map { picture(cut.height, cut.width, 30, seed: UInt64($0 + 1)) }
-        let attention = ScaledDotProductAttention(heads: 3)
+        let attention = ScaledDotProductAttention(heads: heads)
         let whole = try ComputeContext(threads: 2, elementType: type, backend: .openBLAS, grain: 1)
         let tensors = inputs.map { $0.tensor(in: whole) }
         for mask in masks {
@@ -175,7 +182,7 @@ import Testing
                 return [y, dq, dk, dv]
             }
             for (index, whole) in [y, dq, dk, dv].enumerated() {
-                expectSame(all.map { $0[index] }, whole, "\(index) of value and gradients, \(type)")
+                expectSame(all.map { $0[index] }, whole, "\(index) of value and gradients, \(heads) heads, \(type)")
             }
         }
     }
@@ -232,5 +239,76 @@ import Testing
         for (strip, rows) in zip(strips, [0..<5, 0..<9, 2..<12]) {
             #expect(strip.floats == x.rows(rows, in: context).floats)
         }
+    }
+}
+
+/// Bytes between strips through the memory of one machine.
+@Suite struct StripMemoryTests {
+    /// Strips that give each other more than fits a ring, nothing, and a little, again and again, each at its own pace.
+    @Test(arguments: [2, 3, 5])
+    func everythingArrives(strips: Int) throws {
+        let arena = try SharedArena.create(byteCount: StripMemory.byteCount(members: strips))
+        let members = Array(0..<strips)
+        let failures = Mutex<[String]>([])
+        @Sendable func length(_ round: Int, _ from: Int, _ to: Int) -> Int {
+            [0, 1, 100, 5_000, 300_000, 1_500_001][(round * 7 + from * 3 + to) % 6]
+        }
+        // A thread each: all of them must run at the same time.
+        let finished = DispatchSemaphore(value: 0)
+        for strip in members {
+            Thread.detachNewThread {
+                defer { finished.signal() }
+                do {
+                    let memory = try #require(try StripMemory(in: arena, members: members, own: strip))
+                    #expect(memory.others == Set(members).subtracting([strip]))
+                    for round in 0..<12 {
+                        let others = members.filter { $0 != strip }
+                        let outgoing = others.map { other -> (strip: Int, bytes: StripBytes) in
+                            let numbers = (0..<length(round, strip, other)).map {
+                                UInt8(truncatingIfNeeded: $0 &* 31 &+ strip + round)
+                            }
+                            return (other, numbers.withUnsafeBytes { StripBytes($0, keeping: numbers) })
+                        }
+                        let targets = others.map {
+                            UnsafeMutableRawBufferPointer.allocate(byteCount: length(round, $0, strip), alignment: 64)
+                        }
+                        defer { for target in targets { target.deallocate() } }
+                        if round % 3 == strip % 3 { usleep(300) }
+                        memory.exchange(outgoing, zip(others, targets).map { ($0, $1) })
+                        for (other, target) in zip(others, targets) {
+                            let isRight = target.enumerated().allSatisfy {
+                                $1 == UInt8(truncatingIfNeeded: $0 &* 31 &+ other + round)
+                            }
+                            if !isRight { failures.withLock { $0.append("round \(round), \(other) to \(strip)") } }
+                        }
+                    }
+                    #expect(memory.awaited == nil)
+                } catch { failures.withLock { $0.append("\(error)") } }
+            }
+        }
+        for _ in members { finished.wait() }
+        #expect(failures.withLock { $0 } == [])
+    }
+
+    /// An arena that is too small gives none, and whoever waits for a strip says so.
+    @Test func smallArenasAndLateStrips() throws {
+        let small = try SharedArena.create(byteCount: 4096)
+        #expect(try StripMemory(in: small, members: [0, 1], own: 0) == nil)
+        let arena = try SharedArena.create(byteCount: StripMemory.byteCount(members: 2))
+        let memories = try (0..<2).map { try #require(try StripMemory(in: arena, members: [0, 1], own: $0)) }
+        let one: [UInt8] = [7]
+        let parcel = one.withUnsafeBytes { StripBytes($0, keeping: one) }
+        let done = DispatchSemaphore(value: 0)
+        let late = memories[0]
+        Thread.detachNewThread {
+            withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { late.exchange([], [(1, $0)]) }
+            done.signal()
+        }
+        let limit = ContinuousClock.now + .seconds(20)
+        while memories[0].awaited != 1, .now < limit { usleep(1000) }
+        #expect(memories[0].awaited == 1)
+        memories[1].exchange([(0, parcel)], [])
+        done.wait()
+        #expect(memories[0].awaited == nil)
     }
 }

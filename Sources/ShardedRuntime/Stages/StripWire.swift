@@ -63,15 +63,15 @@ public final class StripWire: StripExchange {
         let waited = MonotonicTime.now() - start
         counts.withLock {
             $0.exchanges += 1
-            $0.sentBytes += outgoing.reduce(0) { $0 + $1.bytes.bytes.count }
+            $0.sentBytes += outgoing.reduce(0) { $0 + $1.bytes.count }
             $0.waitedNanoseconds += waited
         }
     }
 
     private func send(_ bytes: StripBytes, to rank: Int) {
         let tag = MessageTag(channel: Self.channel)
-        if bytes.bytes.count <= Self.smallByteCount {
-            communicator.post(Array(bytes.bytes), to: rank, tag: tag)
+        if bytes.count <= Self.smallByteCount {
+            communicator.post(bytes.withUnsafeBytes(Array.init), to: rank, tag: tag)
         } else {
             communicator.post(head: [], payload: StripRegion(bytes: bytes), to: rank, tag: tag)
         }
@@ -116,6 +116,6 @@ private struct StripRegion: ByteRegion {
     let bytes: StripBytes
 
     func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-        try body(bytes.bytes)
+        try bytes.withUnsafeBytes(body)
     }
 }

@@ -123,17 +123,22 @@ public struct ScaledDotProductAttention: Sendable {
         return (dq.finished(), dk.finished(), dv.finished())
     }
 
-    /// The gradients for some of the keys and values, those of one strip, with the bits that `gradient` gives them.
+    /// The gradients for some or all of the keys and values, and for the queries of all that these are, with the bits that
+    /// the other `gradient` gives them.
     ///
     /// - Parameters:
     ///   - dy: of all queries, as `q`.
     ///   - statistics: of all queries.
     ///   - firstKey: the position of the first key in the whole picture.
-    func keyGradient(
+    ///   - hasQueries: whether to compute dq, of the keys that are here; else it is nil.
+    func gradient(
         _ dy: Tensor, q: Tensor, k: Tensor, v: Tensor, statistics: QueryStatistics, mask: AttentionMask?,
-        firstKey: Int, in context: ComputeContext
-    ) -> (dk: Tensor, dv: Tensor) {
+        firstKey: Int = 0, hasQueries: Bool, in context: ComputeContext
+    ) -> (dq: Tensor?, dk: Tensor, dv: Tensor) {
         let run = Run(self, q, k, v, mask, firstKey: firstKey, context)
+        // One element where nothing is asked for.
+        var dq = TensorDraft(uninitialized: hasQueries ? q.shape : [1], as: q.elementType, in: context)
+        let queryTarget = dq.elements
         var dk = TensorDraft(uninitialized: k.shape, as: k.elementType, in: context)
         var dv = TensorDraft(uninitialized: v.shape, as: v.elementType, in: context)
         let (keyTarget, valueTarget) = (dk.elements, dv.elements)
@@ -144,14 +149,18 @@ public struct ScaledDotProductAttention: Sendable {
         let valueGradients = run.zeroRows()
         run.forEachHead { head, scratch in
             for first in stride(from: 0, to: run.queries, by: run.block) {
-                run.keyGradientBlock(
-                    head, first, min(run.block, run.queries - first), &scratch, dy: dy, q: q, statistics,
-                    transposedKeys, keys, transposedValues, dk: keyGradients.head(head), dv: valueGradients.head(head))
+                let count = min(run.block, run.queries - first)
+                run.gradientBlock(
+                    head, first, count, &scratch, dy: dy, q: q, statistics, transposedKeys, keys, transposedValues,
+                    hasQueries: hasQueries, dk: keyGradients.head(head), dv: valueGradients.head(head))
+                if hasQueries {
+                    run.unpack(scratch.rows[2], head: head, first: first, count: count, into: queryTarget)
+                }
             }
             run.unpack(keyGradients.head(head), head: head, first: 0, count: run.keys, into: keyTarget)
             run.unpack(valueGradients.head(head), head: head, first: 0, count: run.keys, into: valueTarget)
         }
-        return (dk.finished(), dv.finished())
+        return (hasQueries ? dq.finished() : nil, dk.finished(), dv.finished())
     }
 
     /// The products of each query's output and its gradient, a head's after another's.
@@ -347,10 +356,10 @@ extension ScaledDotProductAttention {
             }
         }
 
-        func keyGradientBlock(
+        func gradientBlock(
             _ head: Int, _ first: Int, _ count: Int, _ scratch: inout Scratch, dy: Tensor, q: Tensor,
             _ statistics: QueryStatistics, _ transposedKeys: Packed, _ keys: Packed, _ transposedValues: Packed,
-            dk: UnsafeMutablePointer<Float>, dv: UnsafeMutablePointer<Float>
+            hasQueries: Bool, dk: UnsafeMutablePointer<Float>, dv: UnsafeMutablePointer<Float>
         ) {
             let query = packBlock(q, head: head, first: first, count: count, into: scratch.rows[0])
             let gradient = packBlock(dy, head: head, first: first, count: count, into: scratch.rows[1])
@@ -360,8 +369,8 @@ extension ScaledDotProductAttention {
                     let place = head * queries + first
                     context.kernels.attention_gradient(
                         &scratch.shape, first, count, query, transposedKeys.head(head), keys.head(head),
-                        transposedValues.head(head), gradient, sums + place, products + place, nil, dk, dv,
-                        scratch.scores)
+                        transposedValues.head(head), gradient, sums + place, products + place,
+                        hasQueries ? scratch.rows[2] : nil, dk, dv, scratch.scores)
                 }
             }
         }

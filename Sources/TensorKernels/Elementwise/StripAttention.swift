@@ -1,7 +1,9 @@
 /// Attention of the positions of a picture to each other, wherever its rows are.
 ///
-/// A query's row needs the keys and values of all rows, which are gathered. For the gradient of its own keys and values a
-/// rank goes through the queries of all rows, in their order: two products more than on one rank, and the same bits.
+/// A query's row needs the keys and values of all rows, which are gathered. The gradient of a key is a sum over the queries
+/// of all rows, in their order. So heads are dealt out, each with all its rows, which is the work of one rank shared out;
+/// or, where there are too few heads for that, a rank goes through all queries for the keys of its own rows, and computes
+/// two products of five once more. The bits are the same.
 extension ScaledDotProductAttention {
     /// What the gradient of a strip needs.
     public struct StripSaved: Sendable {
@@ -32,39 +34,85 @@ extension ScaledDotProductAttention {
         guard !context.cut(of: q).isShared else {
             return gradient(dy, q: q, k: k, v: v, y: y, saved: saved.saved, mask: mask, in: context)
         }
+        let statistics = table(
+            QueryStatistics(logSumExp: saved.saved.logSumExp, products: rowProducts(y, dy, in: context)), of: q,
+            in: context)
+        if let share = HeadShare(heads: heads, width: q.columns / heads, strips: context.stripCount) {
+            return try gradient(share, dy, q: q, saved: saved, statistics: statistics, mask: mask, in: context)
+        }
         let first = context.firstPosition(of: q)
         let dq = queryGradient(
             dy, q: q, k: saved.keys, v: saved.values, y: y, saved: saved.saved, mask: mask, firstQuery: first,
             in: context)
-        let statistics = QueryStatistics(
-            logSumExp: saved.saved.logSumExp, products: rowProducts(y, dy, in: context))
-        let (dk, dv) = keyGradient(
+        let (_, dk, dv) = gradient(
             try context.gathered(dy), q: try context.gathered(q), k: k, v: v,
-            statistics: try gathered(statistics, of: q, in: context), mask: mask, firstKey: first, in: context)
+            statistics: Self.statistics(try context.gathered(statistics)), mask: mask, firstKey: first,
+            hasQueries: false, in: context)
         return (dq, dk, dv)
     }
 
-    /// The statistics of the queries of all rows.
-    private func gathered(
-        _ statistics: QueryStatistics, of q: Tensor, in context: ComputeContext
-    ) throws -> QueryStatistics {
-        // Position by position on the way, so that a strip's numbers are a run of rows.
-        let count = 2 * heads
-        let numbers = statistics.logSumExp + statistics.products
-        let table = Tensor(
-            Self.transposed(numbers, rows: count), shape: [q.shape[0], q.shape[1], count], as: .float32, in: context)
-        let all = Self.transposed(try context.gathered(table).floats, columns: count)
-        return QueryStatistics(
-            logSumExp: Array(all.prefix(all.count / 2)), products: Array(all.suffix(all.count / 2)))
+    /// Every rank has all rows of its heads.
+    private func gradient(
+        _ share: HeadShare, _ dy: Tensor, q: Tensor, saved: StripSaved, statistics: Tensor, mask: AttentionMask?,
+        in context: ComputeContext
+    ) throws -> (dq: Tensor, dk: Tensor, dv: Tensor) {
+        let own = share.columns(of: context.ownStrip)
+        let (dq, dk, dv) = ScaledDotProductAttention(heads: share.heads(of: context.ownStrip).count).gradient(
+            try context.dealt(dy, columns: share.columns), q: try context.dealt(q, columns: share.columns),
+            k: saved.keys.channels(own, in: context), v: saved.values.channels(own, in: context),
+            statistics: Self.statistics(try context.dealt(statistics) { share.statistics(of: $0) }), mask: mask,
+            hasQueries: true, in: context)
+        guard let dq else { preconditionFailure("queries were asked for") }
+        return (
+            try context.collected(dq, columns: share.columns), try context.collected(dk, columns: share.columns),
+            try context.collected(dv, columns: share.columns)
+        )
     }
 
-    private static func transposed(_ numbers: [Float], rows: Int) -> [Float] {
-        let columns = numbers.count / rows
-        return (0..<columns).flatMap { column in (0..<rows).map { numbers[$0 * columns + column] } }
+    /// `[rows, width, 2 heads]`: both numbers of each head, head by head, so that a strip's are a run of rows and a
+    /// head's a run of columns.
+    private func table(_ statistics: QueryStatistics, of q: Tensor, in context: ComputeContext) -> Tensor {
+        let queries = q.rows
+        let numbers = (0..<queries).flatMap { query in
+            (0..<heads).flatMap { head in
+                [statistics.logSumExp[head * queries + query], statistics.products[head * queries + query]]
+            }
+        }
+        return Tensor(numbers, shape: [q.shape[0], q.shape[1], 2 * heads], as: .float32, in: context)
     }
 
-    private static func transposed(_ numbers: [Float], columns: Int) -> [Float] {
-        transposed(numbers, rows: numbers.count / columns)
+    private static func statistics(_ table: Tensor) -> QueryStatistics {
+        let (numbers, queries, heads) = (table.floats, table.rows, table.columns / 2)
+        func column(_ offset: Int) -> [Float] {
+            (0..<heads).flatMap { head in (0..<queries).map { numbers[$0 * 2 * heads + 2 * head + offset] } }
+        }
+        return QueryStatistics(logSumExp: column(0), products: column(1))
+    }
+}
+
+/// Which heads a rank has, where heads are dealt out and not rows.
+private struct HeadShare {
+    private let heads: Int
+    private let width: Int
+    private let strips: Int
+
+    /// Nil where going through all queries for the own rows is less work: seven products for five.
+    init?(heads: Int, width: Int, strips: Int) {
+        let most = (heads + strips - 1) / strips
+        guard heads >= strips, 5 * most * strips < 7 * heads else { return nil }
+        self.heads = heads
+        self.width = width
+        self.strips = strips
+    }
+
+    func heads(of strip: Int) -> Range<Int> { heads * strip / strips..<heads * (strip + 1) / strips }
+
+    func columns(of strip: Int) -> Range<Int> { columns(of: strip, width) }
+
+    func statistics(of strip: Int) -> Range<Int> { columns(of: strip, 2) }
+
+    private func columns(of strip: Int, _ width: Int) -> Range<Int> {
+        heads(of: strip).lowerBound * width..<heads(of: strip).upperBound * width
     }
 }
 

@@ -15,14 +15,20 @@ public protocol StripExchange: Sendable {
 
 /// Memory that nobody writes to any more, on its way from strip to strip.
 public struct StripBytes: @unchecked Sendable {
-    /// Valid while this value is kept.
-    public let bytes: UnsafeRawBufferPointer
+    private let bytes: UnsafeRawBufferPointer
     private let owner: any Sendable
 
     /// - Parameter owner: keeps the bytes where they are, as they are.
     public init(_ bytes: UnsafeRawBufferPointer, keeping owner: any Sendable) {
         self.bytes = bytes
         self.owner = owner
+    }
+
+    public var count: Int { bytes.count }
+
+    /// The pointer stays good as long as this value is kept.
+    public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        try withExtendedLifetime(self) { try body(bytes) }
     }
 
     /// An array that is kept stays where it is.

@@ -83,11 +83,11 @@ public final class StripMemory: Sendable {
             let rings = pilot_bell_count(bell)
             var isDone = true
             var moves = false
-            for (index, parcel) in outgoing.enumerated() where given[index] < parcel.bytes.bytes.count {
-                let count = put(parcel.bytes.bytes, from: given[index], to: parcel.strip)
+            for (index, parcel) in outgoing.enumerated() where given[index] < parcel.bytes.count {
+                let count = put(parcel.bytes, from: given[index], to: parcel.strip)
                 given[index] += count
                 moves = moves || count > 0
-                isDone = isDone && given[index] == parcel.bytes.bytes.count
+                isDone = isDone && given[index] == parcel.bytes.count
             }
             for (index, parcel) in incoming.enumerated() where taken[index] < parcel.target.count {
                 let count = take(parcel.target, from: taken[index], of: parcel.strip)
@@ -104,9 +104,11 @@ public final class StripMemory: Sendable {
         }
     }
 
-    private func put(_ bytes: UnsafeRawBufferPointer, from first: Int, to strip: Int) -> Int {
-        guard let ring = outgoing[strip], let base = bytes.baseAddress else { return 0 }
-        let count = pilot_ring_put(ring, Self.capacity, base + first, bytes.count - first)
+    private func put(_ bytes: StripBytes, from first: Int, to strip: Int) -> Int {
+        guard let ring = outgoing[strip] else { return 0 }
+        let count = bytes.withUnsafeBytes { bytes in
+            bytes.baseAddress.map { pilot_ring_put(ring, Self.capacity, $0 + first, bytes.count - first) } ?? 0
+        }
         if count > 0, let bell = bells[strip] { pilot_bell_ring(bell) }
         return count
     }
