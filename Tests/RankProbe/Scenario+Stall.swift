@@ -9,13 +9,15 @@ extension Scenario {
     private enum Mishap: String {
         /// The whole process is stopped for good.
         case stop
+        /// The whole process is killed.
+        case die
         /// The compute thread never comes back.
         case hang
         /// Every pass takes its time, far longer in all than is allowed without progress.
         case slow
     }
 
-    /// Jobs on three stages, `stall MISHAP RANK TIMEOUT [JOBS]`; each rank says its process first.
+    /// Jobs on three stages or strips, `stall MISHAP RANK TIMEOUT [JOBS [DIMENSION]]`; each rank says its process first.
     func stall(_ communicator: any Communicator, _ arguments: [String]) async throws {
         guard arguments.count >= 3, let mishap = Mishap(rawValue: arguments[0]), let unlucky = Int(arguments[1]),
             let timeout = Double(arguments[2])
@@ -23,7 +25,8 @@ extension Scenario {
         let jobs = arguments.count > 3 ? Int(arguments[3]) ?? 1 : 1
         say("process \(communicator.rank) \(getpid())")
         let model = try StageModel(fixture: "odd")
-        let layout = try model.layout(branches: 1, stages: 3)
+        let isInStrips = arguments.count > 4 && arguments[4] == "strips"
+        let layout = try model.layout(branches: 1, stages: isInStrips ? 1 : 3, strips: isInStrips ? 3 : 1)
         let isUnlucky = communicator.rank == unlucky
         let workers = try await model.workers(
             of: communicator.rank, in: layout, wire: StripWire(layout, communicator: communicator)
@@ -33,6 +36,7 @@ extension Scenario {
             case .stop: kill(getpid(), SIGSTOP)
             case .hang: while true { sleep(1000) }
             case .slow: usleep(300_000)
+            case .die: kill(getpid(), SIGKILL)
             }
         }
         let observation = Observation(stallTimeout: timeout)

@@ -74,6 +74,40 @@ import Testing
         #expect(seconds < 20, "took \(seconds) s: \(line)")
     }
 
+    /// Of three strips that wait for each other, the one is named that keeps the others waiting.
+    @Test(arguments: [0, 1, 2]) func aStripThatNeverEndsIsNamed(rank: Int) async throws {
+        let (result, seconds) = try await stall(["hang", String(rank), "3", "1", "strips"])
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 70, "\(result.errors)")
+        let line = try #require(result.failureLines.first)
+        #expect(result.failureLines.count == 1, "\(result.errors)")
+        let found = line.range(
+            of: "no progress for [0-9]+ s: rank \(rank) on [^ ]+ has run `down` of job 1 "
+                + "\\((un)?conditional, pass [0-9]+, rungs? [0-9.]+\\) for [0-9]+ s; ranks [0-9] and [0-9] wait",
+            options: .regularExpression)
+        #expect(found != nil, "\(line)")
+        #expect(seconds < 20, "took \(seconds) s: \(line)")
+    }
+
+    @Test func aStripThatIsStoppedIsNamed() async throws {
+        let (result, seconds) = try await stall(["stop", "1", "3", "1", "strips"])
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 70, "\(result.errors)")
+        let line = try #require(result.failureLines.first)
+        #expect(line.contains("rank 1 on ") && line.contains("does not answer"), "\(line)")
+        #expect(!line.contains("has run"), "\(line)")
+        #expect(seconds < 25, "took \(seconds) s: \(line)")
+    }
+
+    /// The others are in the middle of an exchange with it.
+    @Test func aStripThatIsKilledEndsTheJob() async throws {
+        let (result, seconds) = try await stall(["die", "2", "60", "1", "strips"])
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 128 + SIGKILL, "\(result.errors)")
+        #expect(result.failureLines.count == 1 && result.errors.contains("rank 2"), "\(result.errors)")
+        #expect(seconds < 10, "took \(seconds) s: \(result.errors)")
+    }
+
     /// Six jobs whose passes wait for each other far longer than the limit, while tasks end all the time.
     @Test func whatIsSlowAndMovesIsLeftAlone() async throws {
         let (result, seconds) = try await stall(["slow", "1", "1", "6"])

@@ -89,6 +89,11 @@ public struct Layout: Sendable, Equatable, Codable {
         return stages.indices.map { rank(of: Place(replica: replica, chain: chain, stage: $0)) }
     }
 
+    /// All ranks of the chain that computes `branch`, stage after stage, strip after strip.
+    public func ranks(of branch: GuidanceBranch, replica: Int) -> [Int] {
+        chain(of: branch, replica: replica).flatMap { $0..<$0 + strips }
+    }
+
     /// The branches that a rank at `place` computes.
     public func branches(at place: Place) -> [GuidanceBranch] {
         GuidanceBranch.allCases.filter { $0.rawValue * branches / GuidanceBranch.allCases.count == place.chain }

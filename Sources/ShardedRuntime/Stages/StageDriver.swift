@@ -180,8 +180,8 @@ final class StageDriver: Sendable {
                 let refusal = state.withLock { state -> (any Error)? in
                     if let failure = state.fault ?? state.failedJobs[pass.job] { return failure }
                     if Task.isCancelled { return CancellationError() }
-                    let chain = layout.chain(of: pass.branch, replica: replica)
-                    state.passes[pass] = Waiter(continuation, for: .leg(pass, leg), of: chain)
+                    let ranks = layout.ranks(of: pass.branch, replica: replica)
+                    state.passes[pass] = Waiter(continuation, for: .leg(pass, leg), of: ranks)
                     return nil
                 }
                 if let refusal { continuation.resume(throwing: refusal) } else { send() }
@@ -204,7 +204,8 @@ final class StageDriver: Sendable {
                     if let fault = state.fault { return .failure(fault) }
                     if Task.isCancelled { return .failure(CancellationError()) }
                     let rank = leastLoaded(state)
-                    state.pictures[request] = Waiter(continuation, for: request.task, of: [rank])
+                    let ranks = Array(rank..<rank + layout.strips)
+                    state.pictures[request] = Waiter(continuation, for: request.task, of: ranks)
                     return .success(rank)
                 }
                 switch admission {

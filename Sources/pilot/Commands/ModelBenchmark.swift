@@ -35,6 +35,9 @@ struct ModelBenchmark: RankedCommand {
     @Flag(help: "Time the gradient with respect to the latent too.")
     var gradient = false
 
+    @Flag(help: "Time the autoencoder's decoding of a latent too.")
+    var decode = false
+
     @Option(help: "The timestep to evaluate at (default: 500).", transform: whole(0...999))
     var timestep = 500
 
@@ -60,6 +63,7 @@ struct ModelBenchmark: RankedCommand {
         for pass in 1...passes {
             var result = try await trial.run(on: predictor, gradient: gradient)
             result.pass = pass
+            if decode { result.decodeSeconds = try await trial.decode(on: engine) }
             result.peakBytesPerRank = try await engine.reports().map(\.peakMemoryBytes)
             guard try Console.print(try result.line()) else { break }
         }
@@ -74,6 +78,7 @@ private struct PassResult: Encodable {
     var pass = 0
     let forwardSeconds: Double
     let backwardSeconds: Double
+    var decodeSeconds: Double?
     /// The high-water marks so far.
     var peakBytesPerRank: [Int] = []
 
@@ -81,6 +86,7 @@ private struct PassResult: Encodable {
         case pass
         case forwardSeconds = "forward_seconds"
         case backwardSeconds = "backward_seconds"
+        case decodeSeconds = "decode_seconds"
         case peakBytesPerRank = "peak_bytes_per_rank"
     }
 
@@ -127,6 +133,17 @@ private struct Trial: Sendable {
 
     func run(on predictor: StagePredictor, gradient: Bool) async throws -> PassResult {
         gradient ? try await forwardAndBackward(predictor) : try await forward(predictor)
+    }
+
+    /// Seconds of one decoding.
+    func decode(on engine: ShardedEngine) async throws -> Double {
+        let start = ContinuousClock.now
+        let pictures = try await engine.decode([latent])
+        let taken = seconds(since: start)
+        guard pictures.joined().allSatisfy(\.isFinite) else {
+            throw Failure.internalFault("the decoded picture is NaN or infinite: is the model sound?")
+        }
+        return taken
     }
 
     private func forward(_ predictor: StagePredictor) async throws -> PassResult {
