@@ -107,6 +107,35 @@ struct BadInput: Sendable, CustomTestStringConvertible {
         BadInput(name: "a scale that is no number", exitCode: 64, mentions: ["--control-scale"]) { _ in
             ["--control", "\(PilotRunner.controls)/sd1", "--control-scale", "nan"]
         },
+        BadInput(name: "adapter is not there", exitCode: 66, mentions: ["--t2i-adapter", "nowhere"]) {
+            ["--t2i-adapter", $0.path("nowhere")]
+        },
+        BadInput(
+            name: "adapter of another model", exitCode: 65, mentions: ["config.json", "channels", "another model"],
+            isForTwoRanks: true
+        ) { _ in ["--t2i-adapter", "\(PilotRunner.adapters)/inpaint"] },
+        BadInput(
+            name: "adapter for maps of another size", exitCode: 65, mentions: ["downscale_factor", "another model"]
+        ) { _ in ["--t2i-adapter", "\(PilotRunner.adapters)/sd2"] },
+        BadInput(name: "adapter is a net", exitCode: 65, mentions: ["_class_name", "T2IAdapter"]) { _ in
+            ["--t2i-adapter", "\(PilotRunner.controls)/sd1"]
+        },
+        BadInput(
+            name: "adapter is a pickle", exitCode: 65, mentions: ["adapter.pth", "pickle"],
+            prepare: { try $0.write([0x50, 0x4B, 3, 4] + [UInt8](repeating: 0, count: 60), to: "adapter.pth") },
+            arguments: { ["--t2i-adapter", $0.path("adapter.pth")] }),
+        BadInput(name: "adapter's map is not there", exitCode: 66, mentions: ["--t2i-adapter-image", "nowhere.png"]) {
+            ["--t2i-adapter", "\(PilotRunner.adapters)/sd1", "--t2i-adapter-image", $0.path("nowhere.png")]
+        },
+        BadInput(name: "a range without an adapter", exitCode: 64, mentions: ["--t2i-adapter-range", "--t2i-adapter"]) {
+            _ in ["--t2i-adapter-range", "0:1"]
+        },
+        BadInput(name: "an adapter's range that runs backwards", exitCode: 64, mentions: ["--t2i-adapter-range"]) { _ in
+            ["--t2i-adapter", "\(PilotRunner.adapters)/sd1", "--t2i-adapter-range", "0.8:0.2"]
+        },
+        BadInput(name: "an adapter's scale that is no number", exitCode: 64, mentions: ["--t2i-adapter-scale"]) { _ in
+            ["--t2i-adapter", "\(PilotRunner.adapters)/sd1", "--t2i-adapter-scale", "inf"]
+        },
         BadInput(
             name: "image has no alpha channel", exitCode: 65, mentions: ["--mask alpha", "image.png", "./alpha"],
             isForTwoRanks: true

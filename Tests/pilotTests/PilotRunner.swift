@@ -16,6 +16,11 @@ final class PilotRunner: Sendable {
         URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path()
         + "DiffusionModelsTests/Fixtures/control"
 
+    /// Tiny T2I-Adapters for them.
+    static let adapters =
+        URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path()
+        + "DiffusionModelsTests/Fixtures/t2i_adapter"
+
     /// In kilobytes, as `ulimit -v` has it: room for a small job, and none for a file of 4 GiB.
     static let addressSpace = 3_000_000
 

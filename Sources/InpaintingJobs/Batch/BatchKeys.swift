@@ -23,7 +23,7 @@ package struct BatchKey: Sendable {
             promptSyntax, promptRescale, embedding, flag("invert_mask", \.settings.invertsMask),
             wholeOrNone("mask_grow", JobSettings.maskGrowths, \.settings.maskGrowth),
             wholeOrNone("mask_blur", JobSettings.maskBlurs, \.settings.maskBlur),
-            size, area, areaPadding, areaEach, text("initial_latent", \.settings.initialLatent), control,
+            size, area, areaPadding, areaEach, text("initial_latent", \.settings.initialLatent), control, t2iAdapter,
             text("output", \.output), whole("count", JobOutputs.counts, \.extras.count),
             flag("paste", \.settings.pastesKeptPixels), flag("paths", \.extras.recordsPaths),
             whole("feather", JobSettings.feathers, \.settings.feather), jpegQuality,

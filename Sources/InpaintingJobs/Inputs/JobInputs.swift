@@ -58,10 +58,14 @@ struct JobInputs: Sendable {
         let mapPictures = try controls.indices.map { index in
             try JobFile.controlImage(index, settings).map { try DecodedImage.decode(contents($0), path: $0.name) }
         }
+        let adapters = settings.t2iAdapters ?? []
+        let adapterPictures = try adapters.indices.map { index in
+            try JobFile.t2iAdapterImage(index, settings).map { try DecodedImage.decode(contents($0), path: $0.name) }
+        }
         parts = try JobPart.parts(
             of: photograph, mask: mask, colours: colours, self.settings, model: model.sizes,
             isChosen: settings.area == .auto
-        ).map { $0.with(mapsOf: controls, from: mapPictures) }
+        ).map { $0.with(mapsOf: controls, from: mapPictures).with(mapsOf: adapters, from: adapterPictures) }
         let past = JobRecord.edits(of: image)
         edits = past.edits
         let other =
@@ -76,13 +80,18 @@ struct JobInputs: Sendable {
         if ShippedModel.isMeant(by: settings.model) {
             warnings += parts.lazy.compactMap { $0.likeness.warning(about: settings.image) }.prefix(1)
         }
+        for picture in (mapPictures + adapterPictures).compactMap({ $0 }) {
+            warnings += picture.warnings
+            warnings += [picture.fittingWarning(width: image.width, height: image.height)].compactMap { $0 }
+        }
         for (index, control) in controls.enumerated() {
-            if let picture = mapPictures[index] {
-                warnings += picture.warnings
-                warnings += [picture.fittingWarning(width: image.width, height: image.height)].compactMap { $0 }
-            }
             let name = control.image ?? settings.image
-            warnings += parts.lazy.compactMap { $0.controlMaps[index].warning(about: name) }.prefix(1)
+            warnings += parts.lazy.compactMap { $0.controlMaps[index].warning(about: name, for: "--control") }.prefix(1)
+        }
+        for (index, adapter) in adapters.enumerated() {
+            let name = adapter.image ?? settings.image
+            warnings += parts.lazy.compactMap { $0.adapterMaps[index].warning(about: name, for: "--t2i-adapter") }
+                .prefix(1)
         }
         self.warnings = warnings
         initialLatent = try JobFile.initialLatent(settings).map { [parts] file in

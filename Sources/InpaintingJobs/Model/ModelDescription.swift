@@ -12,6 +12,8 @@ public struct ModelDescription: Sendable {
     public let textConfiguration: TextEncoderConfiguration
     /// The ControlNets beside the UNet.
     public let controls: [ControlNetFiles]
+    /// The T2I-Adapters.
+    public let t2iAdapters: [T2IAdapterFiles]
     /// What the network predicts, and how that is known.
     public let prediction: Prediction
     /// How many of the text encoder's last layers are left out.
@@ -31,6 +33,7 @@ public struct ModelDescription: Sendable {
         vaeConfiguration = try files.vaeConfiguration()
         let unet = (unetConfiguration, files.configurationPath(of: .unet))
         controls = try choice.controls.map { try ControlNetFiles($0, for: unet.0, of: unet.1) }
+        t2iAdapters = try choice.t2iAdapters.map { try T2IAdapterFiles($0, for: unet.0, of: unet.1) }
         textConfiguration = try files.textEncoderConfiguration()
         prediction =
             try single?.prediction ?? choice.prediction.map { Prediction($0, by: .option) }
@@ -75,6 +78,14 @@ public struct ModelDescription: Sendable {
     /// The share of each ControlNet in a stage, as `unet` has the UNet's.
     public func controlStages(rungs: Range<Int>? = nil, store: WeightStore = WeightStore()) throws -> [ControlStage] {
         try controls.map { try $0.stage(rungs: rungs, unet: files.weights(of: .unet), store: store) }
+    }
+
+    /// - Parameter number: 0 for the first.
+    public func t2iAdapter(_ number: Int) throws -> T2IAdapter {
+        guard t2iAdapters.indices.contains(number) else {
+            throw Failure.internalFault("there is no T2I-Adapter \(number + 1)")
+        }
+        return try t2iAdapters[number].adapter()
     }
 
     public func autoencoder() throws -> Autoencoder {
@@ -160,6 +171,12 @@ public struct ModelDescription: Sendable {
                 "--control \(control.path): expected a net whose maps are \(factor) times as large as the latent, the "
                     + "factor of the model's autoencoder, found \(control.configuration.downsamplingFactor) "
                     + "(conditioning_embedding_out_channels \(control.configuration.embeddingChannels))")
+        }
+        for adapter in t2iAdapters where adapter.configuration.downsamplingFactor != factor {
+            throw Failure.badData(
+                "--t2i-adapter \(adapter.path): expected an adapter whose maps are \(factor) times as large as the latent, "
+                    + "the factor of the model's autoencoder, found \(adapter.configuration.downsamplingFactor) "
+                    + "(downscale_factor); the adapter is for another model")
         }
     }
 }

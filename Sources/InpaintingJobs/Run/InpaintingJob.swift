@@ -52,8 +52,7 @@ public struct InpaintingJob: Sendable {
         // Folders, or single files, which a dump may not be written over.
         if !ShippedModel.isMeant(by: settings.model) { claims.read(settings.model, by: "--model") }
         claims.read(settings.autoencoder, by: "--vae")
-        for lora in settings.lora ?? [] { claims.read(lora.file, by: "--lora") }
-        for control in settings.controls ?? [] { claims.read(control.net, by: "--control") }
+        for network in settings.networks { claims.read(network.path, by: network.option) }
         try outputs.checkNames(in: &claims)
     }
 

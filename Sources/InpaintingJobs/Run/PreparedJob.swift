@@ -82,16 +82,19 @@ public struct PreparedJob: Sendable {
             try await (encoded(part, part.picture.planes, on: engine), encodedMaskedImage(part, on: engine))
         }
         let controls = controlInputs(part)
+        let adapters = try await ledger.measure(.encoding) { try await features(part, on: engine) }
         let branches = embeddings.map { embedding in
             BranchInputs(
                 embedding: embedding.values, tokens: embedding.tokens, width: embedding.width,
                 chunkLength: prompts.contextLength, mask: part.latentMask.latent,
-                maskedImageLatent: maskedImageLatent, controls: controls)
+                maskedImageLatent: maskedImageLatent, controls: controls, adapters: adapters)
         }
         let sampler = try PilotSampler(
             parameters: settings.method, scheduler: model.scheduler, mask: part.latentMask, imageLatent: imageLatent,
-            controls: controlTimings)
-        return PreparedPart(part: part, branches: branches, sampler: sampler)
+            controls: controlTimings, adapters: adapterTimings)
+        return PreparedPart(
+            part: part, branches: branches, sampler: sampler,
+            mapChannels: model.description.t2iAdapters.map(\.configuration.mapChannels))
     }
 
     private func encoded(
@@ -111,9 +114,29 @@ public struct PreparedJob: Sendable {
         return latent
     }
 
-    private var controlTimings: [ControlTiming] {
+    /// What the T2I-Adapters make of their maps, once for all pictures of the job.
+    private func features(_ part: JobPart, on engine: some InpaintingEngine) async throws -> [FeatureInputs] {
+        var inputs: [FeatureInputs] = []
+        for (index, adapter) in (settings.t2iAdapters ?? []).enumerated() {
+            let files = model.description.t2iAdapters[index]
+            let map = part.adapterMaps[index].latent(channels: files.configuration.mapChannels)
+            let features = try await engine.features(ofAdapter: index, map: map)
+            guard features.allSatisfy(\.isFinite) else {
+                throw Failure.internalFault(
+                    "--t2i-adapter \(files.path): a feature holds a NaN or an infinity; its weights may be damaged")
+            }
+            inputs.append(FeatureInputs(features: features, scale: adapter.scale))
+        }
+        return inputs
+    }
+
+    private var adapterTimings: [ActingTime] {
+        (settings.t2iAdapters ?? []).map { ActingTime(start: $0.range.start, end: $0.range.end) }
+    }
+
+    private var controlTimings: [ActingTime] {
         zip(settings.controls ?? [], model.description.controls).map { settings, net in
-            ControlTiming(
+            ActingTime(
                 start: settings.range.start, end: settings.range.end,
                 isConditionalOnly: settings.mode == .guess || net.configuration.poolsGlobally)
         }

@@ -53,6 +53,8 @@ public struct JobSettings: Codable, Equatable, Sendable {
     public var initialLatent: String?
     /// The ControlNets; nil for none.
     public var controls: [ControlSettings]?
+    /// The T2I-Adapters; nil for none.
+    public var t2iAdapters: [T2IAdapterSettings]?
 
     public init(model: String, image: String, mask: String, prompt: String) {
         self.model = model
@@ -88,6 +90,7 @@ public struct JobSettings: Codable, Equatable, Sendable {
         choice.prediction = prediction
         choice.clipSkip = clipSkip
         choice.controls = controls?.map(\.net) ?? []
+        choice.t2iAdapters = t2iAdapters?.map(\.adapter) ?? []
         choice.lora = lora
         return choice
     }
@@ -130,9 +133,10 @@ public struct JobSettings: Codable, Equatable, Sendable {
             throw Failure.usage("--size: expected two positive sides, found \(size)")
         }
         for control in controls ?? [] { try control.validate() }
-        guard (controls?.count ?? 0) <= ControlSet.mostNets else {
-            throw Failure.usage(
-                "--control: a job has \(ControlSet.mostNets) ControlNets at most, found \(controls?.count ?? 0)")
+        for adapter in t2iAdapters ?? [] { try adapter.validate() }
+        let counts = [("--control", controls?.count ?? 0), ("--t2i-adapter", t2iAdapters?.count ?? 0)]
+        for (option, count) in counts where count > ActingSet.most {
+            throw Failure.usage("\(option): a job has \(ActingSet.most) of them at most, found \(count)")
         }
         guard area ?? .whole != .whole || (areaPadding == nil && areaEach != true) else {
             throw Failure.usage(

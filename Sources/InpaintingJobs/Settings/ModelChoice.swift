@@ -15,6 +15,8 @@ public struct ModelChoice: Codable, Equatable, Sendable {
     public var clipSkip: Int?
     /// The ControlNets that act beside the UNet: folders' or files' paths.
     public var controls: [String] = []
+    /// The T2I-Adapters, in the same way.
+    public var t2iAdapters: [String] = []
     /// What is merged into its weights; nil for nothing.
     public var lora: [LoRAChoice]?
 

@@ -9,7 +9,7 @@ public struct LadderCosts: Sendable, Equatable {
     public struct Pictures: Sendable, Equatable {
         /// Both prompts.
         public let embed: Work
-        /// The photograph, and for some UNets the masked one, too.
+        /// The photograph, and for some UNets the masked one, too; and the maps of T2I-Adapters.
         public let encode: Work
         public let decode: Work
         /// In how many bits each is computed.
@@ -21,6 +21,8 @@ public struct LadderCosts: Sendable, Equatable {
             case .embed: embed
             case .encode: encode
             case .decode: decode
+            // It is counted with what is encoded, as which it goes before the first step.
+            case .adapt: Work()
             }
         }
 
@@ -51,10 +53,11 @@ public struct LadderCosts: Sendable, Equatable {
     ///   - latent: the size at which the UNet works.
     ///   - tokens: of a prompt.
     ///   - controls: nets that go down beside the UNet.
+    ///   - adapters: T2I-Adapters that a picture has.
     public init(
         unet: UNetConfiguration, autoencoder: VAEConfiguration, textEncoder: TextEncoderConfiguration,
         latent: (height: Int, width: Int), tokens: Int, elementType: ElementType,
-        controls: [ControlNetConfiguration] = []
+        controls: [ControlNetConfiguration] = [], adapters: [T2IAdapterConfiguration] = []
     ) {
         let ladder = UNetStage(unet, weights: RecordingWeights())
             .work(
@@ -65,7 +68,8 @@ public struct LadderCosts: Sendable, Equatable {
         middle = ladder.middle
         timeEmbedding = ladder.timeEmbedding
         pictures = Pictures(
-            autoencoder, textEncoder, latent: latent, tokens: tokens, encodings: unet.takesMaskedImage ? 2 : 1)
+            autoencoder, textEncoder, latent: latent, tokens: tokens, encodings: unet.takesMaskedImage ? 2 : 1,
+            adapters: adapters)
         self.elementType = elementType
         latentElements = unet.outputChannels * latent.height * latent.width
         promptElements = tokens * textEncoder.hiddenSize
@@ -122,12 +126,14 @@ public struct LadderCosts: Sendable, Equatable {
 extension LadderCosts.Pictures {
     init(
         _ autoencoder: VAEConfiguration, _ textEncoder: TextEncoderConfiguration,
-        latent: (height: Int, width: Int), tokens: Int, encodings: Int
+        latent: (height: Int, width: Int), tokens: Int, encodings: Int, adapters: [T2IAdapterConfiguration]
     ) {
         let factor = autoencoder.downsamplingFactor
         let (height, width) = (latent.height * factor, latent.width * factor)
         let networks = Autoencoder(autoencoder, weights: RecordingWeights())
-        encode = networks.encodingWork(height: height, width: width).repeated(encodings)
+        encode = adapters.reduce(networks.encodingWork(height: height, width: width).repeated(encodings)) {
+            $0 + T2IAdapter($1, weights: RecordingWeights()).work(height: height, width: width)
+        }
         decode = networks.decodingWork(height: height, width: width)
         embed = textEncoder.work(tokens: GuidanceBranch.allCases.count * tokens, of: tokens)
         // Convolution in, middle, norm and convolution out; then a bit for each block and each change of size.
@@ -136,7 +142,8 @@ extension LadderCosts.Pictures {
         let encoding = fixed + levels * autoencoder.layersPerBlock + (autoencoder.usesQuantConvolution ? 1 : 0)
         bits = [
             .embed: 1,
-            .encode: encodings * encoding,
+            .encode: encodings * encoding + adapters.reduce(0) { $0 + $1.channels.count },
+            .adapt: 0,
             .decode: fixed + levels * (autoencoder.layersPerBlock + 1)
                 + (autoencoder.usesPostQuantConvolution ? 1 : 0),
         ]

@@ -3,7 +3,7 @@ import Failures
 import Synchronization
 import TensorKernels
 
-/// Text encoder and autoencoder, in float32 whatever the UNet computes in: they run once for a picture, and their
+/// Text encoder, autoencoder and T2I-Adapters, in float32 whatever the UNet computes in: they run once for a picture, and their
 /// roundings would stay in it.
 ///
 /// Each is loaded when it is first needed. When nothing is under way they go, so that their memory is the UNet's
@@ -13,19 +13,26 @@ public final class PictureNetworks: PictureEvaluator {
     public struct Loader: Sendable {
         let textEncoder: @Sendable () throws -> TextEncoder
         let autoencoder: @Sendable () throws -> Autoencoder
+        let adapter: @Sendable (_ number: Int) throws -> T2IAdapter
 
+        /// - Parameter adapter: the T2I-Adapter of a number, 0 for the first.
         public init(
             textEncoder: @escaping @Sendable () throws -> TextEncoder,
-            autoencoder: @escaping @Sendable () throws -> Autoencoder
+            autoencoder: @escaping @Sendable () throws -> Autoencoder,
+            adapter: @escaping @Sendable (_ number: Int) throws -> T2IAdapter = { number in
+                throw Failure.internalFault("there is no T2I-Adapter \(number + 1)")
+            }
         ) {
             self.textEncoder = textEncoder
             self.autoencoder = autoencoder
+            self.adapter = adapter
         }
     }
 
     private struct Loaded {
         var textEncoder: TextEncoder?
         var autoencoder: Autoencoder?
+        var adapters: [Int: T2IAdapter] = [:]
     }
 
     private let loader: Loader
@@ -81,6 +88,14 @@ public final class PictureNetworks: PictureEvaluator {
                 .planes(
                     Latent(channels: 3, height: latent.height * factor, width: latent.width * factor, values: $0))
             }
+        case (.adapt, .map(let map, let number)):
+            let adapter = try adapter(number)
+            let (channels, factor) = (adapter.configuration.mapChannels, adapter.configuration.downsamplingFactor)
+            guard map.channels == channels, map.planeCount > 0, map.height % factor == 0, map.width % factor == 0
+            else {
+                throw Failure.internalFault("a map has \(channels) planes of multiples of \(factor), not \(map.shape)")
+            }
+            return FeatureComputation(adapter.features(of: map, in: context))
         default: throw Failure.internalFault("\(work) was asked of something else than it takes")
         }
     }
@@ -98,12 +113,28 @@ public final class PictureNetworks: PictureEvaluator {
         return encoder
     }
 
+    private func adapter(_ number: Int) throws -> T2IAdapter {
+        if let known = loaded.withLock({ $0.adapters[number] }) { return known }
+        let adapter = try loader.adapter(number)
+        loaded.withLock { $0.adapters[number] = adapter }
+        return adapter
+    }
+
     private func autoencoder() throws -> Autoencoder {
         if let known = loaded.withLock({ $0.autoencoder }) { return known }
         let autoencoder = try loader.autoencoder()
         loaded.withLock { $0.autoencoder = autoencoder }
         return autoencoder
     }
+}
+
+/// A T2I-Adapter, level by level.
+private final class FeatureComputation: PictureComputation {
+    private var run: FeatureRun
+
+    init(_ run: FeatureRun) { self.run = run }
+
+    func advance() throws -> PictureValue? { try run.advance().map { .features($0) } }
 }
 
 /// Done in one go.

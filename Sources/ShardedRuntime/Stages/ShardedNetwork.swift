@@ -82,6 +82,15 @@ public final class ShardedNetwork: Sendable {
     /// The picture `[3, H, W]` about [-1, 1] of a latent.
     public func decode(_ latent: Latent) async throws -> Latent { try await planes(.decode, .planes(latent)) }
 
+    /// What a T2I-Adapter makes of its map for each level of the UNet.
+    public func features(ofAdapter number: Int, map: Latent) async throws -> [Latent] {
+        guard case .features(let features) = try await driver.work(.adapt, .map(map, adapter: number)) else {
+            throw Failure.internalFault(
+                "a T2I-Adapter gave something else than features: are all ranks of one version?")
+        }
+        return features
+    }
+
     private func planes(_ work: PictureWork, _ input: PictureValue) async throws -> Latent {
         guard case .planes(let planes) = try await driver.work(work, input) else {
             throw Failure.internalFault("\(work) gave something else than it makes: are all ranks of one version?")

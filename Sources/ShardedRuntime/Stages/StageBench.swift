@@ -44,6 +44,9 @@ final class StageBench: @unchecked Sendable {
     /// How many passes hold something.
     var passCount: Int { passes.count }
 
+    /// What the stage below is told of a branch. Depends on nothing that changes, so any thread may ask.
+    func passedOn(_ inputs: BranchInputs) -> BranchInputs { evaluator.passedOn(inputs) }
+
     func open(_ job: JobIdentity, _ branch: GuidanceBranch, _ inputs: BranchInputs) throws {
         try evaluator.open(job, branch, inputs)
     }

@@ -64,7 +64,7 @@ final class StageServer: Sendable {
     private func receive(_ message: StageMessage, from source: Int, sent: Int64?) {
         switch message {
         case .open(let job, let branch, let inputs):
-            passOn(.open(job, branch, inputs.belowFirstStage), to: position.below)
+            passOn(.open(job, branch, bench.passedOn(inputs)), to: position.below)
             onBench { [self] bench in
                 do { try bench.open(job, branch, inputs) } catch { tell(.jobFailed(job, located(error))) }
             }

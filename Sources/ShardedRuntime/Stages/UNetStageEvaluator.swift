@@ -23,6 +23,8 @@ public final class UNetStageEvaluator: StageEvaluator {
         /// Of `BranchInputs`; on the first stage alone, which has the latent.
         let planesBehindLatent: [Float]
         let controls: [Control]
+        /// Of each T2I-Adapter, what is added on rungs of this stage, by the rung of the ladder.
+        let features: [[Int: Tensor]]
 
         /// What a net works with.
         struct Control {
@@ -44,6 +46,8 @@ public final class UNetStageEvaluator: StageEvaluator {
     }
 
     public var isLast: Bool { stage.isLast }
+
+    public func passedOn(_ inputs: BranchInputs) -> BranchInputs { inputs.below(stage.rungs, of: stage.configuration) }
 
     public func open(_ job: JobIdentity, _ branch: GuidanceBranch, _ inputs: BranchInputs) throws {
         let width = stage.configuration.crossAttentionDimension
@@ -72,7 +76,10 @@ public final class UNetStageEvaluator: StageEvaluator {
                 Branch.Control(
                     inputs: inputs.controls[number], prompt: PromptMemory(embedding: embedding),
                     embedding: try embedded(inputs.controls[number], of: number, known?.controls[number]))
-            })
+            },
+            // The same on both branches.
+            features: try known?.features
+                ?? inputs.adapters.map { try stage.features($0, mask: inputs.mask, in: context) })
         state.withLock { $0.branches[job, default: [:]][branch] = prepared }
     }
 
@@ -104,10 +111,14 @@ public final class UNetStageEvaluator: StageEvaluator {
                 controls[number], layers: conditioning(control.prompt, times.controls[number]),
                 embedding: control.embedding, scale: control.inputs.scale, guesses: control.inputs.guesses)
         }
+        let features = settings.adapters.numbers(of: branch.features.count).reduce(into: [Int: [Tensor]]()) {
+            all, number in
+            for (rung, feature) in branch.features[number] { all[rung, default: []].append(feature) }
+        }
         return UNetStageComputation(
             pass: StagePass(
-                of: stage, conditioning(branch.prompt, times.unet), controls: acting, isRecorded: settings.isRecorded,
-                in: context),
+                of: stage, conditioning(branch.prompt, times.unet), controls: acting, features: features,
+                isRecorded: settings.isRecorded, in: context),
             stage: stage, planesBehindLatent: branch.planesBehindLatent, context: context)
     }
 

@@ -37,6 +37,12 @@ struct Plan: ParsableCommand {
         completion: .file())
     var control: [String] = []
 
+    @Option(
+        name: .customLong("t2i-adapter"),
+        help: ArgumentHelp("A T2I-Adapter, a folder or a file; may be repeated.", valueName: "folder or file"),
+        completion: .file())
+    var t2iAdapters: [String] = []
+
     @Option(help: "The picture's size; without it, the size that the model was trained at.")
     var size: PictureSize?
 
@@ -101,8 +107,8 @@ struct Plan: ParsableCommand {
         if let memoryPerNode, !(memoryPerNode > 0 && memoryPerNode <= Self.mostGigabytes) {
             throw ValidationError("--memory-per-node: expected gigabytes, above 0, found \(memoryPerNode)")
         }
-        guard control.isEmpty || !calibrate else {
-            throw ValidationError("--calibrate measures the model's own layers; leave --control out")
+        guard (control + t2iAdapters).isEmpty || !calibrate else {
+            throw ValidationError("--calibrate measures the model's own layers; leave --control and --t2i-adapter out")
         }
         guard output == nil || calibrate else { throw ValidationError("--output goes with --calibrate alone") }
     }
@@ -114,6 +120,7 @@ struct Plan: ParsableCommand {
     func run() throws {
         var choice = parts.choice(model)
         choice.controls = control
+        choice.t2iAdapters = t2iAdapters
         let description = try ModelDescription(choice)
         let geometry = try description.geometry(size)
         let subject = PlanSubject(
@@ -184,6 +191,7 @@ extension ModelDescription {
         LadderCosts(
             unet: unetConfiguration, autoencoder: vaeConfiguration, textEncoder: textConfiguration,
             latent: (geometry.latentHeight, geometry.latentWidth), tokens: textConfiguration.maximumPositions,
-            elementType: elementType, controls: controls.map(\.configuration))
+            elementType: elementType, controls: controls.map(\.configuration),
+            adapters: t2iAdapters.map(\.configuration))
     }
 }

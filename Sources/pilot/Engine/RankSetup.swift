@@ -46,10 +46,12 @@ struct RankSetup: Codable, Sendable {
             guard try rank == 0 || description.fingerprintOfNetworks() == fingerprint else {
                 throw Failure.badData(
                     "--model \(model.name): \(description.files.path) on \(ProcessInfo.processInfo.hostName) is another "
-                        + "model than rank 0's, or a --control is another net; all ranks need the same")
+                        + "model than rank 0's, or a --control or --t2i-adapter has other contents; all ranks need the same"
+                )
             }
             let loader = PictureNetworks.Loader(
-                textEncoder: { try description.textEncoder() }, autoencoder: { try description.autoencoder() })
+                textEncoder: { try description.textEncoder() }, autoencoder: { try description.autoencoder() },
+                adapter: { try description.t2iAdapter($0) })
             let rungs = layout.stages[place.stage]
             let stage = try description.unet(rungs: rungs, store: store)
             let controls = try description.controlStages(rungs: rungs, store: store)

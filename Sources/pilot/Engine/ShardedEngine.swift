@@ -33,6 +33,7 @@ final class ShardedEngine: InpaintingEngine {
         try await workers.thread.run {
             _ = try description.textEncoder()
             _ = try description.autoencoder()
+            for adapter in description.t2iAdapters { _ = try adapter.adapter() }
         }
         try await RankOrder.serve(setup).give(to: communicator)
         try await setup.share(store, communicator)
@@ -53,6 +54,10 @@ final class ShardedEngine: InpaintingEngine {
 
     func encode(_ planes: [Float], height: Int, width: Int) async throws -> Latent {
         try await network.encode(Latent(channels: 3, height: height, width: width, values: planes))
+    }
+
+    func features(ofAdapter number: Int, map: Latent) async throws -> [Latent] {
+        try await network.features(ofAdapter: number, map: map)
     }
 
     func decode(_ latents: [Latent]) async throws -> [[Float]] {
