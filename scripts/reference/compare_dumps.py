@@ -6,7 +6,7 @@
 Prints a line per tensor and exits with 1 when a limit is passed: losses of the first optimised step within 1e-4 of
 their value, every latent within 1 % of its standard deviation, the image latents, the mask and the embeddings, which
 come before any chaos, within 1e-4 of the largest value (the mask exactly, maps within 1e-6), features of T2I-Adapters
-within 1e-3 of their standard deviation. Noise predictions and the decoded picture
+and tokens of IP-Adapters within 1e-3 of their standard deviation. Noise predictions and the decoded picture
 follow the latents and have their limit; later losses are printed only.
 """
 
@@ -53,7 +53,7 @@ def compare(ours: dict, theirs: dict, common_only: bool = False) -> list[tuple[s
             rows.append((name, "of largest", largest, 0.0))
         elif name in INPUTS:
             rows.append((name, "of largest", largest / b.abs().max().clamp_min(1e-30).item(), INPUT_LIMIT))
-        elif re.fullmatch(r"(cut\.\d+\.)?t2i_adapter\.\d+\.feature\.\d+", name):
+        elif re.fullmatch(r"(cut\.\d+\.)?(t2i_adapter\.\d+\.feature\.\d+|ip_adapter\.\d+\.(negative_)?tokens)", name):
             rows.append((name, "of std", largest / max(deviation, 1e-30), FEATURE_LIMIT))
         elif re.fullmatch(r"(cut\.\d+\.)?(control|t2i_adapter)\.\d+\.image", name):
             rows.append((name, "of largest", largest, MAP_LIMIT))

@@ -24,6 +24,8 @@ package struct BatchKey: Sendable {
             wholeOrNone("mask_grow", JobSettings.maskGrowths, \.settings.maskGrowth),
             wholeOrNone("mask_blur", JobSettings.maskBlurs, \.settings.maskBlur),
             size, area, areaPadding, areaEach, text("initial_latent", \.settings.initialLatent), control, t2iAdapter,
+            ipAdapter,
+            text("image_encoder", \.settings.imageEncoder),
             text("output", \.output), whole("count", JobOutputs.counts, \.extras.count),
             flag("paste", \.settings.pastesKeptPixels), flag("paths", \.extras.recordsPaths),
             whole("feather", JobSettings.feathers, \.settings.feather), jpegQuality,

@@ -19,6 +19,7 @@ struct JobFile {
             + (settings.embedding ?? []).map(embedding)
             + (settings.controls ?? []).indices.compactMap { controlImage($0, settings) }
             + (settings.t2iAdapters ?? []).indices.compactMap { t2iAdapterImage($0, settings) }
+            + (settings.ipAdapters ?? []).map(ipAdapterImage)
         var counts: [String: Int] = [:]
         return files.map { file in
             var file = file
@@ -37,6 +38,9 @@ struct JobFile {
     static func t2iAdapterImage(_ index: Int, _ settings: JobSettings) -> JobFile? {
         settings.t2iAdapters?[index].image.map { picture("--t2i-adapter-image", $0) }
     }
+
+    /// The picture that an IP-Adapter shows.
+    static func ipAdapterImage(_ adapter: IPAdapterSettings) -> JobFile { picture("--ip-adapter-image", adapter.image) }
 
     static func image(_ settings: JobSettings) -> JobFile { picture("--image", settings.image) }
     /// Nil where the photograph itself has the mask.

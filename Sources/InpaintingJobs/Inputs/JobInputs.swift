@@ -19,6 +19,8 @@ struct JobInputs: Sendable {
     let colours: ColourConversion
     /// What the networks see: all of the photograph, or its cuts.
     let parts: [JobPart]
+    /// What each IP-Adapter's image encoder sees.
+    let shownPictures: [Latent]
     /// The latent to start from, if the user gives one; otherwise noise.
     let initialLatent: Latent?
     /// Of every file, by the name that the user gave.
@@ -62,6 +64,12 @@ struct JobInputs: Sendable {
         let adapterPictures = try adapters.indices.map { index in
             try JobFile.t2iAdapterImage(index, settings).map { try DecodedImage.decode(contents($0), path: $0.name) }
         }
+        let shown = try (settings.ipAdapters ?? []).map { adapter in
+            let file = JobFile.ipAdapterImage(adapter)
+            return (adapter.fit, try DecodedImage.decode(contents(file), path: file.name))
+        }
+        let side = model.imageEncoder?.configuration.imageSize ?? 0
+        shownPictures = try shown.map { try ShownPicture.planes(of: $1, side: side, fit: $0) }
         parts = try JobPart.parts(
             of: photograph, mask: mask, colours: colours, self.settings, model: model.sizes,
             isChosen: settings.area == .auto
@@ -84,6 +92,7 @@ struct JobInputs: Sendable {
             warnings += picture.warnings
             warnings += [picture.fittingWarning(width: image.width, height: image.height)].compactMap { $0 }
         }
+        for (_, picture) in shown { warnings += picture.warnings }
         for (index, control) in controls.enumerated() {
             let name = control.image ?? settings.image
             warnings += parts.lazy.compactMap { $0.controlMaps[index].warning(about: name, for: "--control") }.prefix(1)

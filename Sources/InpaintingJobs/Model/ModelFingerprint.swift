@@ -22,9 +22,14 @@ extension ModelDescription {
         try loraFiles.reduce(into: [:]) { $0[$1] = try Fingerprint.ofFiles([$1]) }
     }
 
-    /// The networks beside the model, with the options that name them, and their files.
+    /// The networks beside the model, with the options that name them, and their files. An image encoder that nobody has
+    /// named is known by what it is for.
     var networksBeside: [(option: String, path: String, files: [String])] {
         controls.map { ("--control", $0.path, $0.files) } + t2iAdapters.map { ("--t2i-adapter", $0.path, $0.files) }
+            + ipAdapters.map { ("--ip-adapter", $0.path, [$0.path]) }
+            + [imageEncoder].compactMap { $0 }.map {
+                ("--image-encoder", namedImageEncoder ?? JobFile.purpose(of: "--image-encoder", number: 1), $0.files)
+            }
     }
 
     /// The same of the files of each network beside the model, by its path.

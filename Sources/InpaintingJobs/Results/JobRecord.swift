@@ -12,8 +12,8 @@ public struct JobRecord: Codable, Equatable, Sendable {
     /// The version of the program.
     public var version = Version.text
     public var settings: JobSettings
-    /// The contents of image, mask, initial latent, embeddings, LoRAs, ControlNets and T2I-Adapters, by the names under
-    /// which the settings have the files.
+    /// The contents of image, mask, initial latent, embeddings, LoRAs, ControlNets, adapters and the image encoder, by the names
+    /// under which the settings have the files.
     public var fingerprints: [String: String]
     /// The model's contents; nil in the records of versions that did not look.
     public var modelFingerprint: String?
@@ -89,6 +89,8 @@ public struct JobRecord: Codable, Equatable, Sendable {
         for network in settings.networks {
             copy.fingerprints[network.purpose] = fingerprints[network.path] ?? fingerprints[network.purpose]
         }
+        let encoder = JobFile.purpose(of: "--image-encoder", number: 1)
+        if settings.imageEncoder == nil { copy.fingerprints[encoder] = fingerprints[encoder] }
         copy.settings = settings.renamingNetworks(Self.name, pictures: { _ in "" })
         copy.edits = edits?.map { $0.withoutPaths() }
         copy.settings.image = ""
@@ -118,6 +120,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
             ("--image", draft.image == nil), ("--mask", draft.mask == nil),
             ("--initial-latent", draft.settings.initialLatent == ""),
             ("--control-image", draft.settings.controls?.contains { $0.image == "" } ?? false),
+            ("--ip-adapter-image", draft.settings.ipAdapters?.contains { $0.image.isEmpty } ?? false),
             ("--t2i-adapter-image", draft.settings.t2iAdapters?.contains { $0.image == "" } ?? false),
         ].filter(\.1)
         guard !unnamed.isEmpty else { return }

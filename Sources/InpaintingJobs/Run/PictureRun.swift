@@ -138,6 +138,14 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
                 if let feature { dump.add("t2i_adapter.\(index).feature.\(level)", feature) }
             }
         }
+        let shown = zip(
+            part.branches[GuidanceBranch.conditional.rawValue].images,
+            part.branches[GuidanceBranch.unconditional.rawValue].images)
+        for (index, image) in shown.enumerated() {
+            for (name, tokens) in [("tokens", image.0.tokens), ("negative_tokens", image.1.tokens)] {
+                dump.add("ip_adapter.\(index).\(name)", tokens.values, shape: [tokens.height, tokens.width])
+            }
+        }
         for (name, branch) in [
             ("prompt_embedding", GuidanceBranch.conditional), ("negative_prompt_embedding", .unconditional),
         ] {

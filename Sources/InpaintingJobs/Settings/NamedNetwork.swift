@@ -1,4 +1,4 @@
-/// What goes with a job's model, as an option names it: a LoRA, a ControlNet, a T2I-Adapter.
+/// What goes with a job's model, as an option names it: a LoRA, a ControlNet, an adapter, an image encoder.
 struct NamedNetwork {
     let option: String
     let path: String
@@ -16,7 +16,8 @@ extension JobSettings {
             (paths ?? []).enumerated().map { NamedNetwork(option: option, path: $1, number: $0 + 1) }
         }
         return named("--lora", lora?.map(\.file)) + named("--control", controls?.map(\.net))
-            + named("--t2i-adapter", t2iAdapters?.map(\.adapter))
+            + named("--t2i-adapter", t2iAdapters?.map(\.adapter)) + named("--ip-adapter", ipAdapters?.map(\.adapter))
+            + named("--image-encoder", imageEncoder.map { [$0] })
     }
 
     /// The same under other names: of what goes with the model, and of the pictures that these networks are given.
@@ -33,6 +34,12 @@ extension JobSettings {
             (copy.adapter, copy.image) = (network(adapter.adapter), adapter.image.map(picture))
             return copy
         }
+        copy.ipAdapters = ipAdapters?.map { adapter in
+            var copy = adapter
+            (copy.adapter, copy.image) = (network(adapter.adapter), picture(adapter.image))
+            return copy
+        }
+        copy.imageEncoder = imageEncoder.map(network)
         return copy
     }
 }

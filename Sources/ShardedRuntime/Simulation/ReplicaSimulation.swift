@@ -199,7 +199,7 @@ package struct ReplicaSimulation {
             ready.append(job)
         case .decode:
             outcome.completions.append(time)
-        case .adapt:
+        case .adapt, .see:
             // Counted with what is encoded.
             break
         }

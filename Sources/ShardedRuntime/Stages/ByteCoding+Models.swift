@@ -34,6 +34,11 @@ extension ByteWriter {
                 if let feature { write(feature) }
             }
         }
+        write(UInt8(clamping: inputs.images.count))
+        for image in inputs.images {
+            write(image.scale.bitPattern)
+            write(image.tokens)
+        }
     }
 }
 
@@ -64,9 +69,13 @@ extension ByteReader {
             let features = try (0..<Int(try read(UInt8.self))).map { _ in try readFlag() ? try readLatent() : nil }
             return FeatureInputs(features: features, scale: scale)
         }
+        let images = try (0..<Int(try read(UInt8.self))).map { _ in
+            let scale = Double(bitPattern: try read(UInt64.self))
+            return ImageInputs(tokens: try readLatent(), scale: scale)
+        }
         return BranchInputs(
             embedding: embedding, tokens: tokens, width: width, chunkLength: chunkLength, mask: mask,
-            maskedImageLatent: maskedImageLatent, controls: controls, adapters: adapters)
+            maskedImageLatent: maskedImageLatent, controls: controls, adapters: adapters, images: images)
     }
 
     mutating func readBranch() throws -> GuidanceBranch {

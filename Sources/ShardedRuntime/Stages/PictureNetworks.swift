@@ -3,7 +3,7 @@ import Failures
 import Synchronization
 import TensorKernels
 
-/// Text encoder, autoencoder and T2I-Adapters, in float32 whatever the UNet computes in: they run once for a picture, and their
+/// Text encoder, autoencoder and what adapters have beside the UNet, in float32 whatever the UNet computes in: they run once for a picture, and their
 /// roundings would stay in it.
 ///
 /// Each is loaded when it is first needed. When nothing is under way they go, so that their memory is the UNet's
@@ -13,19 +13,24 @@ public final class PictureNetworks: PictureEvaluator {
     public struct Loader: Sendable {
         let textEncoder: @Sendable () throws -> TextEncoder
         let autoencoder: @Sendable () throws -> Autoencoder
-        let adapter: @Sendable (_ number: Int) throws -> T2IAdapter
+        /// The T2I-Adapter of a number, 0 for the first.
+        public var adapter: @Sendable (_ number: Int) throws -> T2IAdapter = { number in
+            throw Failure.internalFault("there is no T2I-Adapter \(number + 1)")
+        }
+        /// Of an IP-Adapter.
+        public var projector: @Sendable (_ number: Int) throws -> ImageProjector = { number in
+            throw Failure.internalFault("there is no IP-Adapter \(number + 1)")
+        }
+        public var imageEncoder: @Sendable () throws -> ImageEncoder = {
+            throw Failure.internalFault("there is no image encoder")
+        }
 
-        /// - Parameter adapter: the T2I-Adapter of a number, 0 for the first.
         public init(
             textEncoder: @escaping @Sendable () throws -> TextEncoder,
-            autoencoder: @escaping @Sendable () throws -> Autoencoder,
-            adapter: @escaping @Sendable (_ number: Int) throws -> T2IAdapter = { number in
-                throw Failure.internalFault("there is no T2I-Adapter \(number + 1)")
-            }
+            autoencoder: @escaping @Sendable () throws -> Autoencoder
         ) {
             self.textEncoder = textEncoder
             self.autoencoder = autoencoder
-            self.adapter = adapter
         }
     }
 
@@ -33,6 +38,8 @@ public final class PictureNetworks: PictureEvaluator {
         var textEncoder: TextEncoder?
         var autoencoder: Autoencoder?
         var adapters: [Int: T2IAdapter] = [:]
+        var projectors: [Int: ImageProjector] = [:]
+        var imageEncoder: ImageEncoder?
     }
 
     private let loader: Loader
@@ -88,16 +95,29 @@ public final class PictureNetworks: PictureEvaluator {
                 .planes(
                     Latent(channels: 3, height: latent.height * factor, width: latent.width * factor, values: $0))
             }
-        case (.adapt, .map(let map, let number)):
-            let adapter = try adapter(number)
-            let (channels, factor) = (adapter.configuration.mapChannels, adapter.configuration.downsamplingFactor)
-            guard map.channels == channels, map.planeCount > 0, map.height % factor == 0, map.width % factor == 0
-            else {
-                throw Failure.internalFault("a map has \(channels) planes of multiples of \(factor), not \(map.shape)")
-            }
-            return FeatureComputation(adapter.features(of: map, in: context))
+        case (.adapt, .shown(let map, let number)): return try adapting(map, number)
+        case (.see, .shown(let picture, let number)): return try seeing(picture, number)
         default: throw Failure.internalFault("\(work) was asked of something else than it takes")
         }
+    }
+
+    private func adapting(_ map: Latent, _ number: Int) throws -> any PictureComputation {
+        let adapter = try kept(\.adapters[number]) { try loader.adapter(number) }
+        let (channels, factor) = (adapter.configuration.mapChannels, adapter.configuration.downsamplingFactor)
+        guard map.channels == channels, map.planeCount > 0, map.height % factor == 0, map.width % factor == 0 else {
+            throw Failure.internalFault("a map has \(channels) planes of multiples of \(factor), not \(map.shape)")
+        }
+        return FeatureComputation(adapter.features(of: map, in: context))
+    }
+
+    private func seeing(_ picture: Latent, _ number: Int) throws -> any PictureComputation {
+        let projector = try kept(\.projectors[number]) { try loader.projector(number) }
+        let encoder = try kept(\.imageEncoder) { try loader.imageEncoder() }
+        let side = encoder.configuration.imageSize
+        guard picture.shape == [3, side, side] else {
+            throw Failure.internalFault("an image encoder sees 3 planes of \(side)x\(side), not \(picture.shape)")
+        }
+        return TokenComputation(ImageTokenRun(projector, encoder, picture, in: context))
     }
 
     public func rest() {
@@ -106,25 +126,17 @@ public final class PictureNetworks: PictureEvaluator {
         context.releaseUnusedMemory()
     }
 
-    private func textEncoder() throws -> TextEncoder {
-        if let known = loaded.withLock({ $0.textEncoder }) { return known }
-        let encoder = try loader.textEncoder()
-        loaded.withLock { $0.textEncoder = encoder }
-        return encoder
-    }
+    private func textEncoder() throws -> TextEncoder { try kept(\.textEncoder) { try loader.textEncoder() } }
 
-    private func adapter(_ number: Int) throws -> T2IAdapter {
-        if let known = loaded.withLock({ $0.adapters[number] }) { return known }
-        let adapter = try loader.adapter(number)
-        loaded.withLock { $0.adapters[number] = adapter }
-        return adapter
-    }
+    private func autoencoder() throws -> Autoencoder { try kept(\.autoencoder) { try loader.autoencoder() } }
 
-    private func autoencoder() throws -> Autoencoder {
-        if let known = loaded.withLock({ $0.autoencoder }) { return known }
-        let autoencoder = try loader.autoencoder()
-        loaded.withLock { $0.autoencoder = autoencoder }
-        return autoencoder
+    private func kept<Network: Sendable>(
+        _ place: any WritableKeyPath<Loaded, Network?> & Sendable, load: () throws -> Network
+    ) throws -> Network {
+        if let known = loaded.withLock({ $0[keyPath: place] }) { return known }
+        let network = try load()
+        loaded.withLock { $0[keyPath: place] = network }
+        return network
     }
 }
 
@@ -134,7 +146,16 @@ private final class FeatureComputation: PictureComputation {
 
     init(_ run: FeatureRun) { self.run = run }
 
-    func advance() throws -> PictureValue? { try run.advance().map { .features($0) } }
+    func advance() throws -> PictureValue? { try run.advance().map { .made($0) } }
+}
+
+/// An IP-Adapter's picture, layer by layer.
+private final class TokenComputation: PictureComputation {
+    private var run: ImageTokenRun
+
+    init(_ run: ImageTokenRun) { self.run = run }
+
+    func advance() throws -> PictureValue? { try run.advance().map { .made([$0.tokens, $0.negativeTokens]) } }
 }
 
 /// Done in one go.

@@ -170,14 +170,14 @@ extension ByteWriter {
         case .planes(let planes):
             write(UInt8(2))
             write(planes)
-        case .map(let map, let adapter):
+        case .shown(let picture, let adapter):
             write(UInt8(3))
             write(UInt32(clamping: adapter))
-            write(map)
-        case .features(let features):
+            write(picture)
+        case .made(let results):
             write(UInt8(4))
-            write(UInt8(clamping: features.count))
-            for feature in features { write(feature) }
+            write(UInt8(clamping: results.count))
+            for result in results { write(result) }
         }
     }
 }
@@ -256,8 +256,8 @@ extension ByteReader {
         case 2: return .planes(try readLatent())
         case 3:
             let adapter = Int(try read(UInt32.self))
-            return .map(try readLatent(), adapter: adapter)
-        case 4: return .features(try (0..<Int(try read(UInt8.self))).map { _ in try readLatent() })
+            return .shown(try readLatent(), to: adapter)
+        case 4: return .made(try (0..<Int(try read(UInt8.self))).map { _ in try readLatent() })
         default: throw Failure.internalFault("a message holds a picture of the unknown kind \(kind)")
         }
     }

@@ -9,6 +9,8 @@ public final class UNetStageEvaluator: StageEvaluator {
     private let stage: UNetStage
     /// The shares of the nets that go down beside the UNet.
     private let controls: [ControlStage]
+    /// Of each IP-Adapter, what the stage's layers of cross-attention make keys and values with, by their names.
+    private let images: [[String: ImageProjection]]
     private let context: ComputeContext
     private let state = Mutex(State())
 
@@ -25,6 +27,8 @@ public final class UNetStageEvaluator: StageEvaluator {
         let controls: [Control]
         /// Of each T2I-Adapter, what is added on rungs of this stage, by the rung of the ladder.
         let features: [[Int: Tensor]]
+        /// The pictures that are seen beside the prompt.
+        let images: [ImageMemory]
 
         /// What a net works with.
         struct Control {
@@ -38,10 +42,15 @@ public final class UNetStageEvaluator: StageEvaluator {
 
     /// - Parameters:
     ///   - controls: with the same rungs as the stage.
+    ///   - images: of each IP-Adapter, of the same rungs.
     ///   - context: what this rank computes with.
-    public init(_ stage: UNetStage, controls: [ControlStage] = [], context: ComputeContext) {
+    public init(
+        _ stage: UNetStage, controls: [ControlStage] = [], images: [[String: ImageProjection]] = [],
+        context: ComputeContext
+    ) {
         self.stage = stage
         self.controls = controls
+        self.images = images
         self.context = context
     }
 
@@ -67,6 +76,7 @@ public final class UNetStageEvaluator: StageEvaluator {
                 "job \(job.number) has inputs for \(inputs.controls.count) ControlNets, of which there are "
                     + "\(controls.count)")
         }
+        let images = try imageMemories(inputs, of: job)
         let known = state.withLock { $0.branches[job]?.values.first }
         let prepared = Branch(
             prompt: PromptMemory(embedding: embedding),
@@ -79,8 +89,22 @@ public final class UNetStageEvaluator: StageEvaluator {
             },
             // The same on both branches.
             features: try known?.features
-                ?? inputs.adapters.map { try stage.features($0, mask: inputs.mask, in: context) })
+                ?? inputs.adapters.map { try stage.features($0, mask: inputs.mask, in: context) },
+            images: images)
         state.withLock { $0.branches[job, default: [:]][branch] = prepared }
+    }
+
+    private func imageMemories(_ inputs: BranchInputs, of job: JobIdentity) throws -> [ImageMemory] {
+        guard inputs.images.count == images.count, inputs.images.allSatisfy({ $0.tokens.width == inputs.width }) else {
+            throw Failure.internalFault(
+                "job \(job.number) has \(inputs.images.count) pictures to see, with tokens of "
+                    + "\(inputs.images.map(\.tokens.width)) channels, for \(images.count) IP-Adapters")
+        }
+        return zip(inputs.images, images).map { image, projections in
+            ImageMemory(
+                tokens: Tensor(image.tokens.values, shape: [image.tokens.height, image.tokens.width], in: context),
+                projections: projections, scale: image.scale)
+        }
     }
 
     /// The map as the net's first rung takes it.
@@ -101,9 +125,13 @@ public final class UNetStageEvaluator: StageEvaluator {
         }
         let masks = branch.masks
         let times = try timeMemories(settings.timestep)
-        func conditioning(_ prompt: PromptMemory, _ time: TimeMemory) -> Conditioning {
+        // Nets see the prompt alone.
+        func conditioning(
+            _ prompt: PromptMemory, _ time: TimeMemory, images: [ImageMemory] = []
+        ) -> Conditioning {
             Conditioning(
-                prompt: prompt, time: time, masks: { masks.masks(settings.masking, height: $0, width: $1) })
+                prompt: prompt, time: time, images: images,
+                masks: { masks.masks(settings.masking, height: $0, width: $1) })
         }
         let acting = settings.controls.numbers(of: controls.count).map { number in
             let control = branch.controls[number]
@@ -117,7 +145,8 @@ public final class UNetStageEvaluator: StageEvaluator {
         }
         return UNetStageComputation(
             pass: StagePass(
-                of: stage, conditioning(branch.prompt, times.unet), controls: acting, features: features,
+                of: stage, conditioning(branch.prompt, times.unet, images: branch.images), controls: acting,
+                features: features,
                 isRecorded: settings.isRecorded, in: context),
             stage: stage, planesBehindLatent: branch.planesBehindLatent, context: context)
     }

@@ -43,6 +43,14 @@ struct Plan: ParsableCommand {
         completion: .file())
     var t2iAdapters: [String] = []
 
+    @Option(
+        help: ArgumentHelp("An IP-Adapter's file; may be repeated.", valueName: "file"), completion: .file())
+    var ipAdapter: [String] = []
+
+    @Option(
+        help: ArgumentHelp("Their image encoder, as for pilot inpaint.", valueName: "folder"), completion: .directory)
+    var imageEncoder: String?
+
     @Option(help: "The picture's size; without it, the size that the model was trained at.")
     var size: PictureSize?
 
@@ -107,8 +115,8 @@ struct Plan: ParsableCommand {
         if let memoryPerNode, !(memoryPerNode > 0 && memoryPerNode <= Self.mostGigabytes) {
             throw ValidationError("--memory-per-node: expected gigabytes, above 0, found \(memoryPerNode)")
         }
-        guard (control + t2iAdapters).isEmpty || !calibrate else {
-            throw ValidationError("--calibrate measures the model's own layers; leave --control and --t2i-adapter out")
+        guard (control + t2iAdapters + ipAdapter).isEmpty || !calibrate else {
+            throw ValidationError("--calibrate measures the model's own layers; leave --control and adapters out")
         }
         guard output == nil || calibrate else { throw ValidationError("--output goes with --calibrate alone") }
     }
@@ -121,6 +129,8 @@ struct Plan: ParsableCommand {
         var choice = parts.choice(model)
         choice.controls = control
         choice.t2iAdapters = t2iAdapters
+        choice.ipAdapters = ipAdapter
+        choice.imageEncoder = imageEncoder
         let description = try ModelDescription(choice)
         let geometry = try description.geometry(size)
         let subject = PlanSubject(
@@ -192,6 +202,7 @@ extension ModelDescription {
             unet: unetConfiguration, autoencoder: vaeConfiguration, textEncoder: textConfiguration,
             latent: (geometry.latentHeight, geometry.latentWidth), tokens: textConfiguration.maximumPositions,
             elementType: elementType, controls: controls.map(\.configuration),
-            adapters: t2iAdapters.map(\.configuration))
+            adapters: t2iAdapters.map(\.configuration), images: ipAdapters.map(\.configuration),
+            imageEncoder: imageEncoder?.configuration)
     }
 }

@@ -34,6 +34,8 @@ final class ShardedEngine: InpaintingEngine {
             _ = try description.textEncoder()
             _ = try description.autoencoder()
             for adapter in description.t2iAdapters { _ = try adapter.adapter() }
+            for adapter in description.ipAdapters { _ = try adapter.projector() }
+            _ = try description.imageEncoder?.encoder()
         }
         try await RankOrder.serve(setup).give(to: communicator)
         try await setup.share(store, communicator)
@@ -58,6 +60,10 @@ final class ShardedEngine: InpaintingEngine {
 
     func features(ofAdapter number: Int, map: Latent) async throws -> [Latent] {
         try await network.features(ofAdapter: number, map: map)
+    }
+
+    func imageTokens(ofAdapter number: Int, picture: Latent) async throws -> ImageTokens {
+        try await network.imageTokens(ofAdapter: number, picture: picture)
     }
 
     func decode(_ latents: [Latent]) async throws -> [[Float]] {
