@@ -56,24 +56,12 @@ struct JobInputs: Sendable {
         metadata = image.metadata
         photograph = image.rgb
         mask = settings.mask(grey)
-        let controls = settings.controls ?? []
-        let mapPictures = try controls.indices.map { index in
-            try JobFile.controlImage(index, settings).map { try DecodedImage.decode(contents($0), path: $0.name) }
-        }
-        let adapters = settings.t2iAdapters ?? []
-        let adapterPictures = try adapters.indices.map { index in
-            try JobFile.t2iAdapterImage(index, settings).map { try DecodedImage.decode(contents($0), path: $0.name) }
-        }
-        let shown = try (settings.ipAdapters ?? []).map { adapter in
-            let file = JobFile.ipAdapterImage(adapter)
-            return (adapter.fit, try DecodedImage.decode(contents(file), path: file.name))
-        }
-        let side = model.imageEncoder?.configuration.imageSize ?? 0
-        shownPictures = try shown.map { try ShownPicture.planes(of: $1, side: side, fit: $0) }
+        let pictures = try NetworkPictures(settings) { try DecodedImage.decode(contents($0), path: $0.name) }
+        shownPictures = try pictures.shown(settings, to: model.imageEncoder)
         parts = try JobPart.parts(
             of: photograph, mask: mask, colours: colours, self.settings, model: model.sizes,
             isChosen: settings.area == .auto
-        ).map { $0.with(mapsOf: controls, from: mapPictures).with(mapsOf: adapters, from: adapterPictures) }
+        ).map { $0.with(mapsOf: settings, from: pictures) }
         let past = JobRecord.edits(of: image)
         edits = past.edits
         let other =
@@ -88,21 +76,7 @@ struct JobInputs: Sendable {
         if ShippedModel.isMeant(by: settings.model) {
             warnings += parts.lazy.compactMap { $0.likeness.warning(about: settings.image) }.prefix(1)
         }
-        for picture in (mapPictures + adapterPictures).compactMap({ $0 }) {
-            warnings += picture.warnings
-            warnings += [picture.fittingWarning(width: image.width, height: image.height)].compactMap { $0 }
-        }
-        for (_, picture) in shown { warnings += picture.warnings }
-        for (index, control) in controls.enumerated() {
-            let name = control.image ?? settings.image
-            warnings += parts.lazy.compactMap { $0.controlMaps[index].warning(about: name, for: "--control") }.prefix(1)
-        }
-        for (index, adapter) in adapters.enumerated() {
-            let name = adapter.image ?? settings.image
-            warnings += parts.lazy.compactMap { $0.adapterMaps[index].warning(about: name, for: "--t2i-adapter") }
-                .prefix(1)
-        }
-        self.warnings = warnings
+        self.warnings = warnings + pictures.warnings(beside: image) + Self.warnings(aboutMapsOf: parts, settings)
         initialLatent = try JobFile.initialLatent(settings).map { [parts] file in
             guard parts.count == 1 else {
                 throw Failure.usage(
@@ -114,6 +88,21 @@ struct JobInputs: Sendable {
                 file.path, shape: [vae.latentChannels, geometry.latentHeight, geometry.latentWidth])
         }
         self.fingerprints = fingerprints
+    }
+
+    /// What the user should hear of maps that networks can do little with, once for each.
+    private static func warnings(aboutMapsOf parts: [JobPart], _ settings: JobSettings) -> [String] {
+        let controls = (settings.controls ?? []).enumerated().compactMap { index, control in
+            parts.lazy.compactMap {
+                $0.controlMaps[index].warning(about: control.image ?? settings.image, for: "--control")
+            }.first
+        }
+        let adapters = (settings.t2iAdapters ?? []).enumerated().compactMap { index, adapter in
+            parts.lazy.compactMap {
+                $0.adapterMaps[index].warning(about: adapter.image ?? settings.image, for: "--t2i-adapter")
+            }.first
+        }
+        return controls + adapters
     }
 
     /// Whether nothing is to be repainted.

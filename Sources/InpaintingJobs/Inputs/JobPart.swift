@@ -68,21 +68,15 @@ struct JobPart: Sendable {
         return planes
     }
 
-    /// The same with the maps of the ControlNets.
-    ///
-    /// - Parameter pictures: what each map is made from; nil for the photograph.
-    func with(mapsOf controls: [ControlSettings], from pictures: [DecodedImage?]) -> JobPart {
+    /// The same with the maps of the job's ControlNets and T2I-Adapters.
+    func with(mapsOf settings: JobSettings, from pictures: NetworkPictures) -> JobPart {
         var part = self
-        part.controlMaps = zip(controls, pictures).map { control, picture in
+        part.controlMaps = zip(settings.controls ?? [], pictures.controls).map { control, picture in
             ControlMap(control, of: source(picture), photograph: self.picture, mask: pictureMask)
         }
-        return part
-    }
-
-    /// The same with the maps of the T2I-Adapters.
-    func with(mapsOf adapters: [T2IAdapterSettings], from pictures: [DecodedImage?]) -> JobPart {
-        var part = self
-        part.adapterMaps = zip(adapters, pictures).map { ControlMap($0.preprocessing, of: source($1)) }
+        part.adapterMaps = zip(settings.t2iAdapters ?? [], pictures.t2iAdapters).map { adapter, picture in
+            ControlMap(adapter.preprocessing, of: source(picture))
+        }
         return part
     }
 
