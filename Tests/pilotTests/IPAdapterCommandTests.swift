@@ -45,6 +45,15 @@ import Testing
             #expect(changed.errors.contains(mention), "\(changed.errors)")
             try runner.write(kept, to: name)
         }
+        // Another adapter may have another encoder beside it.
+        try FileManager.default.copyContents(atPath: PilotRunner.imageAdapters, toPath: runner.path("others"))
+        var weights = try runner.contents("others/image_encoder/model.safetensors")
+        weights[weights.count - 1] ^= 1
+        try runner.write(weights, to: "others/image_encoder/model.safetensors")
+        let other = try await runner.inpaint(
+            again + [runner.path("d.png"), "--ip-adapter", runner.path("others/sd1-plus.safetensors")]
+                + ["--ip-adapter-image", runner.path("shown.png")])
+        #expect(other.exitCode == 0, "\(other.errors)")
     }
 
     /// Beside the adapter, in the model, or where it is said.

@@ -68,11 +68,15 @@ public struct JobModel: Sendable {
     /// The name may stand for another model than it did: a folder is trained further, the program comes with a better
     /// one, or the working directory has one of the name.
     func checkIsUnchanged(since recorded: JobRecord) throws {
-        for (option, path, _) in description.networksBeside {
-            guard let found = fingerprintsBeside[path], let expected = recorded.fingerprints[path], expected != found
+        for (option, path, files) in description.networksBeside {
+            // An encoder that nobody has named is another one with other adapters.
+            let isUnnamed = option == "--image-encoder" && description.namedImageEncoder == nil
+            let isOther = isUnnamed && recorded.settings.modelChoice.ipAdapters != choice.ipAdapters
+            guard let found = fingerprintsBeside[path], let expected = recorded.fingerprints[path], expected != found,
+                !isOther
             else { continue }
             throw Failure.badData(
-                "\(option) \(path): has changed since the recorded job was run (its contents have the hash \(found), "
+                "\(option) \(isUnnamed ? files[0] : path): has changed since the recorded job was run (its contents have the hash \(found), "
                     + "then \(expected)); bring the old one back, or name the new one with \(option) by another path")
         }
         for lora in description.loraFiles {

@@ -9,7 +9,7 @@ extension IPAdapterSettings.Fit: ExpressibleByArgument {}
 struct IPAdapterOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "An IP-Adapter that goes with the model, a safetensors file: the prompt's part is painted after a picture, too. "
+            "An IP-Adapter that goes with the model, a safetensors file, which shows the network a picture beside the prompt. "
                 + "Repeat it for several, as --control.", valueName: "file"), completion: .file())
     var ipAdapter: [String] = []
 
