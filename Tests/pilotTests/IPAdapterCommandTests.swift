@@ -134,6 +134,23 @@ import Testing
         }
     }
 
+    /// A batch whose lines have the pictures needs none on the command line.
+    @Test func linesMayHaveAllPictures() async throws {
+        let runner = try PilotRunner()
+        let shown = #""ip_adapter": [{"ip_adapter_image": "\#(runner.path("mask.png"))"}]"#
+        try runner.write(
+            """
+            {"prompt": "fox", "output": "a.png", \(shown)}
+            {"prompt": "fox", "output": "b.png"}
+            """, to: "jobs.jsonl")
+        let command = [
+            "batch", runner.path("jobs.jsonl"), "--output", runner.path("out"), "--ip-adapter", Self.adapter,
+        ]
+        let batch = try await runner.run(command + ["--keep-going"] + runner.job)
+        #expect(batch.exitCode == 64 && batch.output.contains("1 done"), "\(batch.errors)")
+        #expect(batch.errors.contains("line 2") && batch.errors.contains("--ip-adapter-image"), "\(batch.errors)")
+    }
+
     @Test(
         arguments: [
             (#"[{"ip_adapter": "\#(PilotRunner.imageAdapters)/sd1-plus.safetensors"}]"#, "one of IP-Adapters"),

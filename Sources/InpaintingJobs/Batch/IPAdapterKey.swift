@@ -25,7 +25,8 @@ extension BatchKey {
             throw Failure.badData("\(place): expected an object such as {\"ip_adapter\": …}, found \(json.summary)")
         }
         func required(_ key: String, _ known: String?, _ what: String) throws -> String {
-            guard let path = try json[key].map({ try text("\(place).\(key)", $0) }) ?? known else {
+            let path = try json[key].map { try text("\(place).\(key)", $0) } ?? known ?? ""
+            guard !path.isEmpty else {
                 throw Failure.badData("\(place).\(key): missing; an IP-Adapter needs its \(what)")
             }
             return path

@@ -36,6 +36,9 @@ public struct InpaintingJob: Sendable {
     /// - Throws: `Failure.usage`.
     func checkSettings(in claims: inout FileClaims) throws {
         try settings.validate()
+        if let adapter = (settings.ipAdapters ?? []).first(where: \.image.isEmpty) {
+            throw Failure.usage("--ip-adapter \(adapter.adapter): needs the picture that it shows, --ip-adapter-image")
+        }
         guard settings.initialLatent != StandardInput.name else {
             throw Failure.usage("--initial-latent -: standard input gives an image or a mask; name a file")
         }

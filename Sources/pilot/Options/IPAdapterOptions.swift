@@ -32,15 +32,14 @@ struct IPAdapterOptions: ParsableArguments {
             valueName: "folder"), completion: .directory)
     var imageEncoder: String?
 
-    /// - Throws: `Failure.usage` when there are not as many values as adapters, or no pictures.
+    /// Pictures may be said later, by the lines of a batch.
+    ///
+    /// - Throws: `Failure.usage` when there are not as many values as adapters.
     func apply(to draft: inout JobDraft) throws {
         // Beside a recorded job's adapters the other options change these.
         let recorded = ipAdapter.isEmpty ? draft.settings.ipAdapters ?? [] : []
         var adapters =
             ipAdapter.isEmpty ? recorded : ipAdapter.map { IPAdapterSettings(adapter: $0, image: "") }
-        guard ipAdapter.isEmpty || !ipAdapterImage.isEmpty else {
-            throw Failure.usage("--ip-adapter: needs the picture that it shows, --ip-adapter-image")
-        }
         func set<Value>(_ values: [Value], _ name: String, _ body: (Int, Value) -> Void) throws {
             let given = try RepeatedOptions.values(
                 values, "--ip-adapter-\(name)", for: "--ip-adapter", count: adapters.count)
