@@ -8,15 +8,19 @@ public struct Evaluation: Equatable, Sendable {
     /// Which attention masks act.
     public let masking: AttentionMasking
     /// Which of the job's ControlNets act.
-    public let controls: ControlSet
+    public let controls: ActingSet
+    /// Which of its T2I-Adapters.
+    public let adapters: ActingSet
 
     public init(
-        branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking, controls: ControlSet = []
+        branch: GuidanceBranch, latent: Latent, timestep: Int, masking: AttentionMasking, controls: ActingSet = [],
+        adapters: ActingSet = []
     ) {
         self.branch = branch
         self.latent = latent
         self.timestep = timestep
         self.masking = masking
         self.controls = controls
+        self.adapters = adapters
     }
 }

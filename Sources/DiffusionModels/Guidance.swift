@@ -31,14 +31,21 @@ public struct BranchInputs: Sendable, Equatable {
     public let maskedImageLatent: Latent?
     /// Of every ControlNet of the job, whether or not it acts on this branch.
     public private(set) var controls: [ControlInputs]
+    /// Of every T2I-Adapter of the job.
+    public internal(set) var adapters: [FeatureInputs]
+    /// Of every IP-Adapter, what this branch sees.
+    public let images: [ImageInputs]
 
     /// - Parameters:
     ///   - chunkLength: nil for a single chunk.
     ///   - controls: of every ControlNet of the job.
+    ///   - adapters: of every T2I-Adapter.
+    ///   - images: of every IP-Adapter.
     /// - Precondition: `embedding.count == tokens * width`, and the tokens are whole chunks.
     public init(
         embedding: [Float], tokens: Int, width: Int, chunkLength: Int? = nil, mask: Latent,
-        maskedImageLatent: Latent? = nil, controls: [ControlInputs] = []
+        maskedImageLatent: Latent? = nil, controls: [ControlInputs] = [], adapters: [FeatureInputs] = [],
+        images: [ImageInputs] = []
     ) {
         precondition(embedding.count == tokens * width, "an embedding's values must fill its shape")
         self.chunkLength = chunkLength ?? max(tokens, 1)
@@ -49,6 +56,8 @@ public struct BranchInputs: Sendable, Equatable {
         self.mask = mask
         self.maskedImageLatent = maskedImageLatent
         self.controls = controls
+        self.adapters = adapters
+        self.images = images
     }
 
     /// The same for the stages below the first, which see no maps.

@@ -83,38 +83,57 @@ public struct CrossAttention: Sendable {
     }
 
     /// The value for `normalized`, added to `residual`; in the residual's memory when nothing else holds it.
+    ///
+    /// - Parameter images: what is seen beside the prompt.
     public func callAsFunction(
-        _ normalized: Tensor, addedTo residual: consuming Tensor, prompt: PromptMemory, mask: AttentionMask?,
-        in context: ComputeContext
+        _ normalized: Tensor, addedTo residual: consuming Tensor, prompt: PromptMemory, images: [ImageMemory] = [],
+        mask: AttentionMask?, in context: ComputeContext
     ) throws -> Tensor {
         let (k, v) = try keysAndValues(prompt, in: context)
         let q = try query(normalized, in: context)
-        let y = attention.forward(q, k, v, mask: mask, firstQuery: context.firstPosition(of: q), in: context).y
-        return try output(y, addedTo: residual, in: context)
+        let first = context.firstPosition(of: q)
+        let mixed = attention.forward(q, k, v, mask: mask, firstQuery: first, in: context).y
+        let seen = try ImageAttention(
+            q, to: images, of: name, attention, mask: mask, firstQuery: first, in: context)
+        return try output(seen.added(to: mixed, in: context), addedTo: residual, in: context)
     }
 
     /// The pullback gives the gradient with respect to `normalized`; that of `residual` is dy itself.
     public func withPullback(
-        _ normalized: Tensor, addedTo residual: consuming Tensor, prompt: PromptMemory, mask: AttentionMask?,
-        in context: ComputeContext
+        _ normalized: Tensor, addedTo residual: consuming Tensor, prompt: PromptMemory, images: [ImageMemory] = [],
+        mask: AttentionMask?, in context: ComputeContext
     ) throws -> (y: Tensor, pullback: Pullback) {
         let (k, v) = try keysAndValues(prompt, in: context)
         let q = try query(normalized, in: context)
         let first = context.firstPosition(of: q)
         let (mixed, saved) = attention.forward(q, k, v, mask: mask, firstQuery: first, in: context)
+        let seen = try ImageAttention(
+            q, to: images, of: name, attention, mask: mask, firstQuery: first, in: context)
         return (
-            try output(mixed, addedTo: residual, in: context),
+            try output(seen.added(to: mixed, in: context), addedTo: residual, in: context),
             { dy in
+                let dMixed = try output.gradient(dy, in: context)
                 let dq = attention.queryGradient(
-                    try output.gradient(dy, in: context), q: q, k: k, v: v, y: mixed, saved: saved, mask: mask,
-                    firstQuery: first, in: context)
-                return try query.gradient(dq, in: context)
+                    dMixed, q: q, k: k, v: v, y: mixed, saved: saved, mask: mask, firstQuery: first, in: context)
+                return try query.gradient(seen.gradient(dMixed, addedTo: dq, in: context), in: context)
             }
         )
     }
 
     /// With the keys and values, which are computed once for a prompt.
-    public func work(positions: Int, tokens: Int) -> Work {
+    ///
+    /// - Parameter images: the tokens of each picture that is seen beside the prompt.
+    public func work(positions: Int, tokens: Int, images: [Int] = []) -> Work {
+        let channels = query.outputs
+        return images.reduce(ofPrompt(positions: positions, tokens: tokens)) { work, tokens in
+            work + key.work(rows: tokens) + value.work(rows: tokens)
+                + .attention(queries: positions, keys: tokens, channels: channels, areKeysConstant: true)
+                + .kept(positions: positions, channels: channels)
+                + Work(promptElements: 2 * Double(tokens) * Double(channels))
+        }
+    }
+
+    private func ofPrompt(positions: Int, tokens: Int) -> Work {
         let channels = query.outputs
         return query.work(rows: positions) + output.work(rows: positions) + key.work(rows: tokens)
             + value.work(rows: tokens)

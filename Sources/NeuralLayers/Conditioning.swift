@@ -7,15 +7,18 @@ import TensorKernels
 public struct Conditioning: Sendable {
     public let prompt: PromptMemory
     public let time: TimeMemory
+    /// The pictures that cross-attention sees beside the prompt.
+    public let images: [ImageMemory]
     /// The masks of cross- and self-attention for a whole picture of `[height, width]`, or nil where none acts.
     public let masks: @Sendable (_ height: Int, _ width: Int) -> (cross: AttentionMask?, own: AttentionMask?)
 
     public init(
-        prompt: PromptMemory, time: TimeMemory,
+        prompt: PromptMemory, time: TimeMemory, images: [ImageMemory] = [],
         masks: @escaping @Sendable (_ height: Int, _ width: Int) -> (cross: AttentionMask?, own: AttentionMask?)
     ) {
         self.prompt = prompt
         self.time = time
+        self.images = images
         self.masks = masks
     }
 }

@@ -15,6 +15,15 @@ public struct Linear: Layer {
         bias = hasBias ? scope.weight("bias", [outputs]) : nil
     }
 
+    /// Of the squares of a picture, each a row: a convolution whose stride is its kernel's side, without a bias. Key
+    /// `weight` `[outputs, channels, side, side]`.
+    public init(squares scope: ParameterScope, channels: Int, side: Int, outputs: Int) {
+        inputs = channels * side * side
+        self.outputs = outputs
+        weight = scope.weight("weight", [outputs, channels, side, side], as: [outputs, inputs])
+        bias = nil
+    }
+
     /// In the context's element type.
     public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
         try self(x, as: context.elementType, in: context)

@@ -21,6 +21,11 @@ public struct ParameterScope {
         Weight(source.tensor(key(name), shape), in: source.store)
     }
 
+    /// The same under another shape of as many elements.
+    public func weight(_ name: String, _ shape: [Int], as other: [Int]) -> Weight {
+        Weight(source.tensor(key(name), shape).reshaped(other), in: source.store)
+    }
+
     public func contains(_ name: String) -> Bool { source.contains(key(name)) }
 
     private func key(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }

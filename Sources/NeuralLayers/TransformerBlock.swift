@@ -19,22 +19,25 @@ public struct TransformerBlock: Sendable {
 
     /// x `[h, w, channels]`; in its memory when nothing else holds it.
     public func callAsFunction(
-        _ x: consuming Tensor, prompt: PromptMemory, masks: Masks, in context: ComputeContext
+        _ x: consuming Tensor, prompt: PromptMemory, images: [ImageMemory] = [], masks: Masks,
+        in context: ComputeContext
     ) throws -> Tensor {
         let first = try own(norms[0](x, in: context), addedTo: x, mask: masks.own, in: context)
         let second = try cross(
-            norms[1](first, in: context), addedTo: consume first, prompt: prompt, mask: masks.cross, in: context)
+            norms[1](first, in: context), addedTo: consume first, prompt: prompt, images: images, mask: masks.cross,
+            in: context)
         return try feedForward(norms[2](second, in: context), addedTo: consume second, in: context)
     }
 
     public func withPullback(
-        _ x: Tensor, prompt: PromptMemory, masks: Masks, in context: ComputeContext
+        _ x: Tensor, prompt: PromptMemory, images: [ImageMemory] = [], masks: Masks, in context: ComputeContext
     ) throws -> (y: Tensor, pullback: Pullback) {
         let first = try residual(norms[0], x, in: context) {
             try own.withPullback($0, addedTo: x, mask: masks.own, in: context)
         }
         let second = try residual(norms[1], first.y, in: context) {
-            try cross.withPullback($0, addedTo: first.y, prompt: prompt, mask: masks.cross, in: context)
+            try cross.withPullback(
+                $0, addedTo: first.y, prompt: prompt, images: images, mask: masks.cross, in: context)
         }
         let third = try residual(norms[2], second.y, in: context) {
             try feedForward.withPullback($0, addedTo: second.y, in: context)
@@ -42,9 +45,9 @@ public struct TransformerBlock: Sendable {
         return (third.y, { dy in try first.pullback(second.pullback(third.pullback(dy))) })
     }
 
-    public func work(positions: Int, tokens: Int) -> Work {
+    public func work(positions: Int, tokens: Int, images: [Int] = []) -> Work {
         let layers =
-            own.work(positions: positions) + cross.work(positions: positions, tokens: tokens)
+            own.work(positions: positions) + cross.work(positions: positions, tokens: tokens, images: images)
             + feedForward.work(positions: positions)
         return norms.reduce(layers) { $0 + $1.work(positions: positions) }
     }
@@ -87,7 +90,8 @@ public struct SpatialTransformer: Sendable {
         let masks = conditioning.masks(context.cut(of: x).height, x.shape[1])
         var hidden = try projectIn(norm(x, in: context), as: .float32, in: context)
         for block in blocks {
-            hidden = try block(consume hidden, prompt: conditioning.prompt, masks: masks, in: context)
+            hidden = try block(
+                consume hidden, prompt: conditioning.prompt, images: conditioning.images, masks: masks, in: context)
         }
         return try projectOut(hidden, addedTo: x, in: context)
     }
@@ -101,7 +105,7 @@ public struct SpatialTransformer: Sendable {
         var pullbacks: [Pullback] = []
         for block in blocks {
             let (y, pullback) = try block.withPullback(
-                hidden, prompt: conditioning.prompt, masks: masks, in: context)
+                hidden, prompt: conditioning.prompt, images: conditioning.images, masks: masks, in: context)
             hidden = y
             pullbacks.append(pullback)
         }
@@ -117,11 +121,11 @@ public struct SpatialTransformer: Sendable {
 
     /// - Parameter projectsLinearly: whether the architecture has linear layers for its projections, or convolutions
     ///   of kernel 1, which are the same numbers under another name.
-    public func work(height: Int, width: Int, tokens: Int, projectsLinearly: Bool) -> Work {
+    public func work(height: Int, width: Int, tokens: Int, images: [Int] = [], projectsLinearly: Bool) -> Work {
         let positions = height * width
         let projections = projectIn.work(rows: positions) + projectOut.work(rows: positions)
         let inside = blocks.reduce(norm.work(positions: positions)) {
-            $0 + $1.work(positions: positions, tokens: tokens)
+            $0 + $1.work(positions: positions, tokens: tokens, images: images)
         }
         return inside + (projectsLinearly ? projections : projections.asConvolutions)
     }

@@ -25,12 +25,14 @@ public struct PilotStep: Equatable, Sendable {
     /// Which attention masks act in the gradient steps.
     public let optimizationMasking: AttentionMasking
     /// The ControlNets that act on the conditional branch, in optimisation and in denoising.
-    public let controls: ControlSet
+    public let controls: ActingSet
     /// Those of them that act on the unconditional branch, too.
-    public let unconditionalControls: ControlSet
+    public let unconditionalControls: ActingSet
+    /// The T2I-Adapters that act, on both branches.
+    public let adapters: ActingSet
 
     /// The ControlNets that act on a branch.
-    public func controls(of branch: GuidanceBranch) -> ControlSet {
+    public func controls(of branch: GuidanceBranch) -> ActingSet {
         branch == .conditional ? controls : unconditionalControls
     }
 
@@ -73,9 +75,10 @@ public struct PilotPlan: Equatable, Sendable {
     ///   - timesteps: the sampler's, falling.
     ///   - trainingTimesteps: T.
     ///   - controls: when each of the job's ControlNets acts.
+    ///   - adapters: when each of its T2I-Adapters does.
     public init(
         parameters: PilotParameters, timesteps: [Int], trainingTimesteps: Int, mask: LatentMask,
-        controls: [ControlTiming] = []
+        controls: [ActingTime] = [], adapters: [ActingTime] = []
     ) {
         let (isEmpty, isFull) = (mask.isEmpty, mask.isFull)
         let isPilot = parameters.algorithm == .pilot
@@ -89,15 +92,18 @@ public struct PilotPlan: Equatable, Sendable {
             let hasSelfMask =
                 isPilot && parameters.selfAttentionMask && !isFull
                 && Double(timestep) >= Self.selfAttentionThreshold * total
-            let acting = controls.indices.filter { controls[$0].acts(at: index, of: timesteps.count) }
+            func acting(_ times: [ActingTime]) -> ActingSet {
+                ActingSet(times.indices.filter { times[$0].acts(at: index, of: timesteps.count) }.map(ActingSet.one))
+            }
+            let conditionalOnly = ActingSet(
+                controls.indices.filter { controls[$0].isConditionalOnly }.map(ActingSet.one))
             return PilotStep(
                 index: index, count: timesteps.count, timestep: timestep,
                 stage: isOptimizing ? .optimization : isPilot ? .blending : .denoising,
                 gradientSteps: isOptimized ? parameters.gradientSteps : 0,
                 denoisingMasking: hasSelfMask ? crossMask.union(.selfAttention) : crossMask,
-                optimizationMasking: crossMask, controls: ControlSet(acting.map(ControlSet.net)),
-                unconditionalControls: ControlSet(
-                    acting.filter { !controls[$0].isConditionalOnly }.map(ControlSet.net)))
+                optimizationMasking: crossMask, controls: acting(controls),
+                unconditionalControls: acting(controls).subtracting(conditionalOnly), adapters: acting(adapters))
         }
     }
 

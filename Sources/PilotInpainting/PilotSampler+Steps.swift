@@ -33,7 +33,7 @@ extension PilotSampler {
         func evaluation(_ branch: GuidanceBranch) -> Evaluation {
             Evaluation(
                 branch: branch, latent: latent, timestep: timestep, masking: step.optimizationMasking,
-                controls: step.controls(of: branch))
+                controls: step.controls(of: branch), adapters: step.adapters)
         }
         async let unconditionalPass = predictor.noiseWithPullback(evaluation(.unconditional))
         async let conditionalPass = predictor.noiseWithPullback(evaluation(.conditional))
@@ -71,7 +71,7 @@ extension PilotSampler {
         func evaluation(_ branch: GuidanceBranch) -> Evaluation {
             Evaluation(
                 branch: branch, latent: latent, timestep: timestep, masking: step.denoisingMasking,
-                controls: step.controls(of: branch))
+                controls: step.controls(of: branch), adapters: step.adapters)
         }
         async let unconditionalPass = predictor.noise(evaluation(.unconditional))
         async let conditionalPass = predictor.noise(evaluation(.conditional))

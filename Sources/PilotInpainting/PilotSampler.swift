@@ -14,7 +14,9 @@ public struct PilotSampler: Sendable {
     public let imageLatent: Latent
     public let plan: PilotPlan
     /// When each of the job's ControlNets acts.
-    private let controls: [ControlTiming]
+    private let controls: [ActingTime]
+    /// The same of its T2I-Adapters.
+    private let adapters: [ActingTime]
 
     let schedules: PilotSchedules
     let loss: PilotLoss
@@ -24,7 +26,7 @@ public struct PilotSampler: Sendable {
     /// - Precondition: the mask has `imageLatent`'s height and width.
     public init(
         parameters: PilotParameters, scheduler: DDIMScheduler, mask: LatentMask, imageLatent: Latent,
-        controls: [ControlTiming] = []
+        controls: [ActingTime] = [], adapters: [ActingTime] = []
     ) throws {
         try parameters.validate()
         let timesteps = try scheduler.timesteps(steps: parameters.steps)
@@ -36,9 +38,10 @@ public struct PilotSampler: Sendable {
         self.mask = mask
         self.imageLatent = imageLatent
         self.controls = controls
+        self.adapters = adapters
         plan = PilotPlan(
             parameters: parameters, timesteps: timesteps, trainingTimesteps: scheduler.trainingTimesteps, mask: mask,
-            controls: controls)
+            controls: controls, adapters: adapters)
         schedules = PilotSchedules(
             parameters: parameters, mask: mask, trainingTimesteps: scheduler.trainingTimesteps)
         loss = PilotLoss(imageLatent: imageLatent, mask: mask)
@@ -50,7 +53,8 @@ public struct PilotSampler: Sendable {
         blending.algorithm = .pilot
         blending.coherence = 0
         return try PilotSampler(
-            parameters: blending, scheduler: scheduler, mask: mask, imageLatent: imageLatent, controls: controls)
+            parameters: blending, scheduler: scheduler, mask: mask, imageLatent: imageLatent, controls: controls,
+            adapters: adapters)
     }
 
     /// The latent of image `image` of the job, `[channels, h, w]`, to be divided by the scaling factor and decoded.

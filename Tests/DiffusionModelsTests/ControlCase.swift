@@ -99,8 +99,8 @@ struct ControlCase: Decodable {
                     stage, layers: conditioning(try stage.timeMemory(timestep: timestep, in: context)),
                     embedding: rungs.lowerBound == 0
                         ? try stage.embedded(
-                            map(of: net, isBGR: files.configuration.takesBGR), in: ComputeContext(threads: 1))
-                        : nil,
+                            Self.map(of: net.name, isBGR: files.configuration.takesBGR),
+                            in: ComputeContext(threads: 1)) : nil,
                     scale: net.scale, guesses: net.guesses)
             }
             return StagePass(
@@ -109,9 +109,10 @@ struct ControlCase: Decodable {
         }
     }
 
-    private func map(of net: Net, isBGR: Bool) throws -> Latent {
-        let file = try SafetensorsFile(path: "\(Self.folder)/golden.safetensors")
-        let map = try #require(file.tensors["\(net.name).map"])
+    /// The map of the net with this name.
+    static func map(of name: String, isBGR: Bool) throws -> Latent {
+        let file = try SafetensorsFile(path: "\(folder)/golden.safetensors")
+        let map = try #require(file.tensors["\(name).map"])
         let values = map.float32Values()
         let count = map.shape[1] * map.shape[2]
         let planes = (0..<3).map { values[$0 * count..<($0 + 1) * count] }

@@ -193,6 +193,10 @@ struct BadLine: Sendable, CustomTestStringConvertible {
             "lora": [{"lora": "s", "lora_scale": -0.5, "lora_text_scale": 0}, {"lora": "t"}], \
             "control": [{"control": "c", "control_image": "ci", "control_scale": 0.5, "control_range": "0:0.5", \
             "control_preprocess": "canny", "control_mode": "guess", "control_background": "canny"}], \
+            "t2i_adapter": [{"t2i_adapter": "ta", "t2i_adapter_image": "ti", "t2i_adapter_scale": -0.5, \
+            "t2i_adapter_range": "0.25:1", "t2i_adapter_preprocess": "tile"}], \
+            "ip_adapter": [{"ip_adapter": "pa", "ip_adapter_image": "pi", "ip_adapter_scale": 0.25, \
+            "ip_adapter_fit": "squash"}], "image_encoder": "ie", \
             "image": "i", "mask": "k", "prompt": "p", "negative_prompt": "n", "invert_mask": true, "size": "64x48", \
             "initial_latent": "l", "output": "o", "count": 2, "paste": false, "feather": 1, "compare": "c", \
             "preview": "v", "dump": "d", "steps": 7, "preset": "paper", "guidance_scale": 1.5, \
@@ -216,6 +220,13 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         (net.image, net.scale, net.range) = ("ci", 0.5, StepRange(start: 0, end: 0.5))
         (net.preprocessing, net.mode, net.background) = (.canny, .guess, .canny)
         expected.controls = [net]
+        var adapter = T2IAdapterSettings(adapter: "ta")
+        (adapter.image, adapter.scale, adapter.range) = ("ti", -0.5, StepRange(start: 0.25, end: 1))
+        adapter.preprocessing = .tile
+        expected.t2iAdapters = [adapter]
+        var shown = IPAdapterSettings(adapter: "pa", image: "pi")
+        (shown.scale, shown.fit) = (0.25, .squash)
+        (expected.ipAdapters, expected.imageEncoder) = ([shown], "ie")
         (expected.area, expected.areaPadding, expected.areaEach) = (.mask, AreaPadding(rawValue: "7%"), true)
         expected.jpegQuality = 80
         (expected.initialLatent, expected.pastesKeptPixels, expected.feather) = ("l", false, 1)

@@ -59,6 +59,15 @@ final class FakeEngine: InpaintingEngine {
         return Latent(channels: 4, height: rows, width: columns, values: values)
     }
 
+    func features(ofAdapter number: Int, map: Latent) async throws -> [Latent] {
+        [Latent(repeating: Float(number), channels: 1, height: 1, width: 1)]
+    }
+
+    func imageTokens(ofAdapter number: Int, picture: Latent) async throws -> ImageTokens {
+        let tokens = Latent(repeating: Float(number), channels: 1, height: 1, width: 1)
+        return ImageTokens(tokens: tokens, negativeTokens: tokens)
+    }
+
     func decode(_ latents: [Latent]) async throws -> [[Float]] {
         state.withLock { $0.mostAtDecoding = max($0.mostAtDecoding, $0.inFlight) }
         try beforeDecoding(decoded.add(1, ordering: .relaxed).oldValue)

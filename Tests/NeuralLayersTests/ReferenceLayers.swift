@@ -43,13 +43,25 @@ struct ReferenceScope {
         return self["net.2"].linear(gated, outputs: x.columns)
     }
 
+    /// A picture that cross-attention sees: its tokens, and where the weights for them are.
+    typealias Picture = (tokens: DoubleTensor, scope: ReferenceScope, scale: Double)
+
     /// Self-attention where `memory` is x itself.
-    func attention(_ x: DoubleTensor, to memory: DoubleTensor, heads: Int, mask: AttentionMask?) -> DoubleTensor {
-        let rows = x.reshaped([x.rows, x.columns])
-        let mixed = ReferenceAttention(heads: heads, mask: mask)(
-            self["to_q"].linear(rows, outputs: x.columns, bias: false),
-            self["to_k"].linear(memory, outputs: x.columns, bias: false),
+    func attention(
+        _ x: DoubleTensor, to memory: DoubleTensor, pictures: [Picture] = [], heads: Int, mask: AttentionMask?
+    ) -> DoubleTensor {
+        let queries = self["to_q"].linear(x.reshaped([x.rows, x.columns]), outputs: x.columns, bias: false)
+        var mixed = ReferenceAttention(heads: heads, mask: mask)(
+            queries, self["to_k"].linear(memory, outputs: x.columns, bias: false),
             self["to_v"].linear(memory, outputs: x.columns, bias: false))
+        for picture in pictures {
+            let seen = ReferenceAttention(heads: heads, mask: nil)(
+                queries, picture.scope["to_k_ip"].linear(picture.tokens, outputs: x.columns, bias: false),
+                picture.scope["to_v_ip"].linear(picture.tokens, outputs: x.columns, bias: false))
+            for place in mixed.values.indices where mask?.foreground?[place / x.columns] ?? 1 == 1 {
+                mixed.values[place] += picture.scale * seen.values[place]
+            }
+        }
         return self["to_out.0"].linear(mixed, outputs: x.columns).reshaped(x.shape)
     }
 

@@ -41,6 +41,33 @@ import Testing
             })
     }
 
+    /// A background query sees no picture, as it sees no prompt.
+    @Test(arguments: [nil, cross])
+    func crossAttentionToPictures(mask: AttentionMask?) throws {
+        let layer = CrossAttention(scope["attn2"], channels: 24, contextWidth: 20, heads: 2)
+        let pictures = [("first", 5, 0.7), ("second", 3, -1.3)].map { name, count, scale in
+            (tokens: DoubleTensor(normal: [count, 20], seed: UInt64(count)), scope: reference[name], scale: scale)
+        }
+        func images(_ context: ComputeContext) -> [ImageMemory] {
+            pictures.map { picture in
+                let projection = ImageProjection(scope[picture.scope.path], contextWidth: 20, channels: 24)
+                return ImageMemory(
+                    tokens: picture.tokens.tensor(in: context), projections: ["attn2": projection], scale: picture.scale
+                )
+            }
+        }
+        try check(
+            shape: [63, 24],
+            reference: {
+                $0 + reference["attn2"].attention($0, to: prompt, pictures: pictures, heads: 2, mask: mask)
+            }, value: { try layer($0, addedTo: $0, prompt: memory($1), images: images($1), mask: mask, in: $1) },
+            recorded: {
+                try withResidual(
+                    $0, $1,
+                    layer.withPullback($0, addedTo: $0, prompt: memory($1), images: images($1), mask: mask, in: $1))
+            })
+    }
+
     @Test(arguments: [nil, cross], [nil, own])
     func transformerBlock(cross: AttentionMask?, own: AttentionMask?) throws {
         let layer = TransformerBlock(scope["block"], channels: 24, contextWidth: 20, heads: 3)

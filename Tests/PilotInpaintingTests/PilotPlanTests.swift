@@ -100,12 +100,31 @@ import Testing
 }
 
 @Suite struct PilotPlanTests {
-    private func plan(_ parameters: PilotParameters, mask: [Bool]) throws -> PilotPlan {
+    private func plan(
+        _ parameters: PilotParameters, mask: [Bool], controls: [ActingTime] = [], adapters: [ActingTime] = []
+    ) throws -> PilotPlan {
         let scheduler = try DDIMScheduler(SchedulerConfiguration())
         return PilotPlan(
             parameters: parameters, timesteps: try scheduler.timesteps(steps: parameters.steps),
             trainingTimesteps: scheduler.trainingTimesteps,
-            mask: LatentMask(height: 1, width: mask.count, isRepainted: mask))
+            mask: LatentMask(height: 1, width: mask.count, isRepainted: mask), controls: controls, adapters: adapters)
+    }
+
+    /// Of ten steps: a step acts if it begins at the start or later, and ends at the end or before.
+    @Test func netsAndAdaptersActInTheirShareOfTheSteps() throws {
+        var parameters = PilotParameters()
+        parameters.steps = 10
+        let plan = try plan(
+            parameters, mask: [true, false],
+            controls: [ActingTime(start: 0.15, end: 1), ActingTime(isConditionalOnly: true)],
+            adapters: [ActingTime(start: 0, end: 0.55), ActingTime(start: 0.2, end: 0.8)])
+        func steps(_ acts: (PilotStep) -> Bool) -> [Int] { plan.steps.filter(acts).map(\.index) }
+        #expect(steps { $0.controls.contains(.one(0)) } == Array(2...9))
+        #expect(steps { $0.controls(of: .unconditional).contains(.one(0)) } == Array(2...9))
+        #expect(steps { $0.controls.contains(.one(1)) } == Array(0...9))
+        #expect(steps { $0.controls(of: .unconditional).contains(.one(1)) } == [])
+        #expect(steps { $0.adapters.contains(.one(0)) } == Array(0...4))
+        #expect(steps { $0.adapters.contains(.one(1)) } == Array(2...7))
     }
 
     /// 50 steps: timesteps 980, 960, ..., 0; the first 25 are at 500 or above, and 5 of those are optimised.

@@ -1,5 +1,6 @@
 import Foundation
 import TensorKernels
+import TestSupport
 import Testing
 
 /// One thing that can be wrong with a job.
@@ -106,6 +107,105 @@ struct BadInput: Sendable, CustomTestStringConvertible {
         },
         BadInput(name: "a scale that is no number", exitCode: 64, mentions: ["--control-scale"]) { _ in
             ["--control", "\(PilotRunner.controls)/sd1", "--control-scale", "nan"]
+        },
+        BadInput(name: "adapter is not there", exitCode: 66, mentions: ["--t2i-adapter", "nowhere"]) {
+            ["--t2i-adapter", $0.path("nowhere")]
+        },
+        BadInput(
+            name: "adapter of another model", exitCode: 65, mentions: ["config.json", "channels", "another model"],
+            isForTwoRanks: true
+        ) { _ in ["--t2i-adapter", "\(PilotRunner.adapters)/inpaint"] },
+        BadInput(
+            name: "adapter for maps of another size", exitCode: 65, mentions: ["downscale_factor", "another model"]
+        ) { _ in ["--t2i-adapter", "\(PilotRunner.adapters)/sd2"] },
+        BadInput(name: "adapter is a net", exitCode: 65, mentions: ["_class_name", "T2IAdapter"]) { _ in
+            ["--t2i-adapter", "\(PilotRunner.controls)/sd1"]
+        },
+        BadInput(
+            name: "adapter is a pickle", exitCode: 65, mentions: ["adapter.pth", "pickle"],
+            prepare: { try $0.write([0x50, 0x4B, 3, 4] + [UInt8](repeating: 0, count: 60), to: "adapter.pth") },
+            arguments: { ["--t2i-adapter", $0.path("adapter.pth")] }),
+        BadInput(name: "adapter's map is not there", exitCode: 66, mentions: ["--t2i-adapter-image", "nowhere.png"]) {
+            ["--t2i-adapter", "\(PilotRunner.adapters)/sd1", "--t2i-adapter-image", $0.path("nowhere.png")]
+        },
+        BadInput(name: "a range without an adapter", exitCode: 64, mentions: ["--t2i-adapter-range", "--t2i-adapter"]) {
+            _ in ["--t2i-adapter-range", "0:1"]
+        },
+        BadInput(name: "an adapter's range that runs backwards", exitCode: 64, mentions: ["--t2i-adapter-range"]) { _ in
+            ["--t2i-adapter", "\(PilotRunner.adapters)/sd1", "--t2i-adapter-range", "0.8:0.2"]
+        },
+        BadInput(name: "an adapter's scale that is no number", exitCode: 64, mentions: ["--t2i-adapter-scale"]) { _ in
+            ["--t2i-adapter", "\(PilotRunner.adapters)/sd1", "--t2i-adapter-scale", "inf"]
+        },
+        BadInput(name: "image adapter is not there", exitCode: 66, mentions: ["--ip-adapter", "nowhere"]) {
+            ["--ip-adapter", $0.path("nowhere"), "--ip-adapter-image", $0.path("image.png")]
+        },
+        BadInput(
+            name: "image adapter of another model", exitCode: 65,
+            mentions: ["sd2.safetensors", "24", "40", "another model"],
+            isForTwoRanks: true
+        ) {
+            [
+                "--ip-adapter", "\(PilotRunner.imageAdapters)/sd2.safetensors", "--ip-adapter-image",
+                $0.path("image.png"),
+            ]
+        },
+        BadInput(
+            name: "image adapter is a pickle", exitCode: 65, mentions: ["adapter.bin", "pickle"],
+            prepare: { try $0.write([0x50, 0x4B, 3, 4] + [UInt8](repeating: 0, count: 60), to: "adapter.bin") },
+            arguments: { ["--ip-adapter", $0.path("adapter.bin"), "--ip-adapter-image", $0.path("image.png")] }),
+        BadInput(name: "image adapter without a picture", exitCode: 64, mentions: ["--ip-adapter-image"]) { _ in
+            ["--ip-adapter", "\(PilotRunner.imageAdapters)/sd1.safetensors"]
+        },
+        BadInput(name: "its picture is not there", exitCode: 66, mentions: ["--ip-adapter-image", "nowhere.png"]) {
+            [
+                "--ip-adapter", "\(PilotRunner.imageAdapters)/sd1.safetensors", "--ip-adapter-image",
+                $0.path("nowhere.png"),
+            ]
+        },
+        BadInput(name: "an encoder without an adapter", exitCode: 64, mentions: ["--image-encoder", "--ip-adapter"]) {
+            _ in ["--image-encoder", "\(PilotRunner.imageAdapters)/image_encoder"]
+        },
+        BadInput(
+            name: "no encoder beside the adapter", exitCode: 66, mentions: ["image_encoder", "--image-encoder"],
+            prepare: {
+                try FileManager.default.copyContents(
+                    atPath: "\(PilotRunner.imageAdapters)/sd1.safetensors", toPath: $0.path("adapter.safetensors"))
+            },
+            arguments: { ["--ip-adapter", $0.path("adapter.safetensors"), "--ip-adapter-image", $0.path("image.png")] }),
+        BadInput(
+            name: "an encoder of another width", exitCode: 65,
+            mentions: ["sd1.safetensors", "12 channels", "16", "encoder"],
+            prepare: { runner in
+                try FileManager.default.copyContents(
+                    atPath: "\(PilotRunner.imageAdapters)/image_encoder", toPath: runner.path("encoder"))
+                let config = String(decoding: try runner.contents("encoder/config.json"), as: UTF8.self)
+                try runner.write(
+                    config.replacingOccurrences(of: "\"projection_dim\": 12", with: "\"projection_dim\": 16"),
+                    to: "encoder/config.json")
+            },
+            arguments: {
+                [
+                    "--ip-adapter", "\(PilotRunner.imageAdapters)/sd1.safetensors", "--ip-adapter-image",
+                    $0.path("image.png"), "--image-encoder", $0.path("encoder"),
+                ]
+            }),
+        BadInput(
+            name: "the text encoder for pictures", exitCode: 65,
+            mentions: ["architectures", "CLIPVisionModelWithProjection"]
+        ) {
+            [
+                "--ip-adapter", "\(PilotRunner.imageAdapters)/sd1.safetensors", "--ip-adapter-image",
+                $0.path("image.png"),
+                "--image-encoder", "\(PilotRunner.models)/sd1/text_encoder",
+            ]
+        },
+        BadInput(name: "an image adapter's scale that is no number", exitCode: 64, mentions: ["--ip-adapter-scale"]) {
+            [
+                "--ip-adapter", "\(PilotRunner.imageAdapters)/sd1.safetensors", "--ip-adapter-image",
+                $0.path("image.png"),
+                "--ip-adapter-scale", "nan",
+            ]
         },
         BadInput(
             name: "image has no alpha channel", exitCode: 65, mentions: ["--mask alpha", "image.png", "./alpha"],

@@ -76,6 +76,72 @@ import Testing
         }
     }
 
+    /// Two T2I-Adapters that act at different times, one of them with a ControlNet and a LoRA beside it; and one with an
+    /// inpainting model of odd sides.
+    @Test(arguments: [("sd1", "float32"), ("sd1", "bfloat16"), ("inpaint", "float32")])
+    func t2iAdaptersMakeTheSameFiles(model: String, elementType: String) async throws {
+        let runner = try PilotRunner()
+        let options =
+            model == "inpaint"
+            ? ["--size", "52x36", "--t2i-adapter", "\(PilotRunner.adapters)/inpaint"]
+            : [
+                "--t2i-adapter", "\(PilotRunner.adapters)/sd1", "--t2i-adapter", "\(PilotRunner.adapters)/sd1-grey",
+                "--t2i-adapter-preprocess", "canny", "--t2i-adapter-range", "0:0.7", "--t2i-adapter-range", "0.3:1",
+                "--t2i-adapter-scale", "-0.5", "--control", "\(PilotRunner.controls)/sd1", "--lora",
+                "\(PilotRunner.models)/../lora/kohya_ldm.safetensors",
+            ]
+        let alone = try await files(
+            runner, model, ranks: 1, layout: "auto", threads: 1, elementType: elementType, options: options)
+        let plain = try await files(
+            runner, model, ranks: 1, layout: "auto", threads: 2, elementType: elementType,
+            options: Array(options.prefix(model == "inpaint" ? 2 : 0)))
+        #expect(alone.pictures != plain.pictures)
+        for (ranks, layout) in [
+            (2, "branches=2"), (3, "stages=3"), (6, "branches=2,stages=3"), (4, "replicas=2,stages=2"),
+        ] {
+            let found = try await files(
+                runner, model, ranks: ranks, layout: layout, threads: 1 + ranks % 2, elementType: elementType,
+                options: options)
+            #expect(found.pictures == alone.pictures, "the pictures of \(ranks) ranks, \(layout), \(elementType)")
+            #expect(found.dumps == alone.dumps, "the dumps of \(ranks) ranks, \(layout), \(elementType)")
+        }
+    }
+
+    /// Two IP-Adapters, with a ControlNet, a T2I-Adapter and a LoRA beside them; and one of an inpainting model.
+    @Test(arguments: [("sd1", "float32"), ("sd1", "bfloat16"), ("inpaint", "float32")])
+    func ipAdaptersMakeTheSameFiles(model: String, elementType: String) async throws {
+        let runner = try PilotRunner()
+        let options =
+            model == "inpaint"
+            ? [
+                "--size", "52x36", "--ip-adapter", "\(PilotRunner.imageAdapters)/inpaint.safetensors",
+                "--ip-adapter-image", runner.path("image.png"),
+            ]
+            : [
+                "--ip-adapter", "\(PilotRunner.imageAdapters)/sd1-plus.safetensors", "--ip-adapter",
+                "\(PilotRunner.imageAdapters)/sd1.safetensors", "--ip-adapter-image", runner.path("image.png"),
+                "--ip-adapter-image", runner.path("mask.png"), "--ip-adapter-scale", "0.6", "--ip-adapter-scale",
+                "-0.5",
+                "--t2i-adapter", "\(PilotRunner.adapters)/sd1", "--control", "\(PilotRunner.controls)/sd1", "--lora",
+                "\(PilotRunner.models)/../lora/kohya_ldm.safetensors",
+            ]
+        let alone = try await files(
+            runner, model, ranks: 1, layout: "auto", threads: 1, elementType: elementType, options: options)
+        let plain = try await files(
+            runner, model, ranks: 1, layout: "auto", threads: 2, elementType: elementType,
+            options: model == "inpaint" ? Array(options.prefix(2)) : Array(options.dropFirst(12)))
+        #expect(alone.pictures != plain.pictures)
+        for (ranks, layout) in [
+            (2, "branches=2"), (3, "stages=3"), (6, "branches=2,stages=3"), (4, "replicas=2,stages=2"),
+        ] {
+            let found = try await files(
+                runner, model, ranks: ranks, layout: layout, threads: 1 + ranks % 2, elementType: elementType,
+                options: options)
+            #expect(found.pictures == alone.pictures, "the pictures of \(ranks) ranks, \(layout), \(elementType)")
+            #expect(found.dumps == alone.dumps, "the dumps of \(ranks) ranks, \(layout), \(elementType)")
+        }
+    }
+
     @Test(arguments: [("sd1", "float32"), ("sd1", "bfloat16"), ("odd", "float32")])
     func everyLayoutWritesTheSameFiles(model: String, elementType: String) async throws {
         let runner = try PilotRunner()

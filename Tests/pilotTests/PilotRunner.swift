@@ -16,6 +16,16 @@ final class PilotRunner: Sendable {
         URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path()
         + "DiffusionModelsTests/Fixtures/control"
 
+    /// Tiny T2I-Adapters for them.
+    static let adapters =
+        URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path()
+        + "DiffusionModelsTests/Fixtures/t2i_adapter"
+
+    /// Tiny IP-Adapters for them, with their image encoder.
+    static let imageAdapters =
+        URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path()
+        + "DiffusionModelsTests/Fixtures/ip_adapter"
+
     /// In kilobytes, as `ulimit -v` has it: room for a small job, and none for a file of 4 GiB.
     static let addressSpace = 3_000_000
 

@@ -75,6 +75,48 @@ CONTROL_VARIANTS = {
     "odd-control": ("odd", [*SHORT, "--control", str(CONTROL / "odd"), "--control-image", "@image"]),
 }
 
+T2I_ADAPTER = ROOT / "Tests" / "DiffusionModelsTests" / "Fixtures" / "t2i_adapter"
+
+
+def adapters(*names: str) -> list[str]:
+    return [*SHORT, *(word for name in names for word in ("--t2i-adapter", str(T2I_ADAPTER / name)))]
+
+
+T2I_ADAPTER_VARIANTS = {
+    "sd1-t2i-adapter": ("sd1", [*adapters("sd1"), "--t2i-adapter-preprocess", "canny"]),
+    "sd1-t2i-adapters": ("sd1", [
+        *adapters("sd1-light", "sd1-grey"), "--t2i-adapter-scale", "0.7", "--t2i-adapter-scale", "-0.3",
+        "--t2i-adapter-range", "0:0.6", "--t2i-adapter-range", "0.3:1", "--t2i-adapter-preprocess", "invert"]),
+    "sd1-t2i-adapter-control": ("sd1", [
+        *adapters("sd1"), "--control", str(CONTROL / "sd1"), "--control-preprocess", "canny",
+        "--prompt", "a (red:1.4) fox BREAK [snow]", "--lora", str(LORAS / "kohya_ldm.safetensors")]),
+    "sd2-t2i-adapter": ("sd2", [*adapters("sd2"), "--t2i-adapter-image", "@image"]),
+    "inpaint-t2i-adapter": ("inpaint", adapters("inpaint")),
+    "inpaint-t2i-adapter-method-inpaint": ("inpaint", [*adapters("inpaint"), "--method", "inpaint"]),
+}
+
+IP_ADAPTER = ROOT / "Tests" / "DiffusionModelsTests" / "Fixtures" / "ip_adapter"
+
+
+def images(*names: str) -> list[str]:
+    files = [word for name in names for word in ("--ip-adapter", str(IP_ADAPTER / f"{name}.safetensors"))]
+    return [*SHORT, *files, "--ip-adapter-image", "@image"]
+
+
+IP_ADAPTER_VARIANTS = {
+    "sd1-ip-adapter": ("sd1", images("sd1")),
+    "sd1-ip-adapter-plus": ("sd1", [*images("sd1-plus"), "--ip-adapter-fit", "squash", "--ip-adapter-scale", "0.6"]),
+    "sd1-ip-adapters": ("sd1", [
+        *images("sd1", "sd1-full"), "--ip-adapter-scale", "0.7", "--ip-adapter-scale", "-0.3", "--control",
+        str(CONTROL / "sd1"), "--t2i-adapter", str(T2I_ADAPTER / "sd1"), "--prompt", "a (red:1.4) fox BREAK [snow]",
+        "--lora", str(LORAS / "kohya_ldm.safetensors")]),
+    "sd1-ip-adapter-no-mask": ("sd1", [*images("sd1"), "--no-cross-attention-mask"]),
+    "sd2-ip-adapter": ("sd2", images("sd2")),
+    "odd-ip-adapter-plus": ("odd", images("odd-plus")),
+    "inpaint-ip-adapter": ("inpaint", images("inpaint")),
+    "inpaint-ip-adapter-method-inpaint": ("inpaint", [*images("inpaint"), "--method", "inpaint"]),
+}
+
 
 def jobs():
     """(name, model, mask, options)"""
@@ -91,7 +133,7 @@ def jobs():
         yield f"inpaint-{name}-method-inpaint", "inpaint", "border", [*options, "--method", "inpaint"]
     for name, options in LORA_VARIANTS.items():
         yield f"sd1-{name}", "sd1", "border", options
-    for name, (model, options) in CONTROL_VARIANTS.items():
+    for name, (model, options) in (CONTROL_VARIANTS | T2I_ADAPTER_VARIANTS | IP_ADAPTER_VARIANTS).items():
         yield name, model, "border", options
 
 

@@ -5,11 +5,13 @@
 
 Prints a line per tensor and exits with 1 when a limit is passed: losses of the first optimised step within 1e-4 of
 their value, every latent within 1 % of its standard deviation, the image latents, the mask and the embeddings, which
-come before any chaos, within 1e-4 of the largest value (the mask exactly). Noise predictions and the decoded picture
+come before any chaos, within 1e-4 of the largest value (the mask exactly, maps within 1e-6), features of T2I-Adapters
+and tokens of IP-Adapters within 1e-3 of their standard deviation. Noise predictions and the decoded picture
 follow the latents and have their limit; later losses are printed only.
 """
 
 import argparse
+import re
 import sys
 
 import torch
@@ -17,7 +19,9 @@ from safetensors.torch import load_file
 
 INPUTS = ("image_latent", "masked_image_latent", "initial_latent", "prompt_embedding", "negative_prompt_embedding")
 INPUT_LIMIT = 1e-4         # of the largest value
+MAP_LIMIT = 1e-6           # of 1, what a map's white is
 LATENT_LIMIT = 0.01        # of the standard deviation
+FEATURE_LIMIT = 1e-3       # of the standard deviation, of what is computed once from maps and pictures
 FIRST_LOSS_LIMIT = 1e-4    # of each value
 # A loss this far below the step's largest is rounding: L_s of two branches that agree, L_bg of a full mask.
 NEGLIGIBLE_LOSS = 1e-7
@@ -49,6 +53,10 @@ def compare(ours: dict, theirs: dict, common_only: bool = False) -> list[tuple[s
             rows.append((name, "of largest", largest, 0.0))
         elif name in INPUTS:
             rows.append((name, "of largest", largest / b.abs().max().clamp_min(1e-30).item(), INPUT_LIMIT))
+        elif re.fullmatch(r"(cut\.\d+\.)?(t2i_adapter\.\d+\.feature\.\d+|ip_adapter\.\d+\.(negative_)?tokens)", name):
+            rows.append((name, "of std", largest / max(deviation, 1e-30), FEATURE_LIMIT))
+        elif re.fullmatch(r"(cut\.\d+\.)?(control|t2i_adapter)\.\d+\.image", name):
+            rows.append((name, "of largest", largest, MAP_LIMIT))
         elif name.endswith(".loss"):
             rows.append((name, "of value", loss_distance(a, b), FIRST_LOSS_LIMIT if name == optimised[0] else None))
         else:

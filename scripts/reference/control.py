@@ -35,13 +35,26 @@ def preprocessed(picture: np.ndarray, way: str) -> np.ndarray:
     return picture
 
 
+def given(job, prefix: str, name: str, index: int, options: dict):
+    """The value of a repeated option for the file of this number."""
+    values = getattr(job, f"{prefix}_{name}")
+    return values[index if len(values) > 1 else 0] if values else options[name][0]
+
+
+def source_picture(path: str | None, size: tuple[int, int], photograph: np.ndarray) -> np.ndarray:
+    """What a map is made from, at the job's size."""
+    if not path:
+        return photograph
+    opened = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    return np.asarray(opened.resize(size, Image.Resampling.LANCZOS) if opened.size != size else opened)
+
+
 class Control:
     """One net with what a job gives it."""
 
     def __init__(self, job, index: int, size: tuple[int, int], photograph: np.ndarray, mask: np.ndarray, dtype, chunk_length):
         def value(name):
-            given = getattr(job, f"control_{name}")
-            return given[index if len(given) > 1 else 0] if given else OPTIONS[name][0]
+            return given(job, "control", name, index, OPTIONS)
 
         folder = Path(job.control[index])
         self.net = ControlNetModel.from_pretrained(
@@ -49,11 +62,7 @@ class Control:
         self.masks = AttentionMasks(self.net, chunk_length)
         self.scale, self.guesses = value("scale"), value("mode") == "guess"
         self.start, self.end = (float(part) for part in value("range").split(":"))
-        source = photograph
-        if value("image"):
-            opened = ImageOps.exif_transpose(Image.open(value("image"))).convert("RGB")
-            source = np.asarray(opened.resize(size, Image.Resampling.LANCZOS) if opened.size != size else opened)
-        picture = preprocessed(source, value("preprocess"))
+        picture = preprocessed(source_picture(value("image"), size, photograph), value("preprocess"))
         if value("background") == "canny":
             picture = np.where(mask[:, :, None] == 0, preprocessed(photograph, "canny"), picture)
         self.map = torch.from_numpy(picture.astype(np.float32) / np.float32(255)).permute(2, 0, 1)[None].to(dtype)

@@ -1,4 +1,4 @@
-"""The attention masks of the paper's Eqs. 13-15, as attention processors for a diffusers UNet."""
+"""The attention masks of the paper's Eqs. 13-15, and IP-Adapters, as attention processors for a diffusers UNet."""
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,9 @@ class AttentionMasks:
         """`chunk_length`: the tokens of a chunk of the prompt; None for prompts of one chunk."""
         self.chunk_length = chunk_length
         self.latent_mask = None
+        # IP-Adapters, and the branch whose tokens act.
+        self.images = []
+        self.branch = None
         self.cross = False
         self.self_ = False
         self._size = None
@@ -34,8 +37,8 @@ class AttentionMasks:
                 module.register_forward_pre_hook(self._note_size, with_kwargs=True)
         unet.set_attn_processor(self)
 
-    def use(self, latent_mask: torch.Tensor | None, cross: bool = False, self_: bool = False):
-        self.latent_mask, self.cross, self.self_ = latent_mask, cross, self_
+    def use(self, latent_mask: torch.Tensor | None, cross: bool = False, self_: bool = False, branch: str | None = None):
+        self.latent_mask, self.cross, self.self_, self.branch = latent_mask, cross, self_, branch
 
     def _note_size(self, module, args, kwargs):
         hidden = args[0] if args else kwargs["hidden_states"]
@@ -55,6 +58,13 @@ class AttentionMasks:
         prompt_tokens = torch.arange(key_count) % (self.chunk_length or key_count) > 0
         return outside[:, None] & prompt_tokens[None, :]
 
+    def _foreground(self, shown: torch.Tensor) -> torch.Tensor | float:
+        """F of Eq. 14, which a background query sees nothing of a picture by; 1 where nothing is masked."""
+        if self.latent_mask is None or not self.cross:
+            return 1.0
+        inside = foreground(self.latent_mask, *self._size)
+        return inside.to(shown.dtype)[None, :, None] if inside.any() else 1.0
+
     def __call__(self, attention: Attention, hidden_states, encoder_hidden_states=None, **_):
         is_cross = encoder_hidden_states is not None
         context = encoder_hidden_states if is_cross else hidden_states
@@ -70,4 +80,10 @@ class AttentionMasks:
         if hidden_keys is not None:
             scores = scores.masked_fill(hidden_keys, float("-inf"))
         output = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
+        if is_cross:
+            for image in self.images:
+                key, value = (heads(x) for x in image.keys_and_values(attention, self.branch))
+                scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+                shown = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
+                output = output + image.scale * self._foreground(shown) * shown
         return attention.to_out[0](output)

@@ -14,7 +14,9 @@ import math
 from pathlib import Path
 
 import numpy as np
+import ip_adapter
 import prompts
+import t2i_adapter
 import torch
 import torch.nn.functional as F
 from control import Control, add_options, residuals
@@ -69,6 +71,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--size", help="WxH to bring image and mask to first")
     options.add_argument("--initial-latent", help="safetensors holding `initial_latent` [4, h, w]; a dump will do")
     add_options(options)
+    t2i_adapter.add_options(options)
+    ip_adapter.add_options(options)
     options.add_argument("--dump", help="where to write the tensors")
     options.add_argument("--output", help="where to write the decoded picture, unpasted")
     options.add_argument(
@@ -150,6 +154,9 @@ class Pilot:
                 job, index, size, photograph, mask.numpy().astype(np.uint8), self.dtype,
                 model.tokenizer.model_max_length)
             for index in range(len(job.control))]
+        self.adapters = [
+            t2i_adapter.Adapter(job, index, size, photograph, self.dtype) for index in range(len(job.t2i_adapter))]
+        self.masks.images = ip_adapter.adapters(job, model.unet)
         self.index = 0
         model.scheduler.set_timesteps(job.steps)
         self.T = model.scheduler.config.num_train_timesteps
@@ -161,6 +168,13 @@ class Pilot:
         }
         for index, control in enumerate(self.controls):
             self.dump[f"control.{index}.image"] = control.map[0]
+        for index, adapter in enumerate(self.masks.images):
+            self.dump[f"ip_adapter.{index}.tokens"] = adapter.tokens["c"][0]
+            self.dump[f"ip_adapter.{index}.negative_tokens"] = adapter.tokens["u"][0]
+        for index, adapter in enumerate(self.adapters):
+            self.dump[f"t2i_adapter.{index}.image"] = adapter.map[0]
+            for level, feature in enumerate(adapter.features):
+                self.dump[f"t2i_adapter.{index}.feature.{level}"] = feature[0]
         if model.unet.config.in_channels == 9:
             z_masked = self.encode(image * (1 - mask))
             self.behind = torch.cat([self.m[None, None], z_masked], dim=1)
@@ -177,9 +191,10 @@ class Pilot:
         """What the network predicts for one branch: noise, or velocity."""
         is_pilot = self.job.method == "pilot"
         masking = dict(cross=is_pilot and not self.job.no_cross_attention_mask, self_=is_pilot and self_mask)
-        self.masks.use(self.m, **masking)
+        self.masks.use(self.m, branch=branch, **masking)
         context = self.embeddings[branch]
         added = residuals(self.controls, branch, self.index, self.job.steps, z, t, context, self.m, **masking)
+        added |= t2i_adapter.features(self.adapters, self.index, self.job.steps)
         return self.model.unet(torch.cat([z, self.behind], dim=1), t, context, **added).sample
 
     def reconstruct(self, z: torch.Tensor, prediction: torch.Tensor, t: int) -> torch.Tensor:

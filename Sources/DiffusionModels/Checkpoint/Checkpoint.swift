@@ -23,31 +23,34 @@ public struct Checkpoint: Sendable {
 
     /// Finds the weights in `folder`: the plain files before those of the `fp16` variant, one file before shards.
     ///
+    /// - Parameter naming: nil for diffusers' names of the component.
     /// - Throws: `Failure.missingInput` if there are none, or a shard is not there; `Failure.badData` if a file is not
     ///   well formed, if index and shards disagree, or if there are only pickle files.
-    init(_ component: ModelFolder.Component, in folder: String) throws {
+    init(_ component: ModelFolder.Component, in folder: String, naming: (any TensorNaming)? = nil) throws {
         let base = component.weightsName
         for variant in ["", ".fp16"] {
             let single = "\(folder)/\(base)\(variant).safetensors"
             if FileManager.default.fileExists(atPath: single) {
-                self.init(component, location: single, files: [try SafetensorsFile(path: single)])
+                self.init(component, location: single, files: [try SafetensorsFile(path: single)], naming)
                 return
             }
             let index = "\(folder)/\(base).safetensors.index\(variant).json"
             if FileManager.default.fileExists(atPath: index) {
-                self.init(component, location: index, files: try Self.shards(of: index, in: folder))
+                self.init(component, location: index, files: try Self.shards(of: index, in: folder), naming)
                 return
             }
         }
         throw Self.noWeights(base, in: folder)
     }
 
-    private init(_ component: ModelFolder.Component, location: String, files: [SafetensorsFile]) {
+    private init(
+        _ component: ModelFolder.Component, location: String, files: [SafetensorsFile], _ naming: (any TensorNaming)?
+    ) {
         self.component = component
         self.location = location
         self.files = files.map(\.path)
         self.tensors = files.reduce(into: [:]) { all, file in all.merge(file.tensors) { first, _ in first } }
-        naming = DiffusersNaming(component: component)
+        self.naming = naming ?? DiffusersNaming(component: component)
         expectation = "its config.json describes"
     }
 

@@ -13,18 +13,3 @@ public struct ControlInputs: Sendable, Equatable {
         self.guesses = guesses
     }
 }
-
-/// Which of a job's ControlNets act in one evaluation, by their numbers.
-public struct ControlSet: OptionSet, Sendable, Hashable {
-    public let rawValue: UInt64
-    public init(rawValue: UInt64) { self.rawValue = rawValue }
-
-    /// How many nets a job may have.
-    public static let mostNets = 16
-
-    /// - Parameter number: 0 for the first.
-    public static func net(_ number: Int) -> ControlSet { ControlSet(rawValue: 1 << UInt64(number)) }
-
-    /// - Parameter count: of the job's nets.
-    public func numbers(of count: Int) -> [Int] { (0..<count).filter { contains(.net($0)) } }
-}

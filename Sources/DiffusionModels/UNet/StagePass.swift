@@ -15,6 +15,9 @@ public final class StagePass {
     private let conditioning: Conditioning
     /// The nets that go down beside the UNet. Between stages their hidden states follow the UNet's, channel after channel.
     private let controls: [ControlPass]
+    /// What is added to the hidden state on a rung of the ladder, from T2I-Adapters. It is constant, so that the way back
+    /// passes it by.
+    private let features: [Int: [Tensor]]
     private let context: ComputeContext
     /// Whether a gradient will be asked for.
     public let isRecorded: Bool
@@ -32,15 +35,18 @@ public final class StagePass {
 
     /// - Parameters:
     ///   - controls: the ControlNets that act, with their shares of the same rungs.
+    ///   - features: of the T2I-Adapters that act, scaled, by the rung of the ladder, in float32; of the whole
+    ///     picture.
     ///   - isRecorded: whether to keep what the gradient needs.
     public init(
-        of stage: UNetStage, _ conditioning: Conditioning, controls: [ControlConditioning] = [], isRecorded: Bool,
-        in context: ComputeContext
+        of stage: UNetStage, _ conditioning: Conditioning, controls: [ControlConditioning] = [],
+        features: [Int: [Tensor]] = [:], isRecorded: Bool, in context: ComputeContext
     ) {
         precondition(controls.allSatisfy { $0.stage.rungs == stage.rungs }, "nets go down beside the UNet")
         self.stage = stage
         self.conditioning = conditioning
         self.controls = controls.map { ControlPass($0, isRecorded: isRecorded, in: context) }
+        self.features = features
         self.isRecorded = isRecorded
         self.context = context
     }
@@ -59,6 +65,9 @@ public final class StagePass {
             hidden = try recorded(
                 { try unit.down.withPullback(hidden, conditioning, in: context) },
                 plain: { try unit.down(hidden, conditioning, in: context) }, keep: { downs.append($0) })
+            for feature in features[stage.rungs.lowerBound + index] ?? [] {
+                hidden = hidden.adding(context.ownRows(of: feature), in: context)
+            }
             skips.append(
                 try controls.reduce(hidden) { skip, control in try control.descend(index, addedTo: skip) })
         }

@@ -24,11 +24,17 @@ public struct LadderWork: Sendable, Equatable {
 extension UNetStage {
     /// The cost of a pass over a latent of `height` x `width` with a prompt of `tokens`.
     ///
-    /// - Parameter controls: nets that go down beside the UNet, whole; their layers count to the rungs that they are on.
+    /// - Parameters:
+    ///   - controls: nets that go down beside the UNet, whole; their layers count to the rungs that they are on.
+    ///   - images: the tokens of each picture that is seen beside the prompt.
     /// - Precondition: this is the stage of all rungs.
-    public func work(height: Int, width: Int, tokens: Int, controls: [ControlStage] = []) -> LadderWork {
+    public func work(height: Int, width: Int, tokens: Int, controls: [ControlStage] = [], images: [Int] = [])
+        -> LadderWork
+    {
         guard let middle, let head else { preconditionFailure("stage \(rungs) is not the whole network") }
-        let counter = Counter(tokens: tokens, projectsLinearly: configuration.usesLinearProjection)
+        let counter = Counter(tokens: tokens, images: images, projectsLinearly: configuration.usesLinearProjection)
+        // Nets see the prompt alone.
+        let ofNets = Counter(tokens: tokens, images: [], projectsLinearly: configuration.usesLinearProjection)
         var size = (height: height, width: width)
         // The size of each skip, and so of the hidden state that its up unit takes.
         var sizes: [(height: Int, width: Int)] = []
@@ -42,7 +48,7 @@ extension UNetStage {
             downs.append(
                 controls.reduce(counter.work(of: rung.down, above)) { work, control in
                     let unit = control.units[index]
-                    return work + counter.work(of: unit.down, above)
+                    return work + ofNets.work(of: unit.down, above)
                         + unit.output.work(rows: size.height * size.width)
                 })
         }
@@ -62,7 +68,7 @@ extension UNetStage {
                 ])
         }
         let bottoms = controls.compactMap(\.middle).reduce(counter.work(of: middle, size)) { work, bottom in
-            work + counter.work(of: bottom.middle, size) + bottom.output.work(rows: size.height * size.width)
+            work + ofNets.work(of: bottom.middle, size) + bottom.output.work(rows: size.height * size.width)
         }
         return LadderWork(
             rungs: pairs, middle: bottoms,
@@ -84,6 +90,7 @@ private struct Counter {
     typealias Size = (height: Int, width: Int)
 
     let tokens: Int
+    let images: [Int]
     let projectsLinearly: Bool
 
     func work(of unit: DownUnit, _ size: Size) -> Work {
@@ -111,7 +118,8 @@ private struct Counter {
 
     func work(of residual: ResidualBlock, _ transformer: SpatialTransformer?, _ size: Size) -> Work {
         let attention = transformer?.work(
-            height: size.height, width: size.width, tokens: tokens, projectsLinearly: projectsLinearly)
+            height: size.height, width: size.width, tokens: tokens, images: images,
+            projectsLinearly: projectsLinearly)
         return residual.work(height: size.height, width: size.width) + (attention ?? Work())
     }
 }

@@ -210,8 +210,10 @@ struct BatchChecker {
         choice.name = name
         guard choice == defaults.modelChoice else {
             throw Failure.badData(
-                "vae, model_config, prediction, clip_skip, lora, control: a batch has one model, with one list of LoRAs and one "
-                    + "of ControlNets, and this line wants it otherwise; put its lines into a batch of their own")
+                "vae, model_config, prediction, clip_skip, lora, control, t2i_adapter, ip_adapter, image_encoder: a batch has "
+                    + "one model, with one list of LoRAs, one of ControlNets, one of T2I-Adapters and one of IP-Adapters, and this "
+                    + "line wants it otherwise; put its lines into a batch of their own"
+            )
         }
         guard settings.computation == computation else {
             throw Failure.badData(

@@ -18,6 +18,11 @@ struct ControlMap: Sendable {
         picture = map
     }
 
+    /// The map of a T2I-Adapter.
+    init(_ preprocessing: ControlSettings.Preprocessing, of source: RGBImage) {
+        picture = source.preprocessed(preprocessing)
+    }
+
     /// `[3, H, W]` in [0, 1], as the net takes it.
     func latent(isBGR: Bool) -> Latent {
         let count = picture.width * picture.height
@@ -31,10 +36,27 @@ struct ControlMap: Sendable {
         return Latent(channels: 3, height: picture.height, width: picture.width, values: values)
     }
 
+    /// The same for a network that takes so many channels, in this order; `[1, H, W]` for one that takes grey.
+    func latent(channels: Int) -> Latent {
+        guard channels == 1 else { return latent(isBGR: false) }
+        let bytes = picture.bytes
+        let values = (0..<picture.width * picture.height).map { pixel in
+            Float(Self.grey(bytes[3 * pixel], bytes[3 * pixel + 1], bytes[3 * pixel + 2])) / 255
+        }
+        return Latent(channels: 1, height: picture.height, width: picture.width, values: values)
+    }
+
+    /// Pillow's `L`, to the bit.
+    private static func grey(_ red: UInt8, _ green: UInt8, _ blue: UInt8) -> Int {
+        (19595 * Int(red) + 38470 * Int(green) + 7471 * Int(blue) + 32768) >> 16
+    }
+
     /// What the user should hear of a map that a net can do little with.
     ///
-    /// - Parameter name: of the map's file.
-    func warning(about name: String) -> String? {
+    /// - Parameters:
+    ///   - name: of the map's file.
+    ///   - option: that names the net.
+    func warning(about name: String, for option: String) -> String? {
         let bytes = picture.bytes
         if bytes.allSatisfy({ $0 == 0 }) { return "\(name): the control map is all black, and says nothing to a net" }
         let white = bytes.count { $0 >= Self.nearlyWhite }
@@ -42,7 +64,7 @@ struct ControlMap: Sendable {
         guard Double(white) >= Self.paper * Double(bytes.count), dark > 0 else { return nil }
         return
             "\(name): looks like ink on paper, and nets for scribbles and edges were trained on white lines on black; "
-            + "--control-preprocess invert turns it round"
+            + "\(option)-preprocess invert turns it round"
     }
 
     private static let nearlyWhite: UInt8 = 240

@@ -18,6 +18,8 @@ struct JobFile {
             [image(settings)] + [mask(settings), initialLatent(settings)].compactMap { $0 }
             + (settings.embedding ?? []).map(embedding)
             + (settings.controls ?? []).indices.compactMap { controlImage($0, settings) }
+            + (settings.t2iAdapters ?? []).indices.compactMap { t2iAdapterImage($0, settings) }
+            + (settings.ipAdapters ?? []).map(ipAdapterImage)
         var counts: [String: Int] = [:]
         return files.map { file in
             var file = file
@@ -31,6 +33,14 @@ struct JobFile {
     static func controlImage(_ index: Int, _ settings: JobSettings) -> JobFile? {
         settings.controls?[index].image.map { picture("--control-image", $0) }
     }
+
+    /// The same of T2I-Adapter `index`.
+    static func t2iAdapterImage(_ index: Int, _ settings: JobSettings) -> JobFile? {
+        settings.t2iAdapters?[index].image.map { picture("--t2i-adapter-image", $0) }
+    }
+
+    /// The picture that an IP-Adapter shows.
+    static func ipAdapterImage(_ adapter: IPAdapterSettings) -> JobFile { picture("--ip-adapter-image", adapter.image) }
 
     static func image(_ settings: JobSettings) -> JobFile { picture("--image", settings.image) }
     /// Nil where the photograph itself has the mask.

@@ -19,6 +19,8 @@ struct JobInputs: Sendable {
     let colours: ColourConversion
     /// What the networks see: all of the photograph, or its cuts.
     let parts: [JobPart]
+    /// What each IP-Adapter's image encoder sees.
+    let shownPictures: [Latent]
     /// The latent to start from, if the user gives one; otherwise noise.
     let initialLatent: Latent?
     /// Of every file, by the name that the user gave.
@@ -54,14 +56,12 @@ struct JobInputs: Sendable {
         metadata = image.metadata
         photograph = image.rgb
         mask = settings.mask(grey)
-        let controls = settings.controls ?? []
-        let mapPictures = try controls.indices.map { index in
-            try JobFile.controlImage(index, settings).map { try DecodedImage.decode(contents($0), path: $0.name) }
-        }
+        let pictures = try NetworkPictures(settings) { try DecodedImage.decode(contents($0), path: $0.name) }
+        shownPictures = try pictures.shown(settings, to: model.imageEncoder)
         parts = try JobPart.parts(
             of: photograph, mask: mask, colours: colours, self.settings, model: model.sizes,
             isChosen: settings.area == .auto
-        ).map { $0.with(mapsOf: controls, from: mapPictures) }
+        ).map { $0.with(mapsOf: settings, from: pictures) }
         let past = JobRecord.edits(of: image)
         edits = past.edits
         let other =
@@ -76,15 +76,7 @@ struct JobInputs: Sendable {
         if ShippedModel.isMeant(by: settings.model) {
             warnings += parts.lazy.compactMap { $0.likeness.warning(about: settings.image) }.prefix(1)
         }
-        for (index, control) in controls.enumerated() {
-            if let picture = mapPictures[index] {
-                warnings += picture.warnings
-                warnings += [picture.fittingWarning(width: image.width, height: image.height)].compactMap { $0 }
-            }
-            let name = control.image ?? settings.image
-            warnings += parts.lazy.compactMap { $0.controlMaps[index].warning(about: name) }.prefix(1)
-        }
-        self.warnings = warnings
+        self.warnings = warnings + pictures.warnings(beside: image) + Self.warnings(aboutMapsOf: parts, settings)
         initialLatent = try JobFile.initialLatent(settings).map { [parts] file in
             guard parts.count == 1 else {
                 throw Failure.usage(
@@ -96,6 +88,21 @@ struct JobInputs: Sendable {
                 file.path, shape: [vae.latentChannels, geometry.latentHeight, geometry.latentWidth])
         }
         self.fingerprints = fingerprints
+    }
+
+    /// What the user should hear of maps that networks can do little with, once for each.
+    private static func warnings(aboutMapsOf parts: [JobPart], _ settings: JobSettings) -> [String] {
+        let controls = (settings.controls ?? []).enumerated().compactMap { index, control in
+            parts.lazy.compactMap {
+                $0.controlMaps[index].warning(about: control.image ?? settings.image, for: "--control")
+            }.first
+        }
+        let adapters = (settings.t2iAdapters ?? []).enumerated().compactMap { index, adapter in
+            parts.lazy.compactMap {
+                $0.adapterMaps[index].warning(about: adapter.image ?? settings.image, for: "--t2i-adapter")
+            }.first
+        }
+        return controls + adapters
     }
 
     /// Whether nothing is to be repainted.

@@ -13,6 +13,8 @@ struct JobPart: Sendable {
     let latentMask: LatentMask
     /// What each ControlNet sees of it.
     private(set) var controlMaps: [ControlMap] = []
+    /// What each T2I-Adapter sees.
+    private(set) var adapterMaps: [ControlMap] = []
 
     /// - Parameter isChosen: whether the area is the program's choice.
     /// - Throws: `Failure` naming the option.
@@ -66,19 +68,22 @@ struct JobPart: Sendable {
         return planes
     }
 
-    /// The same with the maps of the ControlNets.
-    ///
-    /// - Parameter pictures: what each map is made from; nil for the photograph. A picture of another size than the
-    ///   photograph's is stretched to it, so that a cut of the photograph sees the same cut of the map.
-    func with(mapsOf controls: [ControlSettings], from pictures: [DecodedImage?]) -> JobPart {
+    /// The same with the maps of the job's ControlNets and T2I-Adapters.
+    func with(mapsOf settings: JobSettings, from pictures: NetworkPictures) -> JobPart {
         var part = self
-        part.controlMaps = zip(controls, pictures).map { control, picture in
-            ControlMap(
-                control,
-                of: picture.map { $0.atJobSize(geometry.picture, of: box, in: geometry.photograph) } ?? self.picture,
-                photograph: self.picture, mask: pictureMask)
+        part.controlMaps = zip(settings.controls ?? [], pictures.controls).map { control, picture in
+            ControlMap(control, of: source(picture), photograph: self.picture, mask: pictureMask)
+        }
+        part.adapterMaps = zip(settings.t2iAdapters ?? [], pictures.t2iAdapters).map { adapter, picture in
+            ControlMap(adapter.preprocessing, of: source(picture))
         }
         return part
+    }
+
+    /// What a map is made from, at the size that the networks see. A picture of another size than the photograph's is
+    /// stretched to it, so that a cut of the photograph sees the same cut of the map.
+    private func source(_ picture: DecodedImage?) -> RGBImage {
+        picture.map { $0.atJobSize(geometry.picture, of: box, in: geometry.photograph) } ?? self.picture
     }
 
     /// Where it lies in the photograph.

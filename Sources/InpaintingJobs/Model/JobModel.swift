@@ -11,12 +11,12 @@ public struct JobModel: Sendable {
     public let tokenizer: CLIPTokenizer
     /// Of all files of the model.
     public let fingerprint: String
-    /// Of the files of each ControlNet, by its path.
-    let controlFingerprints: [String: String]
+    /// Of the files of each network beside the model, by its path.
+    let fingerprintsBeside: [String: String]
     /// Of all files that go with the model and are named by themselves.
-    var fingerprintsOfParts: [String: String] { loraFingerprints.merging(controlFingerprints) { first, _ in first } }
+    var fingerprintsOfParts: [String: String] { loraFingerprints.merging(fingerprintsBeside) { first, _ in first } }
     /// Of the model and all that goes with it: the same on all ranks.
-    public var fingerprintOfNetworks: String { description.fingerprintOfNetworks(fingerprint, controlFingerprints) }
+    public var fingerprintOfNetworks: String { description.fingerprintOfNetworks(fingerprint, fingerprintsBeside) }
     /// Of each LoRA, by the name that the user gave.
     let loraFingerprints: [String: String]
 
@@ -30,7 +30,7 @@ public struct JobModel: Sendable {
         scheduler = try description.scheduler(warn: warn)
         tokenizer = try description.tokenizer()
         fingerprint = try description.fingerprint()
-        controlFingerprints = try description.controlFingerprints()
+        fingerprintsBeside = try description.fingerprintsBeside()
         loraFingerprints = try description.loraFingerprints()
     }
 
@@ -68,12 +68,16 @@ public struct JobModel: Sendable {
     /// The name may stand for another model than it did: a folder is trained further, the program comes with a better
     /// one, or the working directory has one of the name.
     func checkIsUnchanged(since recorded: JobRecord) throws {
-        for (path, found) in controlFingerprints.sorted(by: { $0.key < $1.key }) {
-            guard let expected = recorded.fingerprints[path], expected != found else { continue }
+        for (option, path, files) in description.networksBeside {
+            // An encoder that nobody has named is another one with other adapters.
+            let isUnnamed = option == "--image-encoder" && description.namedImageEncoder == nil
+            let isOther = isUnnamed && recorded.settings.modelChoice.ipAdapters != choice.ipAdapters
+            guard let found = fingerprintsBeside[path], let expected = recorded.fingerprints[path], expected != found,
+                !isOther
+            else { continue }
             throw Failure.badData(
-                "--control \(path): is another net than when the recorded job was run (its contents have the hash "
-                    + "\(found), then \(expected)); bring the old one back, or name the new one with --control by "
-                    + "another path")
+                "\(option) \(isUnnamed ? files[0] : path): has changed since the recorded job was run (its contents have the hash \(found), "
+                    + "then \(expected)); bring the old one back, or name the new one with \(option) by another path")
         }
         for lora in description.loraFiles {
             guard let found = loraFingerprints[lora], let expected = recorded.fingerprints[lora], found != expected

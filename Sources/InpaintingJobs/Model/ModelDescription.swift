@@ -12,6 +12,13 @@ public struct ModelDescription: Sendable {
     public let textConfiguration: TextEncoderConfiguration
     /// The ControlNets beside the UNet.
     public let controls: [ControlNetFiles]
+    /// The T2I-Adapters.
+    public let t2iAdapters: [T2IAdapterFiles]
+    public let ipAdapters: [IPAdapterFiles]
+    /// That of the IP-Adapters; nil where there are none.
+    public let imageEncoder: ImageEncoderFiles?
+    /// The encoder's folder, if the user has named it.
+    let namedImageEncoder: String?
     /// What the network predicts, and how that is known.
     public let prediction: Prediction
     /// How many of the text encoder's last layers are left out.
@@ -31,6 +38,10 @@ public struct ModelDescription: Sendable {
         vaeConfiguration = try files.vaeConfiguration()
         let unet = (unetConfiguration, files.configurationPath(of: .unet))
         controls = try choice.controls.map { try ControlNetFiles($0, for: unet.0, of: unet.1) }
+        t2iAdapters = try choice.t2iAdapters.map { try T2IAdapterFiles($0, for: unet.0, of: unet.1) }
+        ipAdapters = try choice.ipAdapters.map { try IPAdapterFiles($0, for: unet.0, of: unet.1) }
+        namedImageEncoder = choice.imageEncoder
+        imageEncoder = try choice.foundImageEncoder(model: files.path).map(ImageEncoderFiles.init)
         textConfiguration = try files.textEncoderConfiguration()
         prediction =
             try single?.prediction ?? choice.prediction.map { Prediction($0, by: .option) }
@@ -75,6 +86,27 @@ public struct ModelDescription: Sendable {
     /// The share of each ControlNet in a stage, as `unet` has the UNet's.
     public func controlStages(rungs: Range<Int>? = nil, store: WeightStore = WeightStore()) throws -> [ControlStage] {
         try controls.map { try $0.stage(rungs: rungs, unet: files.weights(of: .unet), store: store) }
+    }
+
+    /// - Parameter number: 0 for the first.
+    public func t2iAdapter(_ number: Int) throws -> T2IAdapter {
+        guard t2iAdapters.indices.contains(number) else {
+            throw Failure.internalFault("there is no T2I-Adapter \(number + 1)")
+        }
+        return try t2iAdapters[number].adapter()
+    }
+
+    /// - Parameter number: 0 for the first.
+    public func imageProjector(_ number: Int) throws -> ImageProjector {
+        guard ipAdapters.indices.contains(number) else {
+            throw Failure.internalFault("there is no IP-Adapter \(number + 1)")
+        }
+        return try ipAdapters[number].projector()
+    }
+
+    public func openedImageEncoder() throws -> ImageEncoderFiles {
+        guard let imageEncoder else { throw Failure.internalFault("there is no image encoder") }
+        return imageEncoder
     }
 
     public func autoencoder() throws -> Autoencoder {
@@ -161,10 +193,37 @@ public struct ModelDescription: Sendable {
                     + "factor of the model's autoencoder, found \(control.configuration.downsamplingFactor) "
                     + "(conditioning_embedding_out_channels \(control.configuration.embeddingChannels))")
         }
+        if let imageEncoder { for adapter in ipAdapters { try adapter.check(imageEncoder) } }
+        for adapter in t2iAdapters where adapter.configuration.downsamplingFactor != factor {
+            throw Failure.badData(
+                "--t2i-adapter \(adapter.path): expected an adapter whose maps are \(factor) times as large as the latent, "
+                    + "the factor of the model's autoencoder, found \(adapter.configuration.downsamplingFactor) "
+                    + "(downscale_factor); the adapter is for another model")
+        }
     }
 }
 
 extension ModelChoice {
+    /// The folder of the IP-Adapters' image encoder: as it is named, or beside one of them, or in the model.
+    ///
+    /// - Throws: `Failure.missingInput` when there is none.
+    fileprivate func foundImageEncoder(model: String) throws -> String? {
+        guard !ipAdapters.isEmpty else { return nil }
+        if let imageEncoder { return imageEncoder }
+        let folder = "image_encoder"
+        let beside = ipAdapters.map { path in
+            let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+            return parent.isEmpty ? folder : (parent + [folder[...]]).joined(separator: "/")
+        }
+        let places = beside + ["\(model)/\(folder)"]
+        guard let found = places.first(where: { FileKind(at: $0) == .folder }) else {
+            throw Failure.missingInput(
+                "--ip-adapter \(ipAdapters[0]): no image encoder, neither beside it nor in the model "
+                    + "(\(places.joined(separator: ", "))); name its folder with --image-encoder")
+        }
+        return found
+    }
+
     /// The files, whatever their layout, without another autoencoder.
     fileprivate func opened() throws -> any ModelFiles {
         let path = try ShippedModel.folder(of: name)

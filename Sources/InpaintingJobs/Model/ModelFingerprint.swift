@@ -22,17 +22,27 @@ extension ModelDescription {
         try loraFiles.reduce(into: [:]) { $0[$1] = try Fingerprint.ofFiles([$1]) }
     }
 
-    /// The same of the files of each ControlNet, by its path.
-    func controlFingerprints() throws -> [String: String] {
-        try Dictionary(controls.map { ($0.path, try Fingerprint.ofFiles($0.files)) }) { first, _ in first }
+    /// The networks beside the model, with the options that name them, and their files. An image encoder that nobody has
+    /// named is known by what it is for.
+    var networksBeside: [(option: String, path: String, files: [String])] {
+        controls.map { ("--control", $0.path, $0.files) } + t2iAdapters.map { ("--t2i-adapter", $0.path, $0.files) }
+            + ipAdapters.map { ("--ip-adapter", $0.path, [$0.path]) }
+            + [imageEncoder].compactMap { $0 }.map {
+                ("--image-encoder", namedImageEncoder ?? JobFile.purpose(of: "--image-encoder", number: 1), $0.files)
+            }
     }
 
-    /// Tells whether a rank has the networks that rank 0 has, nets beside the model in their order.
+    /// The same of the files of each network beside the model, by its path.
+    func fingerprintsBeside() throws -> [String: String] {
+        try Dictionary(networksBeside.map { ($0.path, try Fingerprint.ofFiles($0.files)) }) { first, _ in first }
+    }
+
+    /// Tells whether a rank has the networks that rank 0 has, networks beside the model in their order.
     public func fingerprintOfNetworks() throws -> String {
-        fingerprintOfNetworks(try fingerprint(), try controlFingerprints())
+        fingerprintOfNetworks(try fingerprint(), try fingerprintsBeside())
     }
 
-    func fingerprintOfNetworks(_ model: String, _ ofControls: [String: String]) -> String {
-        ([model] + controls.compactMap { ofControls[$0.path] }).joined(separator: "+")
+    func fingerprintOfNetworks(_ model: String, _ beside: [String: String]) -> String {
+        ([model] + networksBeside.compactMap { beside[$0.path] }).joined(separator: "+")
     }
 }

@@ -12,8 +12,8 @@ public struct JobRecord: Codable, Equatable, Sendable {
     /// The version of the program.
     public var version = Version.text
     public var settings: JobSettings
-    /// The contents of image, mask, initial latent, embeddings, LoRAs and ControlNets, by the names under which the settings
-    /// have the files.
+    /// The contents of image, mask, initial latent, embeddings, LoRAs, ControlNets, adapters and the image encoder, by the names
+    /// under which the settings have the files.
     public var fingerprints: [String: String]
     /// The model's contents; nil in the records of versions that did not look.
     public var modelFingerprint: String?
@@ -86,17 +86,12 @@ public struct JobRecord: Codable, Equatable, Sendable {
         for file in JobFile.all(of: settings) {
             copy.fingerprints[file.purpose] = fingerprint(of: file)
         }
-        for (index, lora) in (settings.lora ?? []).enumerated() {
-            let purpose = JobFile.purpose(of: "--lora", number: index + 1)
-            copy.fingerprints[purpose] = fingerprints[lora.file] ?? fingerprints[purpose]
-            copy.settings.lora?[index].file = Self.name(of: lora.file)
+        for network in settings.networks {
+            copy.fingerprints[network.purpose] = fingerprints[network.path] ?? fingerprints[network.purpose]
         }
-        for (index, control) in (settings.controls ?? []).enumerated() {
-            let purpose = JobFile.purpose(of: "--control", number: index + 1)
-            copy.fingerprints[purpose] = fingerprints[control.net] ?? fingerprints[purpose]
-            copy.settings.controls?[index].net = Self.name(of: control.net)
-            copy.settings.controls?[index].image = control.image.map { _ in "" }
-        }
+        let encoder = JobFile.purpose(of: "--image-encoder", number: 1)
+        if settings.imageEncoder == nil { copy.fingerprints[encoder] = fingerprints[encoder] }
+        copy.settings = settings.renamingNetworks(Self.name, pictures: { _ in "" })
         copy.edits = edits?.map { $0.withoutPaths() }
         copy.settings.image = ""
         if !settings.takesMaskFromAlpha { copy.settings.mask = "" }
@@ -125,6 +120,8 @@ public struct JobRecord: Codable, Equatable, Sendable {
             ("--image", draft.image == nil), ("--mask", draft.mask == nil),
             ("--initial-latent", draft.settings.initialLatent == ""),
             ("--control-image", draft.settings.controls?.contains { $0.image == "" } ?? false),
+            ("--ip-adapter-image", draft.settings.ipAdapters?.contains { $0.image.isEmpty } ?? false),
+            ("--t2i-adapter-image", draft.settings.t2iAdapters?.contains { $0.image == "" } ?? false),
         ].filter(\.1)
         guard !unnamed.isEmpty else { return }
         throw Failure.usage(
@@ -145,6 +142,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
         }
         func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
         var copy = self
+        copy.settings = settings.renamingNetworks(found, pictures: found)
         copy.settings.image = found(settings.image)
         if !settings.takesMaskFromAlpha { copy.settings.mask = found(settings.mask) }
         copy.settings.initialLatent = settings.initialLatent.map(found)
@@ -152,14 +150,7 @@ public struct JobRecord: Codable, Equatable, Sendable {
         if settings.model != ShippedModel.name { copy.settings.model = found(settings.model) }
         copy.settings.modelConfiguration = settings.modelConfiguration.map(found)
         copy.settings.autoencoder = settings.autoencoder.map(found)
-        copy.settings.controls = settings.controls?.map { control in
-            var copy = control
-            copy.net = found(control.net)
-            copy.image = control.image.map(found)
-            return copy
-        }
         copy.settings.embedding = settings.embedding?.map { EmbeddingChoice(file: found($0.file), token: $0.token) }
-        copy.settings.lora = settings.lora?.map { LoRAChoice(found($0.file), scale: $0.scale, textScale: $0.textScale) }
         return copy
     }
 

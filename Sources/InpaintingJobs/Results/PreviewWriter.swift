@@ -44,11 +44,14 @@ struct PreviewWriter: Sendable {
         try RGBImage.strip(images).writePNG(to: "\(folder)/\(name)")
     }
 
-    /// Writes what the ControlNets see.
-    func write(maps: [ControlMap]) throws {
+    /// Writes what networks see.
+    ///
+    /// - Parameter kind: of the networks, in the files' names.
+    func write(maps: [ControlMap], of kind: String) throws {
+        guard !maps.isEmpty else { return }
         try makeFolder()
         for (index, map) in maps.enumerated() {
-            let name = "\(prefix)\(Self.beginning)000-control-\(index + 1)\(suffix).png"
+            let name = "\(prefix)\(Self.beginning)000-\(kind)-\(index + 1)\(suffix).png"
             try map.picture.writePNG(to: "\(folder)/\(name)", metadata: PictureMetadata())
         }
     }

@@ -35,6 +35,12 @@ public protocol InpaintingEngine: Sendable {
     /// z_in, scaled, of planes `[3, height, width]` in [-1, 1].
     func encode(_ planes: [Float], height: Int, width: Int) async throws -> Latent
 
+    /// What a T2I-Adapter of the model, 0 for the first, makes of a map: `[C, h, w]` for each level of the UNet.
+    func features(ofAdapter number: Int, map: Latent) async throws -> [Latent]
+
+    /// What an IP-Adapter of the model, 0 for the first, makes of a picture in its image encoder's size and colours.
+    func imageTokens(ofAdapter number: Int, picture: Latent) async throws -> ImageTokens
+
     /// Pictures `[3, H, W]` about [-1, 1].
     func decode(_ latents: [Latent]) async throws -> [[Float]]
 

@@ -36,6 +36,9 @@ public struct InpaintingJob: Sendable {
     /// - Throws: `Failure.usage`.
     func checkSettings(in claims: inout FileClaims) throws {
         try settings.validate()
+        if let adapter = (settings.ipAdapters ?? []).first(where: \.image.isEmpty) {
+            throw Failure.usage("--ip-adapter \(adapter.adapter): needs the picture that it shows, --ip-adapter-image")
+        }
         guard settings.initialLatent != StandardInput.name else {
             throw Failure.usage("--initial-latent -: standard input gives an image or a mask; name a file")
         }
@@ -52,8 +55,7 @@ public struct InpaintingJob: Sendable {
         // Folders, or single files, which a dump may not be written over.
         if !ShippedModel.isMeant(by: settings.model) { claims.read(settings.model, by: "--model") }
         claims.read(settings.autoencoder, by: "--vae")
-        for lora in settings.lora ?? [] { claims.read(lora.file, by: "--lora") }
-        for control in settings.controls ?? [] { claims.read(control.net, by: "--control") }
+        for network in settings.networks { claims.read(network.path, by: network.option) }
         try outputs.checkNames(in: &claims)
     }
 

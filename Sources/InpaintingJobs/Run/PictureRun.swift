@@ -10,6 +10,8 @@ struct PreparedPart: Sendable {
     /// Of the unconditional branch, and of the conditional one.
     let branches: [BranchInputs]
     let sampler: PilotSampler
+    /// Of the map of each T2I-Adapter.
+    let mapChannels: [Int]
 }
 
 /// One picture of a job after another, or several at once: the sampler's run, those who watch it, and the files.
@@ -34,8 +36,11 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
         for (number, part) in parts.enumerated() {
             let dump = dumps.isEmpty ? nil : dumps[number]
             if let dump { describe(part, in: dump) }
-            if let previews = previews(index, number), !part.part.controlMaps.isEmpty {
-                try await extras.write { try previews.write(maps: part.part.controlMaps) }
+            if let previews = previews(index, number) {
+                try await extras.write {
+                    try previews.write(maps: part.part.controlMaps, of: "control")
+                    try previews.write(maps: part.part.adapterMaps, of: "t2i-adapter")
+                }
             }
             let run = run(index, number)
             let decoded = try await picture(of: part, part.sampler, index + number, ledger) { event in
@@ -123,6 +128,23 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
         if let latent = part.branches[0].maskedImageLatent { dump.add("masked_image_latent", latent) }
         for (index, map) in part.part.controlMaps.enumerated() {
             dump.add("control.\(index).image", map.latent(isBGR: false))
+        }
+        for (index, maps) in zip(part.part.adapterMaps, part.mapChannels).enumerated() {
+            dump.add("t2i_adapter.\(index).image", maps.0.latent(channels: maps.1))
+        }
+        // The same in both branches.
+        for (index, adapter) in part.branches[0].adapters.enumerated() {
+            for (level, feature) in adapter.features.enumerated() {
+                if let feature { dump.add("t2i_adapter.\(index).feature.\(level)", feature) }
+            }
+        }
+        let shown = zip(
+            part.branches[GuidanceBranch.conditional.rawValue].images,
+            part.branches[GuidanceBranch.unconditional.rawValue].images)
+        for (index, image) in shown.enumerated() {
+            for (name, tokens) in [("tokens", image.0.tokens), ("negative_tokens", image.1.tokens)] {
+                dump.add("ip_adapter.\(index).\(name)", tokens.values, shape: [tokens.height, tokens.width])
+            }
         }
         for (name, branch) in [
             ("prompt_embedding", GuidanceBranch.conditional), ("negative_prompt_embedding", .unconditional),

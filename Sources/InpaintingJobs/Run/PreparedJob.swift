@@ -58,8 +58,9 @@ public struct PreparedJob: Sendable {
         observer(.began(.prompts))
         let embeddings = try await ledger.measure(.prompts) { try await prompts.embeddings(on: engine) }
         observer(.began(.encoding))
+        let images = try await ledger.measure(.encoding) { try await shownImages(on: engine) }
         var parts: [PreparedPart] = []
-        for part in inputs.parts { parts.append(try await prepared(part, embeddings, engine, ledger)) }
+        for part in inputs.parts { parts.append(try await prepared(part, embeddings, images, engine, ledger)) }
         observer(.planned(inputs.parts.map(\.geometry), parts[0].sampler.plan, layout: engine.layout))
         let run = PictureRun(
             engine: engine, inputs: inputs, outputs: outputs, parts: parts, writer: writer, observer: observer)
@@ -76,22 +77,27 @@ public struct PreparedJob: Sendable {
     }
 
     private func prepared(
-        _ part: JobPart, _ embeddings: [Embedding], _ engine: some InpaintingEngine, _ ledger: PhaseLedger
+        _ part: JobPart, _ embeddings: [Embedding], _ images: [[ImageInputs]], _ engine: some InpaintingEngine,
+        _ ledger: PhaseLedger
     ) async throws -> PreparedPart {
         let (imageLatent, maskedImageLatent) = try await ledger.measure(.encoding) {
             try await (encoded(part, part.picture.planes, on: engine), encodedMaskedImage(part, on: engine))
         }
         let controls = controlInputs(part)
-        let branches = embeddings.map { embedding in
+        let adapters = try await ledger.measure(.encoding) { try await features(part, on: engine) }
+        let branches = zip(embeddings, images).map { embedding, images in
             BranchInputs(
                 embedding: embedding.values, tokens: embedding.tokens, width: embedding.width,
                 chunkLength: prompts.contextLength, mask: part.latentMask.latent,
-                maskedImageLatent: maskedImageLatent, controls: controls)
+                maskedImageLatent: maskedImageLatent, controls: controls, adapters: adapters,
+                images: images)
         }
         let sampler = try PilotSampler(
             parameters: settings.method, scheduler: model.scheduler, mask: part.latentMask, imageLatent: imageLatent,
-            controls: controlTimings)
-        return PreparedPart(part: part, branches: branches, sampler: sampler)
+            controls: controlTimings, adapters: adapterTimings)
+        return PreparedPart(
+            part: part, branches: branches, sampler: sampler,
+            mapChannels: model.description.t2iAdapters.map(\.configuration.mapChannels))
     }
 
     private func encoded(
@@ -111,9 +117,46 @@ public struct PreparedJob: Sendable {
         return latent
     }
 
-    private var controlTimings: [ControlTiming] {
+    /// What the IP-Adapters show to each branch, once for all pictures of the job.
+    private func shownImages(on engine: some InpaintingEngine) async throws -> [[ImageInputs]] {
+        var branches = GuidanceBranch.allCases.map { _ in [ImageInputs]() }
+        for (index, adapter) in (settings.ipAdapters ?? []).enumerated() {
+            let made = try await engine.imageTokens(ofAdapter: index, picture: inputs.shownPictures[index])
+            guard made.tokens.isFinite, made.negativeTokens.isFinite else {
+                throw Failure.internalFault(
+                    "--ip-adapter \(model.description.ipAdapters[index].path): its tokens hold a NaN or an infinity; its "
+                        + "weights, or those of the image encoder, may be damaged")
+            }
+            for (branch, tokens) in [
+                (GuidanceBranch.unconditional, made.negativeTokens), (.conditional, made.tokens),
+            ] { branches[branch.rawValue].append(ImageInputs(tokens: tokens, scale: adapter.scale)) }
+        }
+        return branches
+    }
+
+    /// What the T2I-Adapters make of their maps, once for all pictures of the job.
+    private func features(_ part: JobPart, on engine: some InpaintingEngine) async throws -> [FeatureInputs] {
+        var inputs: [FeatureInputs] = []
+        for (index, adapter) in (settings.t2iAdapters ?? []).enumerated() {
+            let files = model.description.t2iAdapters[index]
+            let map = part.adapterMaps[index].latent(channels: files.configuration.mapChannels)
+            let features = try await engine.features(ofAdapter: index, map: map)
+            guard features.allSatisfy(\.isFinite) else {
+                throw Failure.internalFault(
+                    "--t2i-adapter \(files.path): a feature holds a NaN or an infinity; its weights may be damaged")
+            }
+            inputs.append(FeatureInputs(features: features, scale: adapter.scale))
+        }
+        return inputs
+    }
+
+    private var adapterTimings: [ActingTime] {
+        (settings.t2iAdapters ?? []).map { ActingTime(start: $0.range.start, end: $0.range.end) }
+    }
+
+    private var controlTimings: [ActingTime] {
         zip(settings.controls ?? [], model.description.controls).map { settings, net in
-            ControlTiming(
+            ActingTime(
                 start: settings.range.start, end: settings.range.end,
                 isConditionalOnly: settings.mode == .guess || net.configuration.poolsGlobally)
         }

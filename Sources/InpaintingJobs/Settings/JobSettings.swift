@@ -53,6 +53,12 @@ public struct JobSettings: Codable, Equatable, Sendable {
     public var initialLatent: String?
     /// The ControlNets; nil for none.
     public var controls: [ControlSettings]?
+    /// The T2I-Adapters; nil for none.
+    public var t2iAdapters: [T2IAdapterSettings]?
+    /// The IP-Adapters; nil for none.
+    public var ipAdapters: [IPAdapterSettings]?
+    /// The folder of their image encoder; nil for the one beside the first of them, or in the model.
+    public var imageEncoder: String?
 
     public init(model: String, image: String, mask: String, prompt: String) {
         self.model = model
@@ -88,6 +94,9 @@ public struct JobSettings: Codable, Equatable, Sendable {
         choice.prediction = prediction
         choice.clipSkip = clipSkip
         choice.controls = controls?.map(\.net) ?? []
+        choice.t2iAdapters = t2iAdapters?.map(\.adapter) ?? []
+        choice.ipAdapters = ipAdapters?.map(\.adapter) ?? []
+        choice.imageEncoder = imageEncoder
         choice.lora = lora
         return choice
     }
@@ -130,9 +139,17 @@ public struct JobSettings: Codable, Equatable, Sendable {
             throw Failure.usage("--size: expected two positive sides, found \(size)")
         }
         for control in controls ?? [] { try control.validate() }
-        guard (controls?.count ?? 0) <= ControlSet.mostNets else {
-            throw Failure.usage(
-                "--control: a job has \(ControlSet.mostNets) ControlNets at most, found \(controls?.count ?? 0)")
+        for adapter in t2iAdapters ?? [] { try adapter.validate() }
+        for adapter in ipAdapters ?? [] { try adapter.validate() }
+        guard imageEncoder == nil || ipAdapters != nil else {
+            throw Failure.usage("--image-encoder: given without --ip-adapter, to which it belongs")
+        }
+        let counts = [
+            ("--control", controls?.count ?? 0), ("--t2i-adapter", t2iAdapters?.count ?? 0),
+            ("--ip-adapter", ipAdapters?.count ?? 0),
+        ]
+        for (option, count) in counts where count > ActingSet.most {
+            throw Failure.usage("\(option): a job has \(ActingSet.most) of them at most, found \(count)")
         }
         guard area ?? .whole != .whole || (areaPadding == nil && areaEach != true) else {
             throw Failure.usage(

@@ -15,6 +15,12 @@ public struct ModelChoice: Codable, Equatable, Sendable {
     public var clipSkip: Int?
     /// The ControlNets that act beside the UNet: folders' or files' paths.
     public var controls: [String] = []
+    /// The T2I-Adapters, in the same way.
+    public var t2iAdapters: [String] = []
+    /// The IP-Adapters' files.
+    public var ipAdapters: [String] = []
+    /// The folder of their image encoder; nil for the one beside them, or in the model.
+    public var imageEncoder: String?
     /// What is merged into its weights; nil for nothing.
     public var lora: [LoRAChoice]?
 

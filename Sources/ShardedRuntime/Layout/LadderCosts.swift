@@ -9,7 +9,7 @@ public struct LadderCosts: Sendable, Equatable {
     public struct Pictures: Sendable, Equatable {
         /// Both prompts.
         public let embed: Work
-        /// The photograph, and for some UNets the masked one, too.
+        /// The photograph, and for some UNets the masked one, too; and what T2I-Adapters and IP-Adapters see.
         public let encode: Work
         public let decode: Work
         /// In how many bits each is computed.
@@ -21,6 +21,8 @@ public struct LadderCosts: Sendable, Equatable {
             case .embed: embed
             case .encode: encode
             case .decode: decode
+            // It is counted with what is encoded, as which it goes before the first step.
+            case .adapt, .see: Work()
             }
         }
 
@@ -54,21 +56,28 @@ public struct LadderCosts: Sendable, Equatable {
     ///   - latent: the size at which the UNet works.
     ///   - tokens: of a prompt.
     ///   - controls: nets that go down beside the UNet.
+    ///   - adapters: T2I-Adapters that a picture has.
+    ///   - images: its IP-Adapters.
+    ///   - imageEncoder: theirs.
     public init(
         unet: UNetConfiguration, autoencoder: VAEConfiguration, textEncoder: TextEncoderConfiguration,
         latent: (height: Int, width: Int), tokens: Int, elementType: ElementType,
-        controls: [ControlNetConfiguration] = []
+        controls: [ControlNetConfiguration] = [], adapters: [T2IAdapterConfiguration] = [],
+        images: [IPAdapterConfiguration] = [], imageEncoder: ImageEncoderConfiguration? = nil
     ) {
         let ladder = UNetStage(unet, weights: RecordingWeights())
             .work(
                 height: latent.height, width: latent.width, tokens: tokens,
-                controls: controls.map { ControlStage($0, weights: RecordingWeights()) })
+                controls: controls.map { ControlStage($0, weights: RecordingWeights()) },
+                images: imageEncoder.map { encoder in images.map { $0.tokens(of: encoder) } } ?? [])
         lanes = 1 + controls.count
         rungs = ladder.rungs
         middle = ladder.middle
         timeEmbedding = ladder.timeEmbedding
         pictures = Pictures(
-            autoencoder, textEncoder, latent: latent, tokens: tokens, encodings: unet.takesMaskedImage ? 2 : 1)
+            autoencoder, textEncoder, latent: latent, tokens: tokens, encodings: unet.takesMaskedImage ? 2 : 1,
+            adapters: adapters, imageEncoder: imageEncoder,
+            shownPictures: images.reduce(0) { $0 + $1.picturesSeen })
         self.elementType = elementType
         latentHeight = latent.height
         latentWidth = latent.width
@@ -134,12 +143,17 @@ public struct LadderCosts: Sendable, Equatable {
 extension LadderCosts.Pictures {
     init(
         _ autoencoder: VAEConfiguration, _ textEncoder: TextEncoderConfiguration,
-        latent: (height: Int, width: Int), tokens: Int, encodings: Int
+        latent: (height: Int, width: Int), tokens: Int, encodings: Int, adapters: [T2IAdapterConfiguration],
+        imageEncoder: ImageEncoderConfiguration?, shownPictures: Int
     ) {
         let factor = autoencoder.downsamplingFactor
         let (height, width) = (latent.height * factor, latent.width * factor)
         let networks = Autoencoder(autoencoder, weights: RecordingWeights())
-        encode = networks.encodingWork(height: height, width: width).repeated(encodings)
+        let photographs = networks.encodingWork(height: height, width: width).repeated(encodings)
+        let maps = adapters.reduce(photographs) {
+            $0 + T2IAdapter($1, weights: RecordingWeights()).work(height: height, width: width)
+        }
+        encode = maps + (imageEncoder?.work.repeated(shownPictures) ?? Work())
         decode = networks.decodingWork(height: height, width: width)
         embed = textEncoder.work(tokens: GuidanceBranch.allCases.count * tokens, of: tokens)
         // Convolution in, middle, norm and convolution out; then a bit for each block and each change of size.
@@ -148,7 +162,9 @@ extension LadderCosts.Pictures {
         let encoding = fixed + levels * autoencoder.layersPerBlock + (autoencoder.usesQuantConvolution ? 1 : 0)
         bits = [
             .embed: 1,
-            .encode: encodings * encoding,
+            .encode: encodings * encoding + adapters.reduce(0) { $0 + $1.channels.count }
+                + shownPictures * (imageEncoder?.layerCount ?? 0),
+            .adapt: 0, .see: 0,
             .decode: fixed + levels * (autoencoder.layersPerBlock + 1)
                 + (autoencoder.usesPostQuantConvolution ? 1 : 0),
         ]

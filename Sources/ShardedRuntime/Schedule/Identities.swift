@@ -40,6 +40,10 @@ public enum PictureWork: UInt8, Sendable, CaseIterable {
     case encode
     /// A latent to its picture.
     case decode
+    /// A map to a T2I-Adapter's features.
+    case adapt
+    /// A picture to an IP-Adapter's tokens.
+    case see
 }
 
 /// What a rank does at a time, and does not interrupt.

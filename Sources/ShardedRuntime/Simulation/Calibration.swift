@@ -291,7 +291,7 @@ public struct TaskTimes: Sendable {
     public func seconds(of work: PictureWork) -> Double {
         let counted = costs.pictures.work(of: work)
         let seconds = speed.pictures.seconds(counted)
-        guard let strips, work != .embed else { return seconds }
+        guard let strips, work == .encode || work == .decode else { return seconds }
         return strips.pictureSeconds(seconds, of: counted, rates: speed.pictures)
     }
 }

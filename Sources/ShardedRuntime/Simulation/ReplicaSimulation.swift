@@ -199,6 +199,9 @@ package struct ReplicaSimulation {
             ready.append(job)
         case .decode:
             outcome.completions.append(time)
+        case .adapt, .see:
+            // Counted with what is encoded.
+            break
         }
         admit(at: time)
     }

@@ -25,6 +25,20 @@ extension ByteWriter {
             write(UInt8(control.map == nil ? 0 : 1))
             if let map = control.map { write(map) }
         }
+        write(UInt8(clamping: inputs.adapters.count))
+        for adapter in inputs.adapters {
+            write(adapter.scale.bitPattern)
+            write(UInt8(clamping: adapter.features.count))
+            for feature in adapter.features {
+                write(UInt8(feature == nil ? 0 : 1))
+                if let feature { write(feature) }
+            }
+        }
+        write(UInt8(clamping: inputs.images.count))
+        for image in inputs.images {
+            write(image.scale.bitPattern)
+            write(image.tokens)
+        }
     }
 }
 
@@ -50,9 +64,18 @@ extension ByteReader {
             let guesses = try readFlag()
             return ControlInputs(map: try readFlag() ? try readLatent() : nil, scale: scale, guesses: guesses)
         }
+        let adapters = try (0..<Int(try read(UInt8.self))).map { _ in
+            let scale = Double(bitPattern: try read(UInt64.self))
+            let features = try (0..<Int(try read(UInt8.self))).map { _ in try readFlag() ? try readLatent() : nil }
+            return FeatureInputs(features: features, scale: scale)
+        }
+        let images = try (0..<Int(try read(UInt8.self))).map { _ in
+            let scale = Double(bitPattern: try read(UInt64.self))
+            return ImageInputs(tokens: try readLatent(), scale: scale)
+        }
         return BranchInputs(
             embedding: embedding, tokens: tokens, width: width, chunkLength: chunkLength, mask: mask,
-            maskedImageLatent: maskedImageLatent, controls: controls)
+            maskedImageLatent: maskedImageLatent, controls: controls, adapters: adapters, images: images)
     }
 
     mutating func readBranch() throws -> GuidanceBranch {

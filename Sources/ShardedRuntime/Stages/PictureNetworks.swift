@@ -3,7 +3,7 @@ import Failures
 import Synchronization
 import TensorKernels
 
-/// Text encoder and autoencoder, in float32 whatever the UNet computes in: they run once for a picture, and their
+/// Text encoder, autoencoder and what adapters have beside the UNet, in float32 whatever the UNet computes in: they run once for a picture, and their
 /// roundings would stay in it.
 ///
 /// Each is loaded when it is first needed. When nothing is under way they go, so that their memory is the UNet's
@@ -13,6 +13,17 @@ public final class PictureNetworks: PictureEvaluator {
     public struct Loader: Sendable {
         let textEncoder: @Sendable () throws -> TextEncoder
         let autoencoder: @Sendable () throws -> Autoencoder
+        /// The T2I-Adapter of a number, 0 for the first.
+        public var adapter: @Sendable (_ number: Int) throws -> T2IAdapter = { number in
+            throw Failure.internalFault("there is no T2I-Adapter \(number + 1)")
+        }
+        /// Of an IP-Adapter.
+        public var projector: @Sendable (_ number: Int) throws -> ImageProjector = { number in
+            throw Failure.internalFault("there is no IP-Adapter \(number + 1)")
+        }
+        public var imageEncoder: @Sendable () throws -> ImageEncoder = {
+            throw Failure.internalFault("there is no image encoder")
+        }
 
         public init(
             textEncoder: @escaping @Sendable () throws -> TextEncoder,
@@ -26,6 +37,9 @@ public final class PictureNetworks: PictureEvaluator {
     private struct Loaded {
         var textEncoder: TextEncoder?
         var autoencoder: Autoencoder?
+        var adapters: [Int: T2IAdapter] = [:]
+        var projectors: [Int: ImageProjector] = [:]
+        var imageEncoder: ImageEncoder?
     }
 
     private let loader: Loader
@@ -93,6 +107,8 @@ public final class PictureNetworks: PictureEvaluator {
             return LayeredComputation(autoencoder.decoding(latent, in: context)) {
                 .planes(Latent(channels: 3, height: height, width: width, values: $0))
             }
+        case (.adapt, .shown(let map, let number)): return try adapting(map, number)
+        case (.see, .shown(let picture, let number)): return try seeing(picture, number)
         default: throw Failure.internalFault("\(work) was asked of something else than it takes")
         }
     }
@@ -105,25 +121,61 @@ public final class PictureNetworks: PictureEvaluator {
             StripGrid(height: height, width: width, halvings: levels - 1, strips: strips), exchange)
     }
 
+    private func adapting(_ map: Latent, _ number: Int) throws -> any PictureComputation {
+        let adapter = try kept(\.adapters[number]) { try loader.adapter(number) }
+        let (channels, factor) = (adapter.configuration.mapChannels, adapter.configuration.downsamplingFactor)
+        guard map.channels == channels, map.planeCount > 0, map.height % factor == 0, map.width % factor == 0 else {
+            throw Failure.internalFault("a map has \(channels) planes of multiples of \(factor), not \(map.shape)")
+        }
+        return FeatureComputation(adapter.features(of: map, in: context))
+    }
+
+    private func seeing(_ picture: Latent, _ number: Int) throws -> any PictureComputation {
+        let projector = try kept(\.projectors[number]) { try loader.projector(number) }
+        let encoder = try kept(\.imageEncoder) { try loader.imageEncoder() }
+        let side = encoder.configuration.imageSize
+        guard picture.shape == [3, side, side] else {
+            throw Failure.internalFault("an image encoder sees 3 planes of \(side)x\(side), not \(picture.shape)")
+        }
+        return TokenComputation(ImageTokenRun(projector, encoder, picture, in: context))
+    }
+
     public func rest() {
         guard !keepsNetworks else { return }
         loaded.withLock { $0 = Loaded() }
         context.releaseUnusedMemory()
     }
 
-    private func textEncoder() throws -> TextEncoder {
-        if let known = loaded.withLock({ $0.textEncoder }) { return known }
-        let encoder = try loader.textEncoder()
-        loaded.withLock { $0.textEncoder = encoder }
-        return encoder
-    }
+    private func textEncoder() throws -> TextEncoder { try kept(\.textEncoder) { try loader.textEncoder() } }
 
-    private func autoencoder() throws -> Autoencoder {
-        if let known = loaded.withLock({ $0.autoencoder }) { return known }
-        let autoencoder = try loader.autoencoder()
-        loaded.withLock { $0.autoencoder = autoencoder }
-        return autoencoder
+    private func autoencoder() throws -> Autoencoder { try kept(\.autoencoder) { try loader.autoencoder() } }
+
+    private func kept<Network: Sendable>(
+        _ place: any WritableKeyPath<Loaded, Network?> & Sendable, load: () throws -> Network
+    ) throws -> Network {
+        if let known = loaded.withLock({ $0[keyPath: place] }) { return known }
+        let network = try load()
+        loaded.withLock { $0[keyPath: place] = network }
+        return network
     }
+}
+
+/// A T2I-Adapter, level by level.
+private final class FeatureComputation: PictureComputation {
+    private var run: FeatureRun
+
+    init(_ run: FeatureRun) { self.run = run }
+
+    func advance() throws -> PictureValue? { try run.advance().map { .made($0) } }
+}
+
+/// An IP-Adapter's picture, layer by layer.
+private final class TokenComputation: PictureComputation {
+    private var run: ImageTokenRun
+
+    init(_ run: ImageTokenRun) { self.run = run }
+
+    func advance() throws -> PictureValue? { try run.advance().map { .made([$0.tokens, $0.negativeTokens]) } }
 }
 
 /// Done in one go.

@@ -82,6 +82,24 @@ public final class ShardedNetwork: Sendable {
     /// The picture `[3, H, W]` about [-1, 1] of a latent.
     public func decode(_ latent: Latent) async throws -> Latent { try await planes(.decode, .planes(latent)) }
 
+    /// What a T2I-Adapter makes of its map for each level of the UNet.
+    public func features(ofAdapter number: Int, map: Latent) async throws -> [Latent] {
+        guard case .made(let features) = try await driver.work(.adapt, .shown(map, to: number)) else {
+            throw Failure.internalFault(
+                "a T2I-Adapter gave something else than features: are all ranks of one version?")
+        }
+        return features
+    }
+
+    /// What an IP-Adapter makes of a picture `[3, S, S]` in its image encoder's colours.
+    public func imageTokens(ofAdapter number: Int, picture: Latent) async throws -> ImageTokens {
+        guard case .made(let tokens) = try await driver.work(.see, .shown(picture, to: number)), tokens.count == 2
+        else {
+            throw Failure.internalFault("an IP-Adapter gave something else than tokens: are all ranks of one version?")
+        }
+        return ImageTokens(tokens: tokens[0], negativeTokens: tokens[1])
+    }
+
     private func planes(_ work: PictureWork, _ input: PictureValue) async throws -> Latent {
         guard case .planes(let planes) = try await driver.work(work, input) else {
             throw Failure.internalFault("\(work) gave something else than it makes: are all ranks of one version?")

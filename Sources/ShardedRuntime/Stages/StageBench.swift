@@ -57,6 +57,9 @@ final class StageBench: @unchecked Sendable {
     /// How many passes hold something.
     var passCount: Int { passes.count }
 
+    /// What the stage below is told of a branch. Depends on nothing that changes, so any thread may ask.
+    func passedOn(_ inputs: BranchInputs) -> BranchInputs { evaluator.passedOn(inputs) }
+
     func open(_ job: JobIdentity, _ branch: GuidanceBranch, _ inputs: BranchInputs) throws {
         try evaluator.open(job, branch, inputs)
         tell?(.open(job, branch, inputs))
@@ -119,9 +122,10 @@ final class StageBench: @unchecked Sendable {
         }
     }
 
-    /// A prompt is no picture, and has no rows to share.
+    /// Encoding and decoding alone are done in strips: a prompt has no rows, and what adapters make takes no time.
     private func tellOthers(_ task: StageTask, _ message: (PictureRequest) -> StageMessage) {
-        guard let tell, case .picture(let job, let work, let number) = task, work != .embed else { return }
+        guard let tell, case .picture(let job, let work, let number) = task, work == .encode || work == .decode
+        else { return }
         tell(message(PictureRequest(job: job, work: work, number: number)))
     }
 

@@ -14,14 +14,19 @@ public struct PassSettings: Sendable, Equatable {
     public let timestep: Int
     public let masking: AttentionMasking
     /// Which of the job's ControlNets act.
-    public let controls: ControlSet
+    public let controls: ActingSet
+    /// Which of its T2I-Adapters.
+    public let adapters: ActingSet
     /// Whether a gradient will be asked for.
     public let isRecorded: Bool
 
-    public init(timestep: Int, masking: AttentionMasking, controls: ControlSet = [], isRecorded: Bool) {
+    public init(
+        timestep: Int, masking: AttentionMasking, controls: ActingSet = [], adapters: ActingSet = [], isRecorded: Bool
+    ) {
         self.timestep = timestep
         self.masking = masking
         self.controls = controls
+        self.adapters = adapters
         self.isRecorded = isRecorded
     }
 }
@@ -33,12 +38,18 @@ public struct PassSettings: Sendable, Equatable {
 public protocol StageEvaluator: Sendable {
     /// Whether the way down turns round here.
     var isLast: Bool { get }
+    /// What the stage below is told of a branch: what only this one and those above need is left out.
+    func passedOn(_ inputs: BranchInputs) -> BranchInputs
     /// Sets what a branch of a job works with, and computes what depends on it alone.
     func open(_ job: JobIdentity, _ branch: GuidanceBranch, _ inputs: BranchInputs) throws
     /// Forgets the job.
     func close(_ job: JobIdentity)
     /// Starts a pass of a branch that is open. Releasing what it returns frees what the pass holds.
     func begin(_ pass: PassIdentity, _ settings: PassSettings) throws -> any StageComputation
+}
+
+extension StageEvaluator {
+    public func passedOn(_ inputs: BranchInputs) -> BranchInputs { inputs.belowFirstStage }
 }
 
 /// A pass on its way through a stage.

@@ -139,6 +139,7 @@ extension ByteWriter {
         write(Int64(settings.timestep))
         write(settings.masking.rawValue)
         write(settings.controls.rawValue)
+        write(settings.adapters.rawValue)
         write(UInt8(settings.isRecorded ? 1 : 0))
     }
 
@@ -174,6 +175,14 @@ extension ByteWriter {
         case .planes(let planes):
             write(UInt8(2))
             write(planes)
+        case .shown(let picture, let adapter):
+            write(UInt8(3))
+            write(UInt32(clamping: adapter))
+            write(picture)
+        case .made(let results):
+            write(UInt8(4))
+            write(UInt8(clamping: results.count))
+            for result in results { write(result) }
         }
     }
 }
@@ -202,8 +211,10 @@ extension ByteReader {
     mutating func readSettings() throws -> PassSettings {
         let timestep = Int(try read(Int64.self))
         let masking = AttentionMasking(rawValue: try read(UInt8.self))
-        let controls = ControlSet(rawValue: try read(UInt64.self))
-        return PassSettings(timestep: timestep, masking: masking, controls: controls, isRecorded: try readFlag())
+        let controls = ActingSet(rawValue: try read(UInt64.self))
+        let adapters = ActingSet(rawValue: try read(UInt64.self))
+        return PassSettings(
+            timestep: timestep, masking: masking, controls: controls, adapters: adapters, isRecorded: try readFlag())
     }
 
     mutating func readRequest() throws -> PictureRequest {
@@ -248,6 +259,10 @@ extension ByteReader {
             let ids = try (0..<count).map { _ in try read(Int32.self) }
             return .tokens(TokenChunk(ids: ids, vectors: try readFloats(count: Int(try read(UInt32.self)))))
         case 2: return .planes(try readLatent())
+        case 3:
+            let adapter = Int(try read(UInt32.self))
+            return .shown(try readLatent(), to: adapter)
+        case 4: return .made(try (0..<Int(try read(UInt8.self))).map { _ in try readLatent() })
         default: throw Failure.internalFault("a message holds a picture of the unknown kind \(kind)")
         }
     }

@@ -76,6 +76,10 @@ public struct PictureRequest: Hashable, Sendable {
 public enum PictureValue: Sendable, Equatable {
     /// A chunk of a prompt.
     case tokens(TokenChunk)
+    /// A map for a T2I-Adapter, or a picture for an IP-Adapter, and which of its kind it is.
+    case shown(Latent, to: Int)
+    /// What it makes of that: a feature for each level of the UNet; tokens of the picture and of none.
+    case made([Latent])
     /// Planes, channels first: a picture `[3, H, W]`, a latent, or a chunk's states as `[1, tokens, width]`.
     case planes(Latent)
 }

@@ -72,6 +72,7 @@ public final class StagePredictor: Sendable {
     private func settings(of evaluation: Evaluation, isRecorded: Bool) -> PassSettings {
         PassSettings(
             timestep: evaluation.timestep, masking: evaluation.masking, controls: evaluation.controls,
+            adapters: evaluation.adapters,
             isRecorded: isRecorded)
     }
 

@@ -76,7 +76,7 @@ final class StageServer: Sendable {
         if position.follows, follow(message, sent: sent) { return }
         switch message {
         case .open(let job, let branch, let inputs):
-            passOn(.open(job, branch, inputs.belowFirstStage), to: position.below)
+            passOn(.open(job, branch, bench.passedOn(inputs)), to: position.below)
             onBench { [self] bench in
                 do { try bench.open(job, branch, inputs) } catch { tell(.jobFailed(job, located(error))) }
             }

@@ -9,6 +9,8 @@ public final class UNetStageEvaluator: StageEvaluator {
     private let stage: UNetStage
     /// The shares of the nets that go down beside the UNet.
     private let controls: [ControlStage]
+    /// Of each IP-Adapter, what the stage's layers of cross-attention make keys and values with, by their names.
+    private let images: [[String: ImageProjection]]
     private let context: ComputeContext
     private let exchange: (any StripExchange)?
     private let strips: Int
@@ -25,6 +27,10 @@ public final class UNetStageEvaluator: StageEvaluator {
         /// Of `BranchInputs`; on the first stage alone, which has the latent.
         let planesBehindLatent: [Float]
         let controls: [Control]
+        /// Of each T2I-Adapter, what is added on rungs of this stage, by the rung of the ladder.
+        let features: [[Int: Tensor]]
+        /// The pictures that are seen beside the prompt.
+        let images: [ImageMemory]
         /// With the strips of pictures of the job's size.
         let context: ComputeContext
 
@@ -40,21 +46,25 @@ public final class UNetStageEvaluator: StageEvaluator {
 
     /// - Parameters:
     ///   - controls: with the same rungs as the stage.
+    ///   - images: of each IP-Adapter, of the same rungs.
     ///   - context: what this rank computes with.
     ///   - strips: among how many ranks a picture's rows are dealt.
     ///   - exchange: the way to the others; nil where there are none.
     public init(
-        _ stage: UNetStage, controls: [ControlStage] = [], context: ComputeContext, strips: Int = 1,
-        exchange: (any StripExchange)? = nil
+        _ stage: UNetStage, controls: [ControlStage] = [], images: [[String: ImageProjection]] = [],
+        context: ComputeContext, strips: Int = 1, exchange: (any StripExchange)? = nil
     ) {
         self.stage = stage
         self.controls = controls
+        self.images = images
         self.context = context
         self.strips = strips
         self.exchange = exchange
     }
 
     public var isLast: Bool { stage.isLast }
+
+    public func passedOn(_ inputs: BranchInputs) -> BranchInputs { inputs.below(stage.rungs, of: stage.configuration) }
 
     public func open(_ job: JobIdentity, _ branch: GuidanceBranch, _ inputs: BranchInputs) throws {
         let width = stage.configuration.crossAttentionDimension
@@ -74,6 +84,7 @@ public final class UNetStageEvaluator: StageEvaluator {
                 "job \(job.number) has inputs for \(inputs.controls.count) ControlNets, of which there are "
                     + "\(controls.count)")
         }
+        let images = try imageMemories(inputs, of: job)
         let known = state.withLock { $0.branches[job]?.values.first }
         let prepared = Branch(
             prompt: PromptMemory(embedding: embedding),
@@ -83,8 +94,25 @@ public final class UNetStageEvaluator: StageEvaluator {
                 Branch.Control(
                     inputs: inputs.controls[number], prompt: PromptMemory(embedding: embedding),
                     embedding: try embedded(inputs.controls[number], of: number, known?.controls[number]))
-            }, context: context(of: inputs))
+            },
+            // The same on both branches.
+            features: try known?.features
+                ?? inputs.adapters.map { try stage.features($0, mask: inputs.mask, in: context) },
+            images: images, context: context(of: inputs))
         state.withLock { $0.branches[job, default: [:]][branch] = prepared }
+    }
+
+    private func imageMemories(_ inputs: BranchInputs, of job: JobIdentity) throws -> [ImageMemory] {
+        guard inputs.images.count == images.count, inputs.images.allSatisfy({ $0.tokens.width == inputs.width }) else {
+            throw Failure.internalFault(
+                "job \(job.number) has \(inputs.images.count) pictures to see, with tokens of "
+                    + "\(inputs.images.map(\.tokens.width)) channels, for \(images.count) IP-Adapters")
+        }
+        return zip(inputs.images, images).map { image, projections in
+            ImageMemory(
+                tokens: Tensor(image.tokens.values, shape: [image.tokens.height, image.tokens.width], in: context),
+                projections: projections, scale: image.scale)
+        }
     }
 
     private func context(of inputs: BranchInputs) -> ComputeContext {
@@ -113,9 +141,13 @@ public final class UNetStageEvaluator: StageEvaluator {
         }
         let masks = branch.masks
         let times = try timeMemories(settings.timestep)
-        func conditioning(_ prompt: PromptMemory, _ time: TimeMemory) -> Conditioning {
+        // Nets see the prompt alone.
+        func conditioning(
+            _ prompt: PromptMemory, _ time: TimeMemory, images: [ImageMemory] = []
+        ) -> Conditioning {
             Conditioning(
-                prompt: prompt, time: time, masks: { masks.masks(settings.masking, height: $0, width: $1) })
+                prompt: prompt, time: time, images: images,
+                masks: { masks.masks(settings.masking, height: $0, width: $1) })
         }
         let acting = settings.controls.numbers(of: controls.count).map { number in
             let control = branch.controls[number]
@@ -123,10 +155,14 @@ public final class UNetStageEvaluator: StageEvaluator {
                 controls[number], layers: conditioning(control.prompt, times.controls[number]),
                 embedding: control.embedding, scale: control.inputs.scale, guesses: control.inputs.guesses)
         }
+        let features = settings.adapters.numbers(of: branch.features.count).reduce(into: [Int: [Tensor]]()) {
+            all, number in
+            for (rung, feature) in branch.features[number] { all[rung, default: []].append(feature) }
+        }
         return UNetStageComputation(
             pass: StagePass(
-                of: stage, conditioning(branch.prompt, times.unet), controls: acting, isRecorded: settings.isRecorded,
-                in: branch.context),
+                of: stage, conditioning(branch.prompt, times.unet, images: branch.images), controls: acting,
+                features: features, isRecorded: settings.isRecorded, in: branch.context),
             stage: stage, planesBehindLatent: branch.planesBehindLatent, context: branch.context)
     }
 

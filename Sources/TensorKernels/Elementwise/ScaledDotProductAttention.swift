@@ -12,7 +12,8 @@ public enum AttentionMask: Sendable, Hashable {
     /// self-attention, where queries and keys are the same positions.
     case backgroundKeys(foreground: [UInt8])
 
-    fileprivate var foreground: [UInt8]? {
+    /// One entry a position of the whole picture, 1 in the foreground; nil where there is none.
+    public var foreground: [UInt8]? {
         switch self {
         case .causal: nil
         case .firstKeyOnly(let foreground, _), .backgroundKeys(let foreground): foreground

@@ -15,6 +15,26 @@ extension Tensor {
         return result.finished()
     }
 
+    /// Every row whose entry in `mask` is 1 times `factor`, and zeros in the others.
+    ///
+    /// - Parameter mask: one entry a row; nil for all rows.
+    /// - Precondition: the tensor is float32.
+    public func scaled(by factor: Float, where mask: [UInt8]?, in context: ComputeContext) -> Tensor {
+        guard let mask else { return scaled(by: factor, in: context) }
+        precondition(elementType == .float32 && mask.count == rows, "an entry for each of \(rows) rows of sums")
+        let columns = columns
+        var result = TensorDraft(uninitialized: shape, as: .float32, in: context)
+        let target = result.elements
+        context.parallel(rows, of: columns) { part in
+            for row in part {
+                let source = pointer(at: row * columns).assumingMemoryBound(to: Float.self)
+                let products = target.pointer(at: row * columns).assumingMemoryBound(to: Float.self)
+                for column in 0..<columns { products[column] = mask[row] == 1 ? source[column] * factor : 0 }
+            }
+        }
+        return result.finished()
+    }
+
     /// A picture `[h, w, c]` in which every position has the mean over all of them, channel by channel.
     ///
     /// Rows are summed up one by one, then added from the top down, so the bits are those of any number of threads and of

@@ -20,6 +20,8 @@ struct BatchCommand: RankedCommand {
     @OptionGroup(title: "The batch") var batch: BatchOptions
     @OptionGroup(title: "What to paint, where a line does not say it") var input: InputOptions
     @OptionGroup(title: "Control, where a line does not say it") var control: ControlOptions
+    @OptionGroup(title: "T2I-Adapters, where a line does not say it") var t2iAdapters: T2IAdapterOptions
+    @OptionGroup(title: "IP-Adapters, where a line does not say it") var ipAdapters: IPAdapterOptions
     @OptionGroup(title: "What to paint, where a line does not say it") var composition: CompositionOptions
     @OptionGroup(title: "The method, where a line does not say it") var method: MethodOptions
     @OptionGroup(title: "The computation") var computation: ComputationOptions
@@ -101,6 +103,8 @@ struct BatchCommand: RankedCommand {
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
         try input.apply(to: &draft)
         try control.apply(to: &draft)
+        try t2iAdapters.apply(to: &draft)
+        try ipAdapters.apply(to: &draft)
         composition.apply(to: &draft)
         method.apply(to: &draft)
         computation.apply(to: &draft.settings.computation)

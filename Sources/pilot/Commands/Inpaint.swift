@@ -14,6 +14,8 @@ struct Inpaint: RankedCommand {
 
     @OptionGroup(title: "What to paint") var input: InputOptions
     @OptionGroup(title: "Control") var control: ControlOptions
+    @OptionGroup(title: "T2I-Adapters") var t2iAdapters: T2IAdapterOptions
+    @OptionGroup(title: "IP-Adapters") var ipAdapters: IPAdapterOptions
     @OptionGroup(title: "Results") var output: OutputOptions
     @OptionGroup(title: "Results") var composition: CompositionOptions
     @OptionGroup(title: "Results") var extras: ExtraOutputOptions
@@ -86,6 +88,8 @@ struct Inpaint: RankedCommand {
         var draft = JobDraft(model: ShippedModel.nameOrVariable, repeating: recorded?.settings)
         try input.apply(to: &draft)
         try control.apply(to: &draft)
+        try t2iAdapters.apply(to: &draft)
+        try ipAdapters.apply(to: &draft)
         method.apply(to: &draft)
         output.apply(to: &draft)
         composition.apply(to: &draft)

@@ -37,6 +37,20 @@ struct Plan: ParsableCommand {
         completion: .file())
     var control: [String] = []
 
+    @Option(
+        name: .customLong("t2i-adapter"),
+        help: ArgumentHelp("A T2I-Adapter, a folder or a file; may be repeated.", valueName: "folder or file"),
+        completion: .file())
+    var t2iAdapters: [String] = []
+
+    @Option(
+        help: ArgumentHelp("An IP-Adapter's file; may be repeated.", valueName: "file"), completion: .file())
+    var ipAdapter: [String] = []
+
+    @Option(
+        help: ArgumentHelp("Their image encoder, as for pilot inpaint.", valueName: "folder"), completion: .directory)
+    var imageEncoder: String?
+
     @Option(help: "The picture's size; without it, the size that the model was trained at.")
     var size: PictureSize?
 
@@ -102,8 +116,8 @@ struct Plan: ParsableCommand {
         if let memoryPerNode, !(memoryPerNode > 0 && memoryPerNode <= Self.mostGigabytes) {
             throw ValidationError("--memory-per-node: expected gigabytes, above 0, found \(memoryPerNode)")
         }
-        guard control.isEmpty || !calibrate else {
-            throw ValidationError("--calibrate measures the model's own layers; leave --control out")
+        guard (control + t2iAdapters + ipAdapter).isEmpty || !calibrate else {
+            throw ValidationError("--calibrate measures the model's own layers; leave --control and adapters out")
         }
         guard output == nil || calibrate else { throw ValidationError("--output goes with --calibrate alone") }
     }
@@ -115,6 +129,9 @@ struct Plan: ParsableCommand {
     func run() throws {
         var choice = parts.choice(model)
         choice.controls = control
+        choice.t2iAdapters = t2iAdapters
+        choice.ipAdapters = ipAdapter
+        choice.imageEncoder = imageEncoder
         let description = try ModelDescription(choice)
         let geometry = try description.geometry(size)
         let subject = PlanSubject(
@@ -185,6 +202,8 @@ extension ModelDescription {
         LadderCosts(
             unet: unetConfiguration, autoencoder: vaeConfiguration, textEncoder: textConfiguration,
             latent: (geometry.latentHeight, geometry.latentWidth), tokens: textConfiguration.maximumPositions,
-            elementType: elementType, controls: controls.map(\.configuration))
+            elementType: elementType, controls: controls.map(\.configuration),
+            adapters: t2iAdapters.map(\.configuration), images: ipAdapters.map(\.configuration),
+            imageEncoder: imageEncoder?.configuration)
     }
 }

@@ -49,16 +49,22 @@ struct RankSetup: Codable, Sendable {
             guard try rank == 0 || description.fingerprintOfNetworks() == fingerprint else {
                 throw Failure.badData(
                     "--model \(model.name): \(description.files.path) on \(ProcessInfo.processInfo.hostName) is another "
-                        + "model than rank 0's, or a --control is another net; all ranks need the same")
+                        + "model than rank 0's, or a --control, an adapter or the image encoder has other contents; all ranks need the same"
+                )
             }
-            let loader = PictureNetworks.Loader(
+            var loader = PictureNetworks.Loader(
                 textEncoder: { try description.textEncoder() }, autoencoder: { try description.autoencoder() })
+            loader.adapter = { try description.t2iAdapter($0) }
+            loader.projector = { try description.imageProjector($0) }
+            loader.imageEncoder = { try description.openedImageEncoder().encoder() }
             let rungs = layout.stages[place.stage]
             let stage = try description.unet(rungs: rungs, store: store)
             let controls = try description.controlStages(rungs: rungs, store: store)
+            let images = try description.ipAdapters.map { try $0.projections(rungs: rungs, store: store) }
             return StageWorkers(
                 stage: UNetStageEvaluator(
-                    stage, controls: controls, context: compute.networkContext, strips: layout.strips, exchange: wire),
+                    stage, controls: controls, images: images, context: compute.networkContext, strips: layout.strips,
+                    exchange: wire),
                 pictures: layout.worksOnPictures(rank)
                     ? PictureNetworks(
                         loader, keepsNetworks: keepsNetworks, context: compute.exactContext, strips: layout.strips,

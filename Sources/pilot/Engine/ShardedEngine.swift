@@ -33,6 +33,9 @@ final class ShardedEngine: InpaintingEngine {
         try await workers.thread.run {
             _ = try description.textEncoder()
             _ = try description.autoencoder()
+            for adapter in description.t2iAdapters { _ = try adapter.adapter() }
+            for adapter in description.ipAdapters { _ = try adapter.projector() }
+            _ = try description.imageEncoder?.encoder()
         }
         try await RankOrder.serve(setup).give(to: communicator)
         try await setup.share(store, workers.wire, communicator)
@@ -53,6 +56,14 @@ final class ShardedEngine: InpaintingEngine {
 
     func encode(_ planes: [Float], height: Int, width: Int) async throws -> Latent {
         try await network.encode(Latent(channels: 3, height: height, width: width, values: planes))
+    }
+
+    func features(ofAdapter number: Int, map: Latent) async throws -> [Latent] {
+        try await network.features(ofAdapter: number, map: map)
+    }
+
+    func imageTokens(ofAdapter number: Int, picture: Latent) async throws -> ImageTokens {
+        try await network.imageTokens(ofAdapter: number, picture: picture)
     }
 
     func decode(_ latents: [Latent]) async throws -> [[Float]] {

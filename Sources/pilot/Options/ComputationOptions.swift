@@ -82,7 +82,10 @@ struct ComputationOptions: ParsableArguments {
         let costs = LadderCosts(
             unet: description.unetConfiguration, autoencoder: description.vaeConfiguration,
             textEncoder: description.textConfiguration, latent: latent, tokens: tokens,
-            elementType: rank.computation.elementType, controls: description.controls.map(\.configuration))
+            elementType: rank.computation.elementType, controls: description.controls.map(\.configuration),
+            adapters: description.t2iAdapters.map(\.configuration),
+            images: description.ipAdapters.map(\.configuration),
+            imageEncoder: description.imageEncoder?.configuration)
         let calibration = Self.calibration()
         let (speed, _) = calibration.speed(
             costs.elementType, threads: rank.threads, backend: rank.computation.backend)

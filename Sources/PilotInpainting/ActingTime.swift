@@ -1,5 +1,5 @@
-/// When a ControlNet acts, and on which branches.
-public struct ControlTiming: Equatable, Sendable {
+/// When a ControlNet or a T2I-Adapter acts, and on which branches.
+public struct ActingTime: Equatable, Sendable {
     /// Shares of the steps: step i of n is inside unless i / n < start or (i + 1) / n > end. diffusers'
     /// `control_guidance_start` and `control_guidance_end`.
     public let start: Double
