@@ -1,4 +1,5 @@
 import Failures
+import ImageFiles
 
 /// A job, and before it the jobs that made its image, which are repeated from the first photograph.
 public struct EditChain: Sendable {
@@ -50,7 +51,7 @@ public struct EditChain: Sendable {
             let kept = KeptPicture()
             var job = InpaintingJob(
                 settings: found.settings,
-                outputs: JobOutputs(picture: edit.settings.jpegQuality == nil ? "edit.png" : "edit.jpg"),
+                outputs: JobOutputs(picture: "edit.\(edit.settings.resultFormat.suffixes[0])"),
                 repeating: found)
             job.link = EditLink(image: image, result: kept, record: record)
             jobs.append(job)
@@ -70,6 +71,9 @@ public struct EditChain: Sendable {
         for (index, job) in earlier.enumerated() {
             do {
                 try job.settings.validate()
+                if job.settings.resultFormat == .webp {
+                    try RGBImage.checkWritesWebP(to: job.outputs.picture, by: "--output")
+                }
                 for file in job.files {
                     files.read(file.path, by: file.option)
                     try file.check(calledBy: file.option)
