@@ -5,10 +5,11 @@
     scripts/benchmark/single_file_start.py models/sd15 [--rounds 5] [--cold] [--keep FILE]
 
 A job of one step at 64x64 pixels is little more than its start: reading and checking all weights, laying them out, one
-pass, one picture encoded and decoded. The file is what `pilot model convert` makes of the folder. Each round has the two in
-another order; the first round is for warming up and does not count. --cold has the system forget the files' pages before
-each run, as after a restart. Beside the seconds there are those of the processor, which another program disturbs less.
-Exits with 1 if the file takes more than 1.05 times as long by both, by the medians of the rounds' ratios.
+pass of each branch, one picture encoded and decoded, by one thread. The file is what `pilot model convert` makes of the
+folder. Each round has the two in another order; the first round is for warming up and does not count. --cold has the
+system forget the files' pages before each run, as after a restart. Beside the seconds there are those of the processor,
+which another program disturbs less. Exits with 1 if the file takes more than 1.05 times as long by both, by the medians of
+the rounds' ratios.
 """
 import argparse
 import os
@@ -39,7 +40,7 @@ def run(model, output):
     command = [
         PROGRAM, "inpaint", "--model", model, "--image", ROOT / "examples/meadow.png", "--mask",
         ROOT / "examples/meadow-mask.png", "--prompt", "a fox", "--size", "64x64", "--steps", "1", "--coherence", "0",
-        "--quiet", "--overwrite", "--output", output]
+        "--threads", "1", "--quiet", "--overwrite", "--output", output]
     start = time.monotonic()
     process = subprocess.Popen(list(map(str, command)), env=environment())
     _, status, usage = os.wait4(process.pid, 0)

@@ -60,7 +60,7 @@ def escape(value):
 def verdict(found):
     if found == "equal":
         return "<p>All pictures are equal, byte for byte, whatever the layout.</p>"
-    words = {"differ": "Pictures differ; no rate is shown of layouts whose pictures are not those of the first run."}
+    words = {"differ": "Pictures differ; no rate is shown of layouts whose pictures are not those that were made first."}
     return f'<p class="bad">{escape(words.get(found, "No picture was made."))}</p>'
 
 
@@ -75,7 +75,8 @@ def line(cases, key, scale=1.0, choose=max):
     values = {}
     for case in cases:
         if case.get(key):
-            values.setdefault(case["ranks"], []).append(tuple(scale * case[key][name] for name in ("median", "low", "high")))
+            point = tuple(scale * case[key][name] for name in ("median", "low", "high"))
+            values.setdefault(case["ranks"], []).append(point)
     return [(ranks, *choose(found)) for ranks, found in sorted(values.items())]
 
 
@@ -191,7 +192,8 @@ def memory_table(cases):
 
 def details(document):
     def rows(values):
-        return table(["", ""], [[escape(key), escape(value)] for key, value in values.items() if value not in (None, {})])
+        said = {key: value for key, value in values.items() if value not in (None, {})}
+        return table(["", ""], [[escape(key), escape(value)] for key, value in said.items()])
 
     left_out = [[escape(entry["layout"]), entry["ranks"], entry["mode"], escape(entry["reason"])]
                 for entry in document["left_out"]]

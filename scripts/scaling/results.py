@@ -26,26 +26,32 @@ class Results:
         self.cases.append(case)
         self.runs[case] = []
 
+    def keep(self, case, run):
+        """A run, {} for one that was not begun; they are numbered in their order."""
+        self.runs[case].append(run | {"number": sum(map(len, self.runs.values()))})
+
     def pictures(self, case):
         return 1 if case.mode == "strong" else self.options.jobs
 
     # Equal pictures.
 
-    def reference(self, case):
-        """The hashes of the first run that made the same pictures: those of its mode."""
-        made = (run["pictures"] for other in self.cases if other.mode == case.mode
-                for run in self.runs[other] if "pictures" in run)
-        return next(made, None)
+    def reference(self):
+        """The hash of each picture as it was made first."""
+        found = {}
+        for run in sorted((run for case in self.cases for run in self.runs[case] if "pictures" in run),
+                          key=lambda run: run["number"]):
+            found = run["pictures"] | found
+        return found
 
-    def is_equal(self, case, run):
-        return run["pictures"] == self.reference(case)
+    def is_equal(self, run):
+        return run["pictures"].items() <= self.reference().items()
 
     def verdict(self, case):
-        """`equal` if each run made the very files that the mode's first run made; rates are for these alone."""
+        """`equal` if each run made the very files that were made first; rates are for these alone."""
         done = [run for run in self.runs[case] if "pictures" in run]
         if not done:
             return "failed" if self.runs[case] else "not run"
-        return "equal" if all(self.is_equal(case, run) for run in done) else "differ"
+        return "equal" if all(self.is_equal(run) for run in done) else "differ"
 
     def mode_verdict(self, mode):
         verdicts = {self.verdict(case) for case in self.cases if case.mode == mode} - {"not run", "failed"}
@@ -105,7 +111,8 @@ class Results:
         seconds = figures.summary([run["seconds"] for run in done])
         base = self.base(case.mode)
         fewest = base.ranks if base else 1
-        ratios = [fewest * ratio for ratio in figures.speed_ups(self.by_round(base), self.by_round(case))] if base else []
+        ratios = figures.speed_ups(self.by_round(base), self.by_round(case)) if base else []
+        ratios = [fewest * ratio for ratio in ratios]
         speed_up = figures.summary(ratios)
         found = {
             "seconds": seconds, "pictures_per_hour": 3600 * self.pictures(case) / seconds["median"],
@@ -154,7 +161,7 @@ class Results:
                 yield [
                     case.mode, case.ranks, case.name, number + 1, seconds,
                     3600 * self.pictures(case) / seconds if seconds else None, plan and plan["seconds"],
-                    self.is_equal(case, run) if "pictures" in run else None,
+                    self.is_equal(run) if "pictures" in run else None,
                     *([split[key] for key in ("load_balance", "communication", "parallel")] if split else [None] * 3),
                     self.bytes_per_step(case, run) if trace else None,
                     sum(pss) if pss and None not in pss else None, run.get("most_pss_bytes"), run.get("failure")]

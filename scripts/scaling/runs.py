@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -55,7 +56,7 @@ def course(options):
 def launch(options, ranks):
     """The words before the program. What the user gives has {ranks} in the place of their number."""
     if options.launch:
-        return [word.replace("{ranks}", str(ranks)) for word in options.launch.split()]
+        return [word.replace("{ranks}", str(ranks)) for word in shlex.split(options.launch)]
     if "SLURM_JOB_ID" in os.environ and shutil.which("srun") and not shutil.which("mpirun"):
         return ["srun", "--mpi=pmix", "--kill-on-bad-exit=1", "-n", str(ranks)]
     return launcher(ranks)

@@ -91,9 +91,9 @@ class Layouts(unittest.TestCase):
 
 
 class Traces(unittest.TestCase):
-    def trace(self, events):
-        head = '{"displayTimeUnit":"ms","otherData":{"format":"pilot-trace-1","ranks":2,"dropped":3},"traceEvents":[\n'
-        text = head + ",\n".join(json.dumps(event, separators=(",", ":")) for event in events) + "\n]}\n"
+    def trace(self, events, dropped=0):
+        head = '{"displayTimeUnit":"ms","otherData":{"format":"pilot-trace-1","ranks":2,"dropped":%d},"traceEvents":[\n'
+        text = head % dropped + ",\n".join(json.dumps(event, separators=(",", ":")) for event in events) + "\n]}\n"
         with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
             file.write(text)
         self.addCleanup(pathlib.Path(file.name).unlink)
@@ -111,7 +111,8 @@ class Traces(unittest.TestCase):
             self.event("compute", 1, 4.5e6, 0.5e6, 2), self.event("wait", 1, 0, 4e6, 2)]
         found = traces.figures(self.trace(events), 2, 1, 1)
         self.assertEqual(found, {
-            "seconds": 2.0, "useful_seconds": [1.0, 0.5], "sent_bytes": [7, 0], "dropped_events": 3})
+            "seconds": 2.0, "useful_seconds": [1.0, 0.5], "sent_bytes": [7, 0]})
+        self.assertIsNone(traces.figures(self.trace(events, dropped=3), 2, 1, 1))
 
     def test_jobs_that_cannot_be_told_apart_give_nothing(self):
         self.assertIsNone(traces.figures(self.trace([self.event("compute", 0, 0, 1, 1)]), 1, 1, 1))
@@ -131,12 +132,12 @@ class Reports(unittest.TestCase):
             results.plans[case] = {"seconds": 2.0 / case.ranks, "limit": "", "largest_node_bytes": 1 << 30}
             for turn in range(6):
                 run = {
-                    "seconds": (2 + 0.1 * turn) / case.ranks, "pictures": {"0": case.mode}, "most_pss_bytes": None,
-                    "trace": {"seconds": 2.0, "useful_seconds": [1.0] * case.ranks, "sent_bytes": [100] * case.ranks,
-                              "dropped_events": 0},
+                    "seconds": (2 + 0.1 * turn) / case.ranks, "most_pss_bytes": None,
+                    "pictures": {"0": "the same", "1": "another"},
+                    "trace": {"seconds": 2.0, "useful_seconds": [1.0] * case.ranks, "sent_bytes": [100] * case.ranks},
                     "nodes": 1, "ranks": [{"rank": rank, "node": 0, "pss_bytes": 1 << 20, "peak_resident_bytes": 2 << 20}
                                           for rank in range(case.ranks)]}
-                results.runs[case].append(change(number, run))
+                results.keep(case, change(number, run))
         results.automatic["strong", 2] = "branches=2"
         return results
 
@@ -170,7 +171,7 @@ class Reports(unittest.TestCase):
 
     def test_no_rate_of_other_pictures(self):
         def change(number, run):
-            return run | {"pictures": {"0": "other"}} if number == 1 else run
+            return run | {"pictures": {"0": "the same", "1": "other"}} if number == 1 else run
 
         with tempfile.TemporaryDirectory() as folder:
             results = self.results(folder, change)

@@ -19,13 +19,14 @@ def first_timed(jobs, warm_up, pictures):
 
 
 def figures(path, ranks, warm_up, pictures):
-    """Of the pictures after so many for warming up; None if they can't be told apart.
+    """Of the pictures after so many for warming up; None if they can't be told apart, or events found no place in the trace.
 
-    Seconds from their first event to their last, for each rank the seconds in which it computed anything then, the bytes
-    that it sent for them, and how many events found no place in the trace.
+    Seconds from their first event to their last, for each rank the seconds in which it computed anything then, and the
+    bytes that it sent for them.
     """
     with open(path, encoding="utf-8") as file:
-        dropped = json.loads(file.readline().rstrip() + "]}")["otherData"]["dropped"]
+        if json.loads(file.readline().rstrip() + "]}")["otherData"]["dropped"]:
+            return None
         found = [event for event in events(file) if event["cat"] in ("compute", "send")]
     jobs = sorted({event["args"]["job"] for event in found if "job" in event["args"]})
     first = first_timed(jobs, warm_up, pictures)
@@ -42,5 +43,4 @@ def figures(path, ranks, warm_up, pictures):
     for event in wanted:
         if event["cat"] == "send":
             sent[event["pid"]] += event["args"]["bytes"]
-    return {
-        "seconds": (end - begin) / 1e6, "useful_seconds": useful, "sent_bytes": sent, "dropped_events": dropped}
+    return {"seconds": (end - begin) / 1e6, "useful_seconds": useful, "sent_bytes": sent}
