@@ -55,7 +55,7 @@ def description(options):
                and "/" not in value}
     return {
         "processor": field("/proc/cpuinfo", "model name"), "vectors": vectors(), "caches": caches(),
-        "cores": len(os.sched_getaffinity(0)), "memory": memory, "kernel": platform.release(),
+        "cores": len(os.sched_getaffinity(0)), "memory": memory, "kernel": platform.release().split("-")[0],
         "virtual": "hypervisor" in (field("/proc/cpuinfo", "flags") or "").split(),
         "launch": " ".join(runs.launch(options, 2)) or "no launcher", "environment": binding,
         "pilot": first_line(str(options.program), "--version"),
