@@ -53,17 +53,24 @@ def lines(title, x_name, y_name, series, ideal=None, places=None, ideal_name="id
         path = " ".join("{:.1f},{:.1f}".format(*place(*point)) for point in ideal)
         parts.append(f'<polyline points="{path}" fill="none" stroke="#888" stroke-dasharray="5 4"/>')
     names = [(name, COLOURS[number % len(COLOURS)]) for number, (name, _) in enumerate(series)]
-    for (_, colour), (_, values) in zip(names, series):
+    for number, ((_, colour), (_, values)) in enumerate(zip(names, series)):
         values = sorted(values)
+        # Side by side where they would hide each other.
+        aside = 4 * (number - (len(names) - 1) / 2)
         path = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y, _, _ in values)
         if joined:
             parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         for x, y, low, high in values:
             (x1, y1), (_, y2), (_, middle) = place(x, low), place(x, high), place(x, y)
-            parts.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x1:.1f}" y2="{y2:.1f}" stroke="{colour}"/>')
+            at = x1 + aside
+            parts.append(f'<line x1="{at:.1f}" y1="{y1:.1f}" x2="{at:.1f}" y2="{y2:.1f}" stroke="{colour}"/>')
             parts.append(f'<circle cx="{x1:.1f}" cy="{middle:.1f}" r="3.5" fill="{colour}"/>')
-    for number, (name, colour) in enumerate(names + ([(ideal_name, "#888")] if ideal else [])):
-        y = TOP + 12 + 16 * number
+    names += [(ideal_name, "#888")] if ideal else []
+    # Where the lines do not begin.
+    is_high = any(y > (bottom + top) / 2 for x, y, *_ in points if x == left)
+    first = HEIGHT - BOTTOM - 16 * len(names) if is_high else TOP + 12
+    for number, (name, colour) in enumerate(names):
+        y = first + 16 * number
         parts.append(f'<rect x="{LEFT + 8}" y="{y - 8}" width="10" height="10" fill="{colour}"/>')
         parts.append(text(LEFT + 24, y + 1, name, "start"))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
