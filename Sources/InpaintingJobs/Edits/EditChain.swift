@@ -1,5 +1,4 @@
 import Failures
-import ImageFiles
 
 /// A job, and before it the jobs that made its image, which are repeated from the first photograph.
 public struct EditChain: Sendable {
@@ -71,9 +70,7 @@ public struct EditChain: Sendable {
         for (index, job) in earlier.enumerated() {
             do {
                 try job.settings.validate()
-                if job.settings.resultFormat == .webp {
-                    try RGBImage.checkWritesWebP(to: job.outputs.picture, by: "--output")
-                }
+                try ResultFormat.checkResult(job.outputs.picture)
                 for file in job.files {
                     files.read(file.path, by: file.option)
                     try file.check(calledBy: file.option)

@@ -1,6 +1,5 @@
 import Failures
 import Foundation
-import ImageFiles
 
 /// Where a job's results go.
 public struct JobOutputs: Equatable, Sendable {
@@ -63,17 +62,8 @@ public struct JobOutputs: Equatable, Sendable {
         guard Self.counts.contains(count) else {
             throw Failure.usage("--count: expected 1 to \(Self.counts.upperBound), found \(count)")
         }
-        if Self.otherFormats.contains(ResultFormat.suffix(of: picture)) {
-            throw Failure.usage(
-                "--output \(picture): results are PNG, JPEG or WebP files; expected a name that ends in .png, .jpg or "
-                    + ".webp")
-        }
-        if format == .webp { try RGBImage.checkWritesWebP(to: picture, by: "--output") }
-        let otherThanPNG = Self.otherFormats.union((ResultFormat.jpeg.suffixes + ResultFormat.webp.suffixes))
-        if otherThanPNG.contains(ResultFormat.suffix(of: comparison ?? "")) {
-            throw Failure.usage(
-                "--compare \(comparison ?? ""): comparisons are PNG files; expected a name that ends in .png")
-        }
+        try ResultFormat.checkResult(picture)
+        if let comparison { try ResultFormat.checkPNG(comparison, by: "--compare", "comparisons") }
         for (option, file) in [("--compare", comparison), ("--dump", dump), ("--preview", preview)]
         where file == Self.standardOutput {
             throw Failure.usage("\(option) -: standard output takes the picture alone, by --output -; name a file")
@@ -127,7 +117,6 @@ public struct JobOutputs: Equatable, Sendable {
 
     /// How many pictures a job may have.
     public static let counts = 1...10_000
-    private static let otherFormats: Set<String> = ["gif", "bmp", "tif", "tiff", "avif", "heic"]
 
     private func numbered(_ path: String, _ index: Int) -> String {
         guard count > 1 else { return path }

@@ -1,3 +1,4 @@
+import Failures
 import ImageFiles
 
 /// What kind of file a result is; its name says it.
@@ -21,7 +22,29 @@ public enum ResultFormat: String, CaseIterable, Sendable {
         self = Self.allCases.first { $0.suffixes.contains(suffix) } ?? .png
     }
 
-    static func suffix(of file: String) -> String { file.split(separator: ".").last?.lowercased() ?? "" }
+    /// Finds out whether a result's name promises what can be written.
+    ///
+    /// - Throws: `Failure.usage`.
+    static func checkResult(_ file: String) throws {
+        if others.contains(suffix(of: file)) {
+            throw Failure.usage(
+                "--output \(file): results are PNG, JPEG or WebP files; expected a name that ends in .png, .jpg or .webp"
+            )
+        }
+        if ResultFormat(ofFile: file) == .webp { try RGBImage.checkWritesWebP(to: file, by: "--output") }
+    }
+
+    /// The same for what is a PNG file in any case, whatever it is called.
+    static func checkPNG(_ file: String, by option: String, _ kind: String) throws {
+        guard ResultFormat(ofFile: file) == .png, !others.contains(suffix(of: file)) else {
+            throw Failure.usage("\(option) \(file): \(kind) are PNG files; expected a name that ends in .png")
+        }
+    }
+
+    /// What the names of other pictures end in.
+    private static let others: Set<String> = ["gif", "bmp", "tif", "tiff", "avif", "heic"]
+
+    private static func suffix(of file: String) -> String { file.split(separator: ".").last?.lowercased() ?? "" }
 
     /// What such a file may have along a side; nil where no picture is too large for it.
     var longestSide: Int? {
