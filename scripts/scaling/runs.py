@@ -110,7 +110,9 @@ class Program:
         self.process.wait()
         self.errors.seek(0)
         said = [line for line in self.errors.read().splitlines() if line.strip()]
-        reason = next((line for line in said if "error" in line.lower()), said[-1] if said else "it said nothing")
+        # The program's own word, if it had one; mpirun says more, and less.
+        own = [line for line in said if line.startswith("pilot: ")]
+        reason = next((line for line in own if "error" in line), (own or said or ["it said nothing"])[-1])
         raise Failed(f"ended with {self.process.returncode}: {reason}")
 
     def end(self):
