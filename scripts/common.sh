@@ -18,10 +18,10 @@ show_help() {
 
 # What a build needs of Debian. pkg-config tells SwiftPM where Open MPI and OpenBLAS are; g++ brings the C library's
 # headers, the linker's start files and libgomp, which the Swift toolchain takes from the system. iproute2 is for the
-# tests that make several hosts.
+# tests that make several hosts, libwebp7 for those of WebP files, which the program reads where it finds that library.
 packages=(
     libopenmpi-dev openmpi-bin libopenblas-dev libdnnl-dev libpng-dev libjpeg62-turbo-dev liblcms2-dev
-    pkg-config g++ git iproute2
+    pkg-config g++ git iproute2 libwebp7
 )
 least_swift=6.2
 

@@ -11,7 +11,7 @@ public final class RegularFile: Sendable {
     private let descriptor: Int32
 
     /// - Parameters:
-    ///   - expected: what should be there, for messages: `a PNG or JPEG picture`.
+    ///   - expected: what should be there, for messages: `a PNG, JPEG or WebP picture`.
     ///   - limit: how many bytes such a file may have.
     /// - Throws: `Failure.missingInput` if the file is not there, can't be read or is no regular file; `Failure.badData`
     ///   if it is larger than `limit`.

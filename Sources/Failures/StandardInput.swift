@@ -10,7 +10,7 @@ public enum StandardInput {
     /// All that comes, until its end.
     ///
     /// - Parameters:
-    ///   - expected: what should come, for messages: `a PNG or JPEG picture`.
+    ///   - expected: what should come, for messages: `a PNG, JPEG or WebP picture`.
     ///   - limit: how many bytes that may have.
     /// - Throws: `Failure.usage` for a terminal; `Failure.missingInput` if it can't be read; `Failure.badData` when more
     ///   than `limit` bytes come.

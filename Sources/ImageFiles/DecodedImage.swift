@@ -1,10 +1,10 @@
 import Failures
 
-/// A PNG or JPEG file as read, upright, before it is decided whether it is a photograph or a mask.
+/// A PNG, JPEG or WebP file as read, upright, before it is decided whether it is a photograph or a mask.
 public struct DecodedImage: Sendable {
     /// As the user named the file.
     public let path: String
-    /// The text chunks of a PNG file, or what stands for them in a JPEG file, in the file's order.
+    /// The text chunks of a PNG file, or what stands for them in another, in the file's order.
     public let textChunks: [TextChunk]
     /// Things that did not prevent the reading but that the user should hear of; one line each.
     public let warnings: [String]
@@ -21,13 +21,13 @@ public struct DecodedImage: Sendable {
     public var width: Int { raster.width }
     public var height: Int { raster.height }
 
-    /// Reads a PNG or JPEG file; its first bytes tell which, not its name.
+    /// Reads a PNG, JPEG or WebP file; its first bytes tell which, not its name.
     ///
     /// Samples become 8 bits, though `deep` has all of 16: one bit, two and four are spread over 0...255, of 16 bits the upper byte is taken (in a
     /// grey picture without alpha, v * 255 / 65535 rounded). Palettes are looked up. CMYK becomes RGB without a colour
     /// profile; profiles and gamma are not applied, as in Pillow: `colours` can do it. The EXIF orientation is.
-    /// - Throws: `Failure.missingInput` if the file can't be read; `badData` if it is of another kind, corrupt, cut
-    ///   short, or above the limits.
+    /// - Throws: `Failure.missingInput` if the file can't be read, or is a WebP file and there is no libwebp; `badData` if
+    ///   it is of another kind, corrupt, cut short, animated, or above the limits.
     public static func read(_ path: String, limits: ImageLimits = .standard) throws -> DecodedImage {
         let file = try RegularFile.contents(
             of: path, expected: ImageLimits.expectation, atMost: limits.fileBytes)
@@ -41,8 +41,9 @@ public struct DecodedImage: Sendable {
             case .png: DecodedImage(try PNGDecoder(bytes, path: path, limits: limits), path: path)
             case .jpeg:
                 DecodedImage(try JPEGDecoder(bytes, path: path, limits: limits), JPEGSegments(bytes), path: path)
+            case .webp: DecodedImage(try WebPDecoder(bytes, path: path, limits: limits), path: path)
             case .other(let found):
-                throw Failure.badData("\(path): expected a PNG or JPEG picture, found \(found)")
+                throw Failure.badData("\(path): expected \(ImageLimits.expectation), found \(found)")
             }
         }
     }
@@ -55,8 +56,9 @@ public struct DecodedImage: Sendable {
             switch ImageFormat(bytes) {
             case .png: try PNGDecoder.size(bytes, path: path)
             case .jpeg: try JPEGDecoder.size(bytes, path: path)
+            case .webp: try WebPDecoder.size(bytes, path: path)
             case .other(let found):
-                throw Failure.badData("\(path): expected a PNG or JPEG picture, found \(found)")
+                throw Failure.badData("\(path): expected \(ImageLimits.expectation), found \(found)")
             }
         }
     }
@@ -77,6 +79,10 @@ public struct DecodedImage: Sendable {
         self.init(
             jpeg.raster, path: path, textChunks: segments.textChunks, warnings: jpeg.hasStrayBytes ? [stray] : [],
             FileMetadata(segments, hasInks: jpeg.hasInks), losses: jpeg.hasInks ? [inks] : [])
+    }
+
+    private init(_ webp: WebPDecoder, path: String) {
+        self.init(webp.raster, path: path, textChunks: webp.chunks.texts, FileMetadata(webp.chunks))
     }
 
     private init(

@@ -66,7 +66,8 @@ extension ExifData {
         return entries + encoded(0, 4) + values
     }
 
-    private func encoded(_ number: Int, _ count: Int) -> [UInt8] {
+    /// A whole number in so many bytes.
+    func encoded(_ number: Int, _ count: Int) -> [UInt8] {
         let bytes = (0..<count).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
         return isLittleEndian ? bytes : bytes.reversed()
     }

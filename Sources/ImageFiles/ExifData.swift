@@ -31,6 +31,9 @@ struct ExifData {
     private(set) var exposure: [Field] = []
     private(set) var place: [Field] = []
 
+    /// No field at all.
+    init() { isLittleEndian = false }
+
     init?(_ bytes: [UInt8]) {
         switch bytes.prefix(2) {
         case [0x49, 0x49]: isLittleEndian = true
@@ -42,6 +45,14 @@ struct ExifData {
         picture = structure.directory(at: start)
         exposure = number(Tag.exposure, in: picture).map { structure.directory(at: $0) } ?? []
         place = number(Tag.place, in: picture).map { structure.directory(at: $0) } ?? []
+    }
+
+    /// The same with these fields of the picture's directory, in place of those of the same tags.
+    func replacing(_ fields: [Field]) -> ExifData {
+        var copy = self
+        copy.picture.removeAll { field in fields.contains { $0.tag == field.tag } }
+        copy.picture += fields
+        return copy
     }
 
     /// How the camera was held: 1 upright, up to 8; 1 where that is not said.

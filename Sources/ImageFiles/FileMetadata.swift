@@ -29,6 +29,17 @@ struct FileMetadata {
             exif: segments.exif)
     }
 
+    init(_ webp: WebPChunks) {
+        var colours = ColourSpace.unsaid
+        var fault: ICCProfile.Fault?
+        do throws(ICCProfile.Fault) {
+            if let profile = webp.profile { colours = .profile(try ICCProfile(profile)) }
+        } catch {
+            fault = error
+        }
+        self.init(colours: colours, profileFault: fault, resolution: nil, exif: webp.exif)
+    }
+
     /// The EXIF orientation, 1 to 8.
     var orientation: Int { exif?.orientation ?? 1 }
 

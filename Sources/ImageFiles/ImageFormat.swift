@@ -2,6 +2,7 @@
 enum ImageFormat: Equatable {
     case png
     case jpeg
+    case webp
     /// Something else, in words that fit after "found".
     case other(String)
 
@@ -16,10 +17,10 @@ enum ImageFormat: Equatable {
             self = .png
         } else if has([0xFF, 0xD8, 0xFF]) {
             self = .jpeg
+        } else if has("RIFF") && has("WEBP", at: 8) {
+            self = .webp
         } else if bytes.isEmpty {
             self = .other("an empty file")
-        } else if has("RIFF") && has("WEBP", at: 8) {
-            self = .other("a WebP picture")
         } else if has("GIF8") {
             self = .other("a GIF picture")
         } else if has("ftypavi", at: 4) {

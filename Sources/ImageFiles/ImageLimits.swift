@@ -1,7 +1,7 @@
 /// How large an input picture may be; what is larger is refused before anything is allocated for it.
 public struct ImageLimits: Sendable, Equatable {
     /// What a file of such a size is, for messages.
-    public static let expectation = "a PNG or JPEG picture"
+    public static let expectation = "a PNG, JPEG or WebP picture"
 
     /// Width times height.
     public var pixels: Int

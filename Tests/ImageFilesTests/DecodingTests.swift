@@ -86,7 +86,8 @@ struct DecodingTests {
     }
 
     @Test(arguments: [
-        ("", "an empty file"), ("RIFF\u{1}\u{2}\u{3}\u{4}WEBPVP8 ", "a WebP picture"), ("GIF89a", "a GIF picture"),
+        ("", "an empty file"), ("RIFF\u{1}\u{2}\u{3}\u{4}AVI LIST", "a file of no known picture format"),
+        ("GIF89a", "a GIF picture"),
         ("BM\u{1}\u{2}", "a BMP picture"), ("\0\0\0 ftypheic", "a HEIC picture"),
         ("\0\0\0 ftypavif", "an AVIF picture"),
         ("II*\0", "a TIFF picture or a camera's raw file"), ("Not a picture\n", "text"), ("%PDF-1.7", "a PDF document"),
@@ -97,7 +98,7 @@ struct DecodingTests {
             let path = folder + "/picture.png"
             try Data(contents.utf8).write(to: URL(fileURLWithPath: path))
             let thrown = try #require(failure { _ = try DecodedImage.read(path) })
-            #expect(thrown == .badData("\(path): expected a PNG or JPEG picture, found \(found)"))
+            #expect(thrown == .badData("\(path): expected a PNG, JPEG or WebP picture, found \(found)"))
         }
     }
 

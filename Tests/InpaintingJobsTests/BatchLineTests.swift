@@ -87,8 +87,9 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         BadLine(#"{"output": "a.png", "preview": "../x"}"#, "preview", "leads outside"),
         BadLine(#"{"output": "a.png", "preview": "link"}"#, "preview", "a link to one"),
         BadLine(#"{"output": "a.png", "preview": "link/x"}"#, "preview", "out/link is a link"),
-        BadLine(#"{"output": "a.webp"}"#, "a.webp", "PNG or JPEG", kind: .usage),
-        BadLine(#"{"output": "a.jpg", "jpeg_quality": 0}"#, "jpeg", kind: .usage),
+        BadLine(#"{"output": "a.gif"}"#, "a.gif", "PNG, JPEG or WebP", kind: .usage),
+        BadLine(#"{"output": "a.jpg", "jpeg_quality": 0}"#, "quality", kind: .usage),
+        BadLine(#"{"output": "a.jpg", "quality": 101}"#, "quality", "1 to 100", kind: .usage),
         BadLine(#"{"output": "a.jpg", "jpeg_quality": "95"}"#, "jpeg_quality: expected a whole number"),
         BadLine(#"{"output": "a.png", "compare": "a.jpg"}"#, "a.jpg", "comparisons are PNG files", kind: .usage),
         BadLine(#"{"output": "a.png", "area": "hole"}"#, #"area: expected "auto" or "whole" or "mask", found"#),
@@ -204,7 +205,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
             "warmup_learning_rate": 0.5, "momentum": 0.25, "lambda": 8, "lambda_area": "linear", \
             "cross_attention_mask": false, "self_attention_mask": false, "mask_downsample": "max", "method": "inpaint", \
             "mask_grow": -3, "mask_blur": 6, "area": "mask", "area_padding": "7%", "area_each": true, \
-            "jpeg_quality": 80, \
+            "quality": 80, "jpeg_quality": 80, \
             "seed": 18446744073709551615, "dtype": "bfloat16", "backend": "openblas", "paths": false}
             """
         let (draft, recorded) = try JobDraft.read(Array(line.utf8), defaults: JobDraft(model: "x"))
@@ -228,7 +229,7 @@ struct BadLine: Sendable, CustomTestStringConvertible {
         (shown.scale, shown.fit) = (0.25, .squash)
         (expected.ipAdapters, expected.imageEncoder) = ([shown], "ie")
         (expected.area, expected.areaPadding, expected.areaEach) = (.mask, AreaPadding(rawValue: "7%"), true)
-        expected.jpegQuality = 80
+        expected.setQuality(80)
         (expected.initialLatent, expected.pastesKeptPixels, expected.feather) = ("l", false, 1)
         expected.method.algorithm = .inpaint
         (expected.maskGrowth, expected.maskBlur) = (-3, 6)

@@ -72,7 +72,12 @@ import Testing
     private func contents(_ file: String) throws -> Data { try Data(contentsOf: URL(filePath: file)) }
 
     @Test(arguments: [["a.png", "b.png", "c.png"], ["a.png", "b.jpg", "c.png"], ["a.jpg", "b.jpg", "c.jpg"]])
-    func isRepeatedFromTheFirstPhotograph(names: [String]) async throws {
+    func isRepeatedFromTheFirstPhotograph(names: [String]) async throws { try await expectRepetition(names) }
+
+    @Test(.enabled(if: FormatJobTests.hasWebP, "there is no libwebp here"))
+    func isRepeatedThroughWebPFiles() async throws { try await expectRepetition(["a.webp", "b.png", "c.webp"]) }
+
+    private func expectRepetition(_ names: [String]) async throws {
         let folder = try BatchFolder()
         try await edit(in: folder, names)
         let record = try JobRecord(fromResult: folder.file(names[2]))

@@ -66,6 +66,55 @@ import Testing
         #expect(again.entries.allSatisfy { $0.result.status == .present })
     }
 
+    static let hasWebP = (try? RGBImage.checkWritesWebP(to: "a.webp", by: "--output")) != nil
+
+    @Test(.enabled(if: hasWebP, "there is no libwebp here: apt-get install libwebp7"))
+    func aWebPHasThePixelsTheRecordAndThePhotographsMetadata() async throws {
+        let folder = try BatchFolder()
+        // As wide.jpg is held.
+        let mask = (0..<48 * 64).flatMap { [UInt8](repeating: $0 / 48 < 30 ? 255 : 0, count: 3) }
+        try RGBImage(width: 48, height: 64, bytes: mask).writePNG(to: folder.file("mask.png"))
+        let image = "\(Self.colours)wide.jpg"
+        try await paint("a.png", in: folder) { $0.image = image }
+        for (name, quality) in [("a.webp", nil), ("b.WEBP", 60)] as [(String, Int?)] {
+            let said = try await paint(name, in: folder) { draft in
+                draft.image = image
+                if let quality { draft.settings.setQuality(quality) }
+            }
+            #expect(said.count { $0.contains("WebP of quality 60 changes kept pixels") } == (quality == nil ? 0 : 1))
+            let result = try DecodedImage.read(folder.file(name))
+            #expect(try result.metadata == DecodedImage.read(image).metadata)
+            #expect(result.textChunks.map(\.keyword) == ["parameters", "pilot"])
+            #expect(try (result.rgb == DecodedImage.read(folder.file("a.png")).rgb) == (quality == nil))
+            let settings = try JobRecord(fromResult: folder.file(name)).settings
+            #expect(settings.webp == quality.map { .quality($0) } ?? .lossless && settings.jpegQuality == nil)
+        }
+        let lines = [
+            #"{"output": "a.webp", "image": "\#(image)"}"#,
+            #"{"output": "b.WEBP", "image": "\#(image)", "quality": 60}"#,
+            #"{"output": "again.webp", "from": "\#(folder.file("b.WEBP"))"}"#,
+            #"{"output": "plain.png", "from": "\#(folder.file("b.WEBP"))"}"#,
+            // A WebP picture is as good as any other for a photograph.
+            #"{"output": "next.png", "image": "\#(folder.file("a.webp"))"}"#,
+        ]
+        try await folder.run(try folder.setup(lines))
+        for (name, other) in [
+            ("a.webp", "a.webp"), ("b.WEBP", "b.WEBP"), ("again.webp", "b.WEBP"), ("plain.png", "a.png"),
+        ] {
+            #expect(try folder.contents(name) == Data(contentsOf: URL(filePath: folder.file(other))), "\(name)")
+        }
+        #expect(try JobRecord(fromResult: folder.output("next.png")).edits?.count == 1)
+        let again = try await folder.run(try folder.setup(lines))
+        #expect(again.entries.allSatisfy { $0.result.status == .present })
+        // Another kind of file, or another quality, is another result.
+        for line in [
+            #"{"output": "a.webp", "image": "\#(image)", "quality": 60}"#,
+            #"{"output": "b.WEBP", "image": "\#(image)"}"#,
+        ] {
+            await #expect(throws: Failure.self) { try await folder.run(try folder.setup([line])) }
+        }
+    }
+
     @Test func sixteenBitsStay() async throws {
         let folder = try BatchFolder()
         let photograph = try DecodedImage.read(folder.file("image.png")).rgb

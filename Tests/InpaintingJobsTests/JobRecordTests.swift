@@ -60,6 +60,19 @@ import Testing
         for word in ["thread", "rank", "layout", "replica", "stage"] { #expect(!text.contains(word)) }
     }
 
+    /// A number, or a word.
+    @Test func namesTheWebPsQuality() throws {
+        for (webp, text) in [(WebPCompression.lossless, #""webp":"lossless""#), (.quality(80), #""webp":80"#)] {
+            var record = Self.record
+            record.settings.webp = webp
+            let written = try record.textChunk().text
+            #expect(written.contains(text))
+            #expect(try read(written) == record)
+            let bad = written.replacing(text, with: #""webp":"lossy""#)
+            #expect(throws: Failure.self) { try read(bad) }
+        }
+    }
+
     /// LoRAs are a list of objects with the names of their options.
     @Test func namesLoRAs() throws {
         var record = Self.record

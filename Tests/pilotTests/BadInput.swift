@@ -240,8 +240,8 @@ struct BadInput: Sendable, CustomTestStringConvertible {
             ["--output", $0.path("nowhere/out.png")]
         },
         BadInput(name: "output is a folder", exitCode: 74, mentions: ["folder"]) { ["--output", $0.folder] },
-        BadInput(name: "output is a WebP", exitCode: 64, mentions: ["--output", ".png or .jpg"]) {
-            ["--output", $0.path("out.webp")]
+        BadInput(name: "output is a GIF", exitCode: 64, mentions: ["--output", ".png, .jpg or .webp"]) {
+            ["--output", $0.path("out.gif")]
         },
         BadInput(name: "padding is none", exitCode: 64, mentions: ["--area-padding", "50%"]) { _ in
             ["--area-padding", "much"]

@@ -155,6 +155,7 @@ import Testing
             (["--output", runner.path("image.png")], 74, "image.png"),
             (["--output", runner.path("no/where")], 74, "no/where"),
             (["--sheet", runner.path("no/sheet.png")], 74, "sheet.png"),
+            (["--sheet", runner.path("sheet.jpg")], 64, "sheets are PNG files"),
             (["--results", runner.path("no/results")], 74, "results"), (["--count", "2"], 64, "--count"),
         ] as [([String], Int32, String)] {
             let result = try await runner.run(["batch"] + arguments + options)

@@ -118,6 +118,9 @@ import Testing
         let again = try await runner.run(
             ["control", runner.path("image.png"), "--preprocess", "invert", "--output", runner.path("map.png")])
         #expect(again.exitCode == 64 && again.errors.contains("--overwrite"), "\(again.errors)")
+        let named = try await runner.run(
+            ["control", runner.path("image.png"), "--preprocess", "invert", "--output", runner.path("map.webp")])
+        #expect(named.exitCode == 64 && named.errors.contains("maps are PNG files"), "\(named.errors)")
     }
 
     @Test func whatANetCanDoLittleWithIsSaid() async throws {

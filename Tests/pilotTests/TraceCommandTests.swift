@@ -45,6 +45,25 @@ import Testing
         #expect(isXML(try runner.contents("trace.svg")))
     }
 
+    @Test func aReportHasTheFiguresOfAllRanks() async throws {
+        let runner = try PilotRunner()
+        let wanted = ["--layout", "branches=2", "--rank-report", runner.path("ranks.json")]
+        let made = try await runner.inpaint(runner.job + wanted + ["--output", runner.path("a.png")], ranks: 2)
+        #expect(made.exitCode == 0, "\(made.errors)")
+        let json = try #require(
+            try JSONSerialization.jsonObject(with: runner.contents("ranks.json")) as? [String: Any])
+        let ranks = try #require(json["ranks"] as? [[String: Any]])
+        #expect(ranks.map { $0["rank"] as? Int } == [0, 1])
+        for rank in ranks {
+            let memory = try #require(rank["memory"] as? [String: Any])
+            #expect(memory["peak_resident_byte_count"] as? Int ?? 0 > 1_000_000)
+            let traffic = try #require(rank["traffic"] as? [String: Any])
+            #expect(traffic["sent_bytes"] as? Int ?? 0 > 0)
+        }
+        let again = try await runner.inpaint(runner.job + wanted + ["--output", runner.path("b.png")], ranks: 2)
+        #expect(again.exitCode == 64 && again.errors.contains("ranks.json"))
+    }
+
     private func isXML(_ data: Data) -> Bool {
         let text = String(decoding: data, as: UTF8.self)
         return text.hasPrefix("<svg xmlns=\"http://www.w3.org/2000/svg\"") && text.hasSuffix("</svg>\n")

@@ -28,7 +28,8 @@ package struct BatchKey: Sendable {
             text("image_encoder", \.settings.imageEncoder),
             text("output", \.output), whole("count", JobOutputs.counts, \.extras.count),
             flag("paste", \.settings.pastesKeptPixels), flag("paths", \.extras.recordsPaths),
-            whole("feather", JobSettings.feathers, \.settings.feather), jpegQuality,
+            whole("feather", JobSettings.feathers, \.settings.feather), quality("quality"),
+            quality("jpeg_quality"),
             text("compare", \.extras.comparison),
             text("preview", \.extras.preview), text("dump", \.extras.dump),
         ] + method + [
@@ -134,11 +135,11 @@ package struct BatchKey: Sendable {
         draft.settings.areaEach = flag
     }
 
-    private static let jpegQuality = BatchKey(name: "jpeg_quality") { value, draft in
-        guard let number = value.integer else {
-            throw unexpected("jpeg_quality", "a whole number from 1 to 100", value)
+    private static func quality(_ name: String) -> BatchKey {
+        BatchKey(name: name) { value, draft in
+            guard let number = value.integer else { throw unexpected(name, "a whole number from 1 to 100", value) }
+            draft.settings.setQuality(number)
         }
-        draft.settings.jpegQuality = number
     }
 
     private static let preset = BatchKey(name: "preset") { value, draft in

@@ -50,7 +50,7 @@ public struct EditChain: Sendable {
             let kept = KeptPicture()
             var job = InpaintingJob(
                 settings: found.settings,
-                outputs: JobOutputs(picture: edit.settings.jpegQuality == nil ? "edit.png" : "edit.jpg"),
+                outputs: JobOutputs(picture: "edit.\(edit.settings.resultFormat.suffixes[0])"),
                 repeating: found)
             job.link = EditLink(image: image, result: kept, record: record)
             jobs.append(job)
@@ -70,6 +70,7 @@ public struct EditChain: Sendable {
         for (index, job) in earlier.enumerated() {
             do {
                 try job.settings.validate()
+                try ResultFormat.checkResult(job.outputs.picture)
                 for file in job.files {
                     files.read(file.path, by: file.option)
                     try file.check(calledBy: file.option)

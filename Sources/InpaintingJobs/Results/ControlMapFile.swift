@@ -16,6 +16,7 @@ public enum ControlMapFile {
         var files = FileClaims()
         files.read(image, by: "the picture")
         try files.write(output, by: "--output")
+        try ResultFormat.checkPNG(output, by: "--output", "maps")
         if !overwrites { try AtomicFile.checkAreNew([output]) }
         try AtomicFile.checkWritable(output)
         let picture = try DecodedImage.read(image)

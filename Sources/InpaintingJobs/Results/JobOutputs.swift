@@ -3,7 +3,7 @@ import Foundation
 
 /// Where a job's results go.
 public struct JobOutputs: Equatable, Sendable {
-    /// The PNG or JPEG file, as its name ends; `-` is standard output, for a PNG file.
+    /// The file, of the kind that its name ends in; `-` is standard output, for a PNG file.
     public var picture: String
     /// How many pictures to make, with seeds that follow each other.
     public var count = 1
@@ -27,10 +27,8 @@ public struct JobOutputs: Equatable, Sendable {
     /// Whether the picture goes to standard output, and nothing else may.
     public var takesStandardOutput: Bool { picture == Self.standardOutput }
 
-    /// Whether the picture's file is a JPEG file.
-    var isJPEG: Bool { Self.jpegSuffixes.contains(Self.suffix(of: picture)) }
-
-    private static func suffix(of file: String) -> String { file.split(separator: ".").last?.lowercased() ?? "" }
+    /// What kind of file the picture's is.
+    public var format: ResultFormat { ResultFormat(ofFile: picture) }
 
     /// The picture's file, `name-3.png` for the third of several.
     public func picture(_ index: Int) -> String { numbered(picture, index) }
@@ -64,15 +62,8 @@ public struct JobOutputs: Equatable, Sendable {
         guard Self.counts.contains(count) else {
             throw Failure.usage("--count: expected 1 to \(Self.counts.upperBound), found \(count)")
         }
-        if Self.otherFormats.contains(Self.suffix(of: picture)) {
-            throw Failure.usage(
-                "--output \(picture): results are PNG or JPEG files; expected a name that ends in .png or .jpg")
-        }
-        let suffix = Self.suffix(of: comparison ?? "")
-        if Self.otherFormats.contains(suffix) || Self.jpegSuffixes.contains(suffix) {
-            throw Failure.usage(
-                "--compare \(comparison ?? ""): comparisons are PNG files; expected a name that ends in .png")
-        }
+        try ResultFormat.checkResult(picture)
+        if let comparison { try ResultFormat.checkPNG(comparison, by: "--compare", "comparisons") }
         for (option, file) in [("--compare", comparison), ("--dump", dump), ("--preview", preview)]
         where file == Self.standardOutput {
             throw Failure.usage("\(option) -: standard output takes the picture alone, by --output -; name a file")
@@ -126,8 +117,6 @@ public struct JobOutputs: Equatable, Sendable {
 
     /// How many pictures a job may have.
     public static let counts = 1...10_000
-    private static let jpegSuffixes: Set<String> = ["jpg", "jpeg"]
-    private static let otherFormats: Set<String> = ["webp", "gif", "bmp", "tif", "tiff", "avif", "heic"]
 
     private func numbered(_ path: String, _ index: Int) -> String {
         guard count > 1 else { return path }

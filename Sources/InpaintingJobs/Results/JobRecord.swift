@@ -42,8 +42,8 @@ public struct JobRecord: Codable, Equatable, Sendable {
     public init(fromResult path: String) throws {
         guard let text = Self.text(in: try DecodedImage.read(path)) else {
             throw Failure.badData(
-                "--from \(path): holds no record of a job (a PNG text chunk, or a JPEG comment, named \(Self.keyword)); it "
-                    + "was not written by pilot inpaint, or another program has rewritten it")
+                "--from \(path): holds no record of a job (a PNG text chunk, a JPEG comment or a WebP chunk, named "
+                    + "\(Self.keyword)); it was not written by pilot inpaint, or another program has rewritten it")
         }
         do {
             self = try JobRecord(parsing: text)

@@ -73,7 +73,8 @@ struct ResultWriter: Sendable {
             if path == JobOutputs.standardOutput { return try StandardOutput.write([UInt8](file)) }
             try AtomicFile.write(to: path) { try $0.write(file) }
         }
-        if record.settings.jpegQuality == nil, var deep = inputs.deep {
+        let format = record.settings.resultFormat
+        if format == .png, var deep = inputs.deep {
             for place in placed(painted) {
                 deep.paste(
                     place.painted, x: place.x, y: place.y, mask: place.mask, feather: record.settings.feather,
@@ -87,10 +88,13 @@ struct ResultWriter: Sendable {
                 place.painted, x: place.x, y: place.y, mask: place.mask, feather: record.settings.feather,
                 blur: record.settings.maskBlur ?? 0)
         }
-        guard let quality = record.settings.jpegQuality else {
-            return try picture.withPNG(of: inputs.metadata, texts, write)
+        switch format {
+        case .png: try picture.withPNG(of: inputs.metadata, texts, write)
+        case .jpeg:
+            try picture.withJPEG(
+                quality: record.settings.jpegQuality ?? JobSettings.usualJPEGQuality, of: inputs.metadata, texts, write)
+        case .webp: try picture.withWebP(quality: record.settings.webp?.quality, of: inputs.metadata, texts, write)
         }
-        try picture.withJPEG(quality: quality, of: inputs.metadata, texts, write)
     }
 
     /// What is painted, and where it goes.

@@ -13,7 +13,7 @@ public struct InpaintingJob: Sendable {
 
     public init(settings: JobSettings, outputs: JobOutputs, repeating recorded: JobRecord? = nil) {
         var settings = settings
-        settings.jpegQuality = outputs.isJPEG ? settings.jpegQuality ?? JobSettings.usualJPEGQuality : nil
+        settings.setFormat(outputs.format)
         self.settings = settings
         self.outputs = outputs
         self.recorded = recorded
@@ -74,7 +74,7 @@ public struct InpaintingJob: Sendable {
         let prompts = try JobPrompts(settings, model: model, repeating: recorded)
         if let recorded { try model.checkIsUnchanged(since: recorded) }
         for warning in inputs.warnings + prompts.warnings { observer(.warning(warning)) }
-        if let quality = settings.jpegQuality { try check(inputs, asJPEGOf: quality, observer) }
+        try checkFormat(of: inputs, observer)
         if inputs.isEmpty { observer(.note(inputs.explanationOfEmptyMask)) }
         let fingerprints = inputs.fingerprints.merging(prompts.fingerprints) { first, _ in first }
         let record = link?.record ?? record(inputs.settings, fingerprints: fingerprints, model: model, of: inputs)
@@ -84,20 +84,30 @@ public struct InpaintingJob: Sendable {
             observer: observer)
     }
 
-    /// Finds out whether the picture fits a JPEG file, and tells what is lost there.
-    private func check(_ inputs: JobInputs, asJPEGOf quality: Int, _ observer: JobObserver) throws {
+    /// Finds out whether the picture fits the result's kind of file, and tells what is lost there.
+    private func checkFormat(of inputs: JobInputs, _ observer: JobObserver) throws {
+        let format = settings.resultFormat
         let size = inputs.parts[0].geometry.photograph
-        guard max(size.width, size.height) <= RGBImage.longestSideOfJPEG else {
+        if let most = format.longestSide, max(size.width, size.height) > most {
             throw Failure.usage(
-                "--output \(outputs.picture): a JPEG file has sides of \(RGBImage.longestSideOfJPEG) pixels at most, and "
-                    + "the image is \(size); name a .png")
+                "--output \(outputs.picture): a \(format.name) file has sides of \(most) pixels at most, and the image is "
+                    + "\(size); name a .png")
         }
-        let bits = inputs.deep == nil ? "" : ", and has 8 bits a sample of the image's 16"
-        observer(
-            .note(
-                "JPEG of quality \(quality) changes kept pixels, too, by a little\(bits); a .png file keeps them bit for bit"
-            ))
-        for loss in inputs.metadata.lossesAsJPEG { observer(.warning("\(outputs.picture): a JPEG file \(loss)")) }
+        let isShallower = format != .png && inputs.deep != nil
+        if let quality = settings.quality {
+            let bits = isShallower ? ", and has 8 bits a sample of the image's 16" : ""
+            observer(
+                .note(
+                    "\(format.name) of quality \(quality) changes kept pixels, too, by a little\(bits); a .png file "
+                        + "keeps them bit for bit"))
+        } else if isShallower {
+            observer(
+                .note("a \(format.name) file has 8 bits a sample of the image's 16; a .png file keeps them bit for bit")
+            )
+        }
+        for loss in format.losses(of: inputs.metadata) {
+            observer(.warning("\(outputs.picture): a \(format.name) file \(loss)"))
+        }
     }
 
     /// What the result of an earlier run must say to be this job's, or nearly: where cuts lie, and what was edited

@@ -46,8 +46,10 @@ public struct JobSettings: Codable, Equatable, Sendable {
     public var pastesKeptPixels = true
     /// Pixels inside the repainted area over which original and result are blended.
     public var feather = 4
-    /// Of the result's JPEG file, 1 to 100; nil for a PNG file.
+    /// Of the result's JPEG file, 1 to 100; nil for a file of another kind.
     public var jpegQuality: Int?
+    /// Of the result's WebP file; nil for a file of another kind.
+    public var webp: WebPCompression?
     public var computation = Computation()
     /// A file with the latent to start from.
     public var initialLatent: String?
@@ -69,9 +71,9 @@ public struct JobSettings: Codable, Equatable, Sendable {
 
     /// What `feather` may be.
     public static let feathers = 0...1024
-    /// What `jpegQuality` may be.
-    public static let jpegQualities = 1...100
-    /// What it is unless somebody says it.
+    /// What the quality of a JPEG or WebP file may be.
+    public static let qualities = 1...100
+    /// What that of a JPEG file is unless somebody says it.
     static let usualJPEGQuality = 95
     public static let maskGrowths = -1024...1024
     public static let maskBlurs = 0...256
@@ -84,6 +86,21 @@ public struct JobSettings: Codable, Equatable, Sendable {
     func mask(_ painted: GreyImage) -> BinaryMask {
         let mask = painted.binaryMask()
         return (invertsMask ? mask.inverted : mask).grown(by: maskGrowth ?? 0)
+    }
+
+    /// What kind of file the result is.
+    var resultFormat: ResultFormat { webp != nil ? .webp : jpegQuality != nil ? .jpeg : .png }
+
+    /// Of a result that changes kept pixels.
+    var quality: Int? { jpegQuality ?? webp?.quality }
+
+    /// Takes a quality that was asked for, before it is known what kind of file the result is.
+    public mutating func setQuality(_ quality: Int) { (jpegQuality, webp) = (quality, .quality(quality)) }
+
+    /// Leaves what counts in such a file.
+    mutating func setFormat(_ format: ResultFormat) {
+        jpegQuality = format == .jpeg ? jpegQuality ?? Self.usualJPEGQuality : nil
+        webp = format == .webp ? webp ?? .lossless : nil
     }
 
     /// All that says which model it is.
@@ -155,8 +172,8 @@ public struct JobSettings: Codable, Equatable, Sendable {
             throw Failure.usage(
                 "--area whole: --area-padding and --area-each are for cuts; leave them out, or --area mask")
         }
-        guard Self.jpegQualities.contains(jpegQuality ?? Self.usualJPEGQuality) else {
-            throw Failure.usage("--jpeg-quality: expected 1 to 100, found \(jpegQuality ?? 0)")
+        if let quality, !Self.qualities.contains(quality) {
+            throw Failure.usage("--quality: expected 1 to 100, found \(quality)")
         }
         guard Self.feathers.contains(feather) else {
             throw Failure.usage("--feather: expected 0 to 1024 pixels, found \(feather)")

@@ -21,6 +21,7 @@ public enum ContactSheet {
     /// - Parameter overwrites: whether what is there and is no sheet may be written over.
     /// - Throws: `Failure`.
     public static func check(_ file: String, overwrites: Bool) throws {
+        try ResultFormat.checkPNG(file, by: "--sheet", "sheets")
         let isSheet = (try? DecodedImage.read(file).textChunks.contains(mark)) ?? false
         if !overwrites && !isSheet { try AtomicFile.checkAreNew([file]) }
         try AtomicFile.checkWritable(file)

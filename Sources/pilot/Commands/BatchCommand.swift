@@ -61,7 +61,7 @@ struct BatchCommand: RankedCommand {
         var reports: [RankReport] = []
         if let engine = machine.engine {
             reports = try await engine.reports()
-            if let trace = computation.trace { try await engine.writeTrace(to: trace) }
+            try await computation.writeFiles(engine, reports)
             engine.stop()
         } else {
             try await RankOrder.nothing.give(to: communicator)
@@ -91,7 +91,7 @@ struct BatchCommand: RankedCommand {
         try files.write(batch.results, by: "--results")
         try files.write(batch.sheet, by: "--sheet")
         if let sheet = batch.sheet { try ContactSheet.check(sheet, overwrites: batch.overwrite) }
-        try computation.checkTrace(in: &files, overwrites: batch.overwrite)
+        try computation.checkFiles(in: &files, overwrites: batch.overwrite)
     }
 
     private func setup() throws -> BatchSetup {

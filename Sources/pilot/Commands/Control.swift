@@ -15,7 +15,7 @@ struct Control: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The picture, PNG or JPEG.", valueName: "picture"), completion: .file())
+        help: ArgumentHelp("The picture, PNG, JPEG or WebP.", valueName: "picture"), completion: .file())
     var picture: String
 
     @Option(

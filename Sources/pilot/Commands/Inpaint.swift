@@ -29,7 +29,7 @@ struct Inpaint: RankedCommand {
         let rank = try await computation.rank(computing: settings.computation, on: communicator)
         var files = FileClaims()
         try chain.check(in: &files, overwrites: output.overwrite)
-        try computation.checkTrace(in: &files, overwrites: output.overwrite)
+        try computation.checkFiles(in: &files, overwrites: output.overwrite)
 
         let ledger = PhaseLedger()
         var engine: ShardedEngine?
@@ -75,7 +75,7 @@ struct Inpaint: RankedCommand {
             return try tell(result.text, result.outputs)
         }
         let reports = try await engine.reports()
-        if let trace = computation.trace { try await engine.writeTrace(to: trace) }
+        try await computation.writeFiles(engine, reports)
         engine.stop()
         if let leftover = RankTable(reports: reports).leftover { Console.warn(leftover) }
         let summary = JobSummary(ledger: ledger, reports: reports, layout: engine.layout, result: result)

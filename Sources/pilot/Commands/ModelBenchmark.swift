@@ -53,7 +53,7 @@ struct ModelBenchmark: RankedCommand {
         computation.apply(to: &chosen)
         let rank = try await computation.rank(computing: chosen, on: communicator)
         var files = FileClaims()
-        try computation.checkTrace(in: &files, overwrites: overwrite)
+        try computation.checkFiles(in: &files, overwrites: overwrite)
         let setup = try computation.setup(
             model, rank, ranks: communicator.size, latent: (geometry.latentHeight, geometry.latentWidth),
             tokens: model.contextLength, pictures: 1)
@@ -68,7 +68,7 @@ struct ModelBenchmark: RankedCommand {
             guard try Console.print(try result.line()) else { break }
         }
         await engine.finish(predictor)
-        if let trace = computation.trace { try await engine.writeTrace(to: trace) }
+        try await computation.writeFiles(engine, try await engine.reports())
         engine.stop()
     }
 }

@@ -47,6 +47,12 @@ struct ComputationOptions: ParsableArguments {
         completion: .file())
     var trace: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "What every rank did in all, as the last table has it, as JSON: seconds, bytes, memory.",
+            valueName: "file.json"), completion: .file())
+    var rankReport: String?
+
     func apply(to computation: inout Computation) {
         if let elementType { computation.elementType = elementType }
         if let backend { computation.backend = backend }

@@ -21,7 +21,8 @@ struct ControlOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Its map, or the picture that it is made from, PNG or JPEG (default: the photograph).", valueName: "file"),
+            "Its map, or the picture that it is made from, PNG, JPEG or WebP (default: the photograph).",
+            valueName: "file"),
         completion: .file())
     var controlImage: [String] = []
 

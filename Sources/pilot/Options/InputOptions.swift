@@ -14,12 +14,12 @@ struct InputOptions: ParsableArguments {
     @OptionGroup var parts: ModelOptions
     @OptionGroup var loras: LoRAOptions
 
-    @Option(help: ArgumentHelp("The photograph, PNG or JPEG.", valueName: "file"), completion: .file())
+    @Option(help: ArgumentHelp("The photograph, PNG, JPEG or WebP.", valueName: "file"), completion: .file())
     var image: String?
 
     @Option(
         help: ArgumentHelp(
-            "The mask, PNG or JPEG: white is repainted, black is kept; of a PNG whose colours are all one, or a "
+            "The mask, PNG, JPEG or WebP: white is repainted, black is kept; of a file whose colours are all one, or a "
                 + "photograph's, what is transparent is repainted. The word alpha: what is transparent in the photograph "
                 + "itself.", valueName: "file"), completion: .file())
     var mask: String?
@@ -47,7 +47,7 @@ struct InputOptions: ParsableArguments {
         help: ArgumentHelp(
             "Repeat the job that wrote this picture; options given beside it replace the recorded ones.",
             valueName: "result"),
-        completion: .file(extensions: ["png", "jpg", "jpeg"]))
+        completion: .file(extensions: ResultFormat.allCases.flatMap(\.suffixes)))
     var from: String?
 
     @Option(

@@ -5,9 +5,10 @@ import InpaintingJobs
 struct OutputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The result, a PNG or JPEG file that carries the job's parameters; - for standard output. A .png keeps what "
-                + "is not repainted bit for bit, with 16 bits where the image has them; a .jpg changes it a little.",
-            valueName: "file.png or file.jpg"),
+            "The result, a PNG, JPEG or WebP file that carries the job's parameters; - for standard output. A .png keeps "
+                + "what is not repainted bit for bit, with 16 bits where the image has them; so does a .webp, with 8, "
+                + "unless --quality is given; a .jpg changes it a little.",
+            valueName: "file.png, .jpg or .webp"),
         completion: .file())
     var output: String?
 
@@ -49,11 +50,14 @@ struct CompositionOptions: ParsableArguments {
         transform: whole(JobSettings.maskBlurs))
     var maskBlur: Int?
 
+    // --jpeg-quality is its name from before there were WebP files.
     @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp("Quality of a result that is a JPEG file, 1 to 100 (default: 95).", valueName: "N"),
-        transform: whole(JobSettings.jpegQualities))
-    var jpegQuality: Int?
+        name: [.customLong("quality"), .customLong("jpeg-quality")], parsing: .unconditional,
+        help: ArgumentHelp(
+            "Quality of a result that is a JPEG or WebP file, 1 to 100 (default: 95 for JPEG; WebP without it keeps all "
+                + "pixels bit for bit).", valueName: "N"),
+        transform: whole(JobSettings.qualities))
+    var quality: Int?
 
     @Flag(inversion: .prefixedNo, help: "Name the job's files in the result's record (default: --paths).")
     var paths: Bool?
@@ -61,7 +65,7 @@ struct CompositionOptions: ParsableArguments {
     func apply(to draft: inout JobDraft) {
         if let paste { draft.settings.pastesKeptPixels = paste }
         if let feather { draft.settings.feather = feather }
-        if let jpegQuality { draft.settings.jpegQuality = jpegQuality }
+        if let quality { draft.settings.setQuality(quality) }
         if let maskBlur { draft.settings.maskBlur = maskBlur == 0 ? nil : maskBlur }
         if let paths { draft.extras.recordsPaths = paths }
     }

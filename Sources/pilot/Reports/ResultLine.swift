@@ -23,7 +23,8 @@ struct ResultLine {
     private var another: String {
         let source = outputs.picture(outputs.count - 1)
         let seed = settings.method.seed &+ UInt64(outputs.count)
-        let suffix = [".png", ".jpg", ".jpeg"].first { outputs.picture.lowercased().hasSuffix($0) } ?? ""
+        let suffixes = ResultFormat.allCases.flatMap(\.suffixes).map { "." + $0 }
+        let suffix = suffixes.first { outputs.picture.lowercased().hasSuffix($0) } ?? ""
         let stem = outputs.picture.dropLast(suffix.count)
         let ending = suffix.isEmpty ? ".png" : outputs.picture.suffix(suffix.count)
         let program = CommandLine.arguments.first ?? "pilot"
