@@ -54,7 +54,8 @@ public struct SelfAttention: Sendable {
         let projections = [query, key, value, output].reduce(Work()) { $0 + $1.work(rows: positions) }
         return projections + .attention(queries: positions, keys: positions, channels: channels, areKeysConstant: false)
             + .kept(positions: positions, channels: 4 * channels)
-            + Work(exchanges: 2, gatheredElements: 2 * Double(positions) * Double(channels))
+            + Work(
+                exchanges: 2, gatheredElements: 2 * Double(positions) * Double(channels), fewestHeads: attention.heads)
     }
 }
 

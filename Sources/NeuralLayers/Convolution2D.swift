@@ -22,40 +22,63 @@ public struct Convolution2D: Layer {
             scope, geometry: ConvolutionGeometry(inputs: inputs, outputs: outputs, kernel: 3, before: 1, after: 1))
     }
 
+    /// Which rows it reads for this rank's rows of the value, for whoever makes them at once.
+    ///
+    /// - Parameter x: this rank's rows of the input.
+    public func window(of x: Tensor, in context: ComputeContext) -> StripWindow {
+        StripWindow(geometry, of: x, in: context)
+    }
+
+    /// The same for an input of `height` x `width` in all.
+    func window(height: Int, width: Int, in context: ComputeContext) -> StripWindow {
+        StripWindow(geometry, height: height, width: width, in: context)
+    }
+
     /// In float32, as the sums have it that run from block to block.
     public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        try run(x, in: context) { kernel, x in
-            try kernel.forward(x, bias: bias.vector(), as: .float32, in: context)
-        }
+        let window = window(of: x, in: context)
+        return try self(window.input(x.converted(in: context), in: context), through: window, in: context)
+    }
+
+    /// The same of an input that has the rows of `window`.
+    public func callAsFunction(
+        _ input: Tensor, through window: StripWindow, in context: ComputeContext
+    ) throws -> Tensor {
+        try kernel(window.geometry, in: context).forward(
+            input.converted(in: context), bias: bias.vector(), as: .float32, in: context)
     }
 
     /// With `shift` added to every position besides the bias, in the context's element type: the inner convolution of a
     /// residual block, which takes its time embedding so.
-    public func callAsFunction(_ x: Tensor, shiftedBy shift: [Float], in context: ComputeContext) throws -> Tensor {
+    ///
+    /// - Parameter input: with the rows of `window`.
+    public func callAsFunction(
+        _ input: Tensor, through window: StripWindow, shiftedBy shift: [Float], in context: ComputeContext
+    ) throws -> Tensor {
         let total = zip(bias.vector(), shift).map { $0 + $1 }
-        return try run(x, in: context) { kernel, x in
-            try kernel.forward(x, bias: total, as: context.elementType, in: context)
-        }
+        return try kernel(window.geometry, in: context).forward(
+            input.converted(in: context), bias: total, as: context.elementType, in: context)
     }
 
     /// residual + the convolution, of the residual's element type; in the residual's memory when nothing else holds it.
+    ///
+    /// - Parameter input: with the rows of `window`.
     public func callAsFunction(
-        _ x: Tensor, addedTo residual: consuming Tensor, in context: ComputeContext
+        _ input: Tensor, through window: StripWindow, addedTo residual: consuming Tensor, in context: ComputeContext
     ) throws -> Tensor {
-        let window = StripWindow(geometry, of: x, in: context)
-        let input = try window.input(x.converted(in: context), in: context)
         var y = residual.draft(in: context)
-        try kernel(window.geometry, in: context).forward(input, bias: bias.vector(), addingTo: &y, in: context)
+        try kernel(window.geometry, in: context).forward(
+            input.converted(in: context), bias: bias.vector(), addingTo: &y, in: context)
         return y.finished()
     }
 
-    /// Has `body` compute this rank's rows of the output, from the rows that they need.
-    private func run(
-        _ x: Tensor, in context: ComputeContext, _ body: (any ConvolutionKernel, Tensor) throws -> Tensor
+    /// The same of this rank's rows of the input.
+    public func callAsFunction(
+        _ x: Tensor, addedTo residual: consuming Tensor, in context: ComputeContext
     ) throws -> Tensor {
-        let window = StripWindow(geometry, of: x, in: context)
-        return try body(
-            kernel(window.geometry, in: context), window.input(x.converted(in: context), in: context))
+        let window = window(of: x, in: context)
+        return try self(
+            window.input(x.converted(in: context), in: context), through: window, addedTo: residual, in: context)
     }
 
     public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {

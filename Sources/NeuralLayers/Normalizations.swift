@@ -13,12 +13,25 @@ public struct GroupNorm: Layer {
     }
 
     public func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        try normalization.forward(x, weight: weight.vector(), bias: bias.vector(), in: context).y
+        try self(x, for: nil, in: context)
     }
 
     public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
+        try withPullback(x, for: nil, in: context)
+    }
+
+    /// - Parameter window: of the convolution that reads the value: with the rows that it reads besides.
+    public func callAsFunction(_ x: Tensor, for window: StripWindow?, in context: ComputeContext) throws -> Tensor {
+        try normalization.forward(x, weight: weight.vector(), bias: bias.vector(), for: window, in: context).y
+    }
+
+    /// The pullback takes the gradient of the rows of x alone.
+    public func withPullback(
+        _ x: Tensor, for window: StripWindow?, in context: ComputeContext
+    ) throws -> (y: Tensor, pullback: Pullback) {
         let weight = weight.vector()
-        let (y, statistics) = try normalization.forward(x, weight: weight, bias: bias.vector(), in: context)
+        let (y, statistics) = try normalization.forward(
+            x, weight: weight, bias: bias.vector(), for: window, in: context)
         return (
             y, { dy in try normalization.gradient(x, dy, weight: weight, statistics: statistics, in: context) }
         )

@@ -14,9 +14,10 @@ public struct Upsampler: Sendable {
         _ x: Tensor, height: Int, width: Int, in context: ComputeContext
     ) throws -> Tensor {
         let height = context.cut(width: width, height: height).height
+        let window = convolution.window(height: height, width: width, in: context)
         // Converted before it grows.
-        return try convolution(
-            x.converted(in: context).resizedNearest(height: height, width: width, in: context), in: context)
+        let grown = try x.converted(in: context).resizedNearest(height: height, width: width, for: window, in: context)
+        return try convolution(grown, through: window, in: context)
     }
 
     public func withPullback(

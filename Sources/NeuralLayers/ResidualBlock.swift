@@ -27,17 +27,24 @@ public struct ResidualBlock: Sendable {
     public func callAsFunction(
         _ x: consuming Tensor, time memory: TimeMemory?, in context: ComputeContext
     ) throws -> Tensor {
-        let hidden = try conv1(norm1(x, in: context), shiftedBy: shift(memory, in: context), in: context)
-        return try conv2(norm2(hidden, in: context), addedTo: throughShortcut(x, in: context), in: context)
+        let window1 = conv1.window(of: x, in: context)
+        let hidden = try conv1(
+            norm1(x, for: window1, in: context), through: window1, shiftedBy: shift(memory, in: context), in: context)
+        let window2 = conv2.window(of: hidden, in: context)
+        return try conv2(
+            norm2(hidden, for: window2, in: context), through: window2, addedTo: throughShortcut(x, in: context),
+            in: context)
     }
 
     public func withPullback(
         _ x: Tensor, time memory: TimeMemory?, in context: ComputeContext
     ) throws -> (y: Tensor, pullback: Pullback) {
-        let (first, throughNorm1) = try norm1.withPullback(x, in: context)
-        let hidden = try conv1(first, shiftedBy: shift(memory, in: context), in: context)
-        let (second, throughNorm2) = try norm2.withPullback(hidden, in: context)
-        let y = try conv2(second, addedTo: throughShortcut(x, in: context), in: context)
+        let window1 = conv1.window(of: x, in: context)
+        let (first, throughNorm1) = try norm1.withPullback(x, for: window1, in: context)
+        let hidden = try conv1(first, through: window1, shiftedBy: shift(memory, in: context), in: context)
+        let window2 = conv2.window(of: hidden, in: context)
+        let (second, throughNorm2) = try norm2.withPullback(hidden, for: window2, in: context)
+        let y = try conv2(second, through: window2, addedTo: throughShortcut(x, in: context), in: context)
         let (height, width) = (context.cut(of: x).height, x.shape[1])
         return (
             y,

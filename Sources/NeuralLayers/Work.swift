@@ -32,12 +32,15 @@ public struct Work: Sendable, Equatable {
     public var borderElements: Double
     /// The elements of all that strips give each other whole, in self-attention.
     public var gatheredElements: Double
+    /// The heads of self-attention where they are fewest; nil without any.
+    public var fewestHeads: Int?
 
     public init(
         convolutions: Double = 0, linear: Double = 0, attention: Double = 0, attentionGradient: Double = 0,
         keptElements: Double = 0, keptSums: Double = 0, promptElements: Double = 0, parameters: Int = 0,
         kernelParameters: Int = 0, largestKernel: Int = 0, widestLayer: Double = 0,
-        exchanges: Int = 0, borderElements: Double = 0, gatheredElements: Double = 0
+        exchanges: Int = 0, borderElements: Double = 0, gatheredElements: Double = 0,
+        fewestHeads: Int? = nil
     ) {
         self.convolutions = convolutions
         self.linear = linear
@@ -53,6 +56,7 @@ public struct Work: Sendable, Equatable {
         self.exchanges = exchanges
         self.borderElements = borderElements
         self.gatheredElements = gatheredElements
+        self.fewestHeads = fewestHeads
     }
 
     /// All operations.
@@ -70,7 +74,8 @@ public struct Work: Sendable, Equatable {
             largestKernel: max(first.largestKernel, second.largestKernel),
             widestLayer: max(first.widestLayer, second.widestLayer), exchanges: first.exchanges + second.exchanges,
             borderElements: first.borderElements + second.borderElements,
-            gatheredElements: first.gatheredElements + second.gatheredElements)
+            gatheredElements: first.gatheredElements + second.gatheredElements,
+            fewestHeads: [first.fewestHeads, second.fewestHeads].compactMap { $0 }.min())
     }
 
     public static func += (sum: inout Work, other: Work) { sum = sum + other }

@@ -184,7 +184,8 @@ struct Head: Layer {
     }
 
     func callAsFunction(_ x: Tensor, in context: ComputeContext) throws -> Tensor {
-        try convolution(norm(x, in: context), in: context)
+        let window = convolution.window(of: x, in: context)
+        return try convolution(norm(x, for: window, in: context), through: window, in: context)
     }
 
     func withPullback(

@@ -116,7 +116,15 @@ private struct Encoder: Sendable {
             for block in blocks { parts.append { x, context in try block(x, time: nil, in: context) } }
             if let downsampler { parts.append { x, context in try downsampler(x, in: context) } }
         }
-        return parts + middle.parts + [{ [output, norm] x, context in try output(norm(x, in: context), in: context) }]
+        return parts + middle.parts + [Self.last(norm, output)]
+    }
+
+    /// The last norm and convolution, the decoder's, too.
+    static func last(_ norm: GroupNorm, _ output: Convolution2D) -> LayeredPart {
+        { x, context in
+            let window = output.window(of: x, in: context)
+            return try output(norm(x, for: window, in: context), through: window, in: context)
+        }
     }
 
     func work(height: Int, width: Int) -> Work {
@@ -173,7 +181,7 @@ private struct Decoder: Sendable {
                 try upsampler(x, height: 2 * x.shape[0], width: 2 * x.shape[1], in: context)
             }
         }
-        return parts + [{ [output, norm] x, context in try output(norm(x, in: context), in: context) }]
+        return parts + [Encoder.last(norm, output)]
     }
 
     func work(height: Int, width: Int) -> Work {

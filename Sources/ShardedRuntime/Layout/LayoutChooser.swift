@@ -117,7 +117,7 @@ public struct LayoutChooser: Sendable {
     }
 
     /// Between the ranks that hold the strips of one stage.
-    private func link(ofStrips strips: Int) -> Calibration.Link {
+    public func link(ofStrips strips: Int) -> Calibration.Link {
         cluster.nodes == 1 || cluster.ranksPerNode % strips == 0 ? node : network
     }
 

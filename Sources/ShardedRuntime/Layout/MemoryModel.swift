@@ -105,7 +105,7 @@ public struct MemoryModel: Sendable {
     }
 
     /// The largest strip's share of the rows.
-    private func rowShare(_ strips: Int) -> Double {
+    public func rowShare(_ strips: Int) -> Double {
         let rows = (costs.latentHeight + strips - 1) / strips
         return strips > costs.latentHeight ? 1 : Double(rows) / Double(costs.latentHeight)
     }

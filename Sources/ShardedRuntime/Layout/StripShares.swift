@@ -4,8 +4,8 @@ import TensorKernels
 
 /// What strips make of a stage's time: each computes its rows, and they wait for each other's.
 ///
-/// Numbers that every row needs once (weights) are read by all. Self-attention's gradient computes two products of five
-/// once more. An exchange takes a message's latency, and what a strip receives takes its time on the way.
+/// Numbers that every row needs once (weights) are read by all. Self-attention's gradient takes more where its heads don't
+/// come out even. An exchange takes a message's latency, and what a strip receives takes its time on the way.
 public struct StripShares: Sendable {
     public let strips: Int
     /// Between them.
@@ -44,7 +44,9 @@ public struct StripShares: Sendable {
     ) -> Double {
         let share = share(level)
         guard strips > 1, share < 1 else { return seconds }
-        let again = isGradient ? 0.4 * work.attention * rates.attention : 0
+        let heads = work.fewestHeads ?? 1
+        let more = ScaledDotProductAttention.workOfStripGradient(heads: heads, strips: strips) - 1
+        let again = isGradient ? more * work.attention * rates.attention : 0
         return shared(seconds + again, of: work, share, bytes: elementBytes, rates)
     }
 

@@ -26,21 +26,36 @@ public struct GroupNormalization: Sendable {
         let inverses: [Double]
     }
 
+    /// - Parameter window: of the convolution that reads y, of which the rows beside those of x are made too: so y needs
+    ///   not be copied to get them.
     /// - Throws: what the way to the other strips throws.
     public func forward(
-        _ x: Tensor, weight: [Float], bias: [Float], in context: ComputeContext
+        _ x: Tensor, weight: [Float], bias: [Float], for window: StripWindow? = nil, in context: ComputeContext
     ) throws -> (y: Tensor, statistics: Statistics) {
         let statistics = try statistics(of: x, weight: weight, bias: bias, in: context)
-        var y = TensorDraft(uninitialized: x.shape, in: context)
+        let borders = try window?.needed.map { try context.borders(of: x, wanted: $0) }
+        let parts = [borders?.above, x, borders?.below].compactMap { $0 }
+        let rows = parts.reduce(0) { $0 + $1.shape[0] }
+        var y = TensorDraft(uninitialized: [rows] + x.shape.dropFirst(), in: context)
         let target = y.elements
+        var first = 0
+        for part in parts {
+            scaleAndShift(part, by: statistics, into: target, at: first, in: context)
+            first += part.count
+        }
+        return (y.finished(), statistics)
+    }
+
+    private func scaleAndShift(
+        _ x: Tensor, by statistics: Statistics, into target: DraftElements, at place: Int, in context: ComputeContext
+    ) {
         let channels = x.columns
         context.parallel(x.rows, of: channels) { part in
             let first = part.lowerBound * channels
             context.kernels.scale_shift(
-                x.kernelType, x.pointer(at: first), target.kernelType, target.pointer(at: first), part.count, channels,
-                statistics.scale, statistics.shift, silu ? 1 : 0)
+                x.kernelType, x.pointer(at: first), target.kernelType, target.pointer(at: place + first), part.count,
+                channels, statistics.scale, statistics.shift, silu ? 1 : 0)
         }
-        return (y.finished(), statistics)
     }
 
     private func statistics(

@@ -37,14 +37,17 @@ extension Tensor {
     ///
     /// - Parameters:
     ///   - height: of the whole result, of which those rows are made that are this rank's.
+    ///   - window: of the convolution that reads the result, of which the rows beside these are made too.
     /// - Throws: what the way to the other strips throws.
-    public func resizedNearest(height: Int, width: Int, in context: ComputeContext) throws -> Tensor {
+    public func resizedNearest(
+        height: Int, width: Int, for window: StripWindow? = nil, in context: ComputeContext
+    ) throws -> Tensor {
         let h = context.cut(of: self).height
-        let result = context.cut(width: width, height: height)
+        let result = window?.needed ?? context.cut(width: width, height: height).rows
         func source(_ y: Int) -> Int { y * h / height }
         let needed = { (rows: Range<Int>) in source(rows.lowerBound)..<source(rows.upperBound - 1) + 1 }
-        let input = try context.rows(of: self) { needed(result.rows[$0]) }
-        let rows = result.rows[context.ownStrip]
+        let input = try context.rows(of: self) { needed(result[$0]) }
+        let rows = result[context.ownStrip]
         let first = needed(rows).lowerBound
         let w = shape[1]
         var draft = TensorDraft(uninitialized: [rows.count, width, columns], as: elementType, in: context)

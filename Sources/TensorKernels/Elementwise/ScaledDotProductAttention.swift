@@ -39,7 +39,7 @@ public enum AttentionMask: Sendable, Hashable {
 /// Q `[n, heads d]`, K and V `[m, heads d]`, heads side by side as in diffusers' `Attention`. Products and softmax are
 /// float32 for either element type. The blocks are the same for any number of threads, and so are the bits.
 public struct ScaledDotProductAttention: Sendable {
-    let heads: Int
+    public let heads: Int
 
     public init(heads: Int) { self.heads = heads }
 

@@ -5,6 +5,14 @@
 /// or, where there are too few heads for that, a rank goes through all queries for the keys of its own rows, and computes
 /// two products of five once more. The bits are the same.
 extension ScaledDotProductAttention {
+    /// Seven products for five.
+    fileprivate static let workOfRows = 1.4
+
+    /// How much the gradient of self-attention in strips takes of the rank that has the most to do, to its even share.
+    public static func workOfStripGradient(heads: Int, strips: Int) -> Double {
+        min(HeadShare.work(heads: heads, strips: strips) ?? workOfRows, workOfRows)
+    }
+
     /// What the gradient of a strip needs.
     public struct StripSaved: Sendable {
         let keys: Tensor
@@ -72,19 +80,27 @@ extension ScaledDotProductAttention {
     /// `[rows, width, 2 heads]`: both numbers of each head, head by head, so that a strip's are a run of rows and a
     /// head's a run of columns.
     private func table(_ statistics: QueryStatistics, of q: Tensor, in context: ComputeContext) -> Tensor {
-        let queries = q.rows
-        let numbers = (0..<queries).flatMap { query in
-            (0..<heads).flatMap { head in
-                [statistics.logSumExp[head * queries + query], statistics.products[head * queries + query]]
+        let (queries, columns) = (q.rows, 2 * heads)
+        var numbers = [Float](repeating: 0, count: queries * columns)
+        for head in 0..<heads {
+            for query in 0..<queries {
+                numbers[query * columns + 2 * head] = statistics.logSumExp[head * queries + query]
+                numbers[query * columns + 2 * head + 1] = statistics.products[head * queries + query]
             }
         }
         return Tensor(numbers, shape: [q.shape[0], q.shape[1], 2 * heads], as: .float32, in: context)
     }
 
     private static func statistics(_ table: Tensor) -> QueryStatistics {
-        let (numbers, queries, heads) = (table.floats, table.rows, table.columns / 2)
+        let (numbers, queries, columns) = (table.floats, table.rows, table.columns)
         func column(_ offset: Int) -> [Float] {
-            (0..<heads).flatMap { head in (0..<queries).map { numbers[$0 * 2 * heads + 2 * head + offset] } }
+            var values = [Float](repeating: 0, count: queries * columns / 2)
+            for head in 0..<columns / 2 {
+                for query in 0..<queries {
+                    values[head * queries + query] = numbers[query * columns + 2 * head + offset]
+                }
+            }
+            return values
         }
         return QueryStatistics(logSumExp: column(0), products: column(1))
     }
@@ -96,13 +112,19 @@ private struct HeadShare {
     private let width: Int
     private let strips: Int
 
-    /// Nil where going through all queries for the own rows is less work: seven products for five.
+    /// Nil where going through all queries for the own rows is less work.
     init?(heads: Int, width: Int, strips: Int) {
-        let most = (heads + strips - 1) / strips
-        guard heads >= strips, 5 * most * strips < 7 * heads else { return nil }
+        guard let work = Self.work(heads: heads, strips: strips), work < ScaledDotProductAttention.workOfRows else {
+            return nil
+        }
         self.heads = heads
         self.width = width
         self.strips = strips
+    }
+
+    /// Of the rank with the most heads, to its even share; nil where there are fewer heads than strips.
+    static func work(heads: Int, strips: Int) -> Double? {
+        heads < strips ? nil : Double((heads + strips - 1) / strips * strips) / Double(heads)
     }
 
     func heads(of strip: Int) -> Range<Int> { heads * strip / strips..<heads * (strip + 1) / strips }

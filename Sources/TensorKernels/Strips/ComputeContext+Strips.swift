@@ -94,6 +94,49 @@ extension ComputeContext {
         return result.finished()
     }
 
+    /// The rows that are wanted besides those that are here, before them and after them; nil where there are none.
+    ///
+    /// - Parameter wanted: of each strip; its own among them.
+    func borders(of x: Tensor, wanted: [Range<Int>]) throws -> (above: Tensor?, below: Tensor?) {
+        let cut = cut(of: x)
+        let (own, mine) = (cut.rows[ownStrip], wanted[ownStrip])
+        precondition(wanted.count == cut.rows.count && mine.clamped(to: own) == own, "\(mine) has not all of \(own)")
+        let sides = [mine.lowerBound..<own.lowerBound, own.upperBound..<mine.upperBound]
+        guard let strips, !cut.isShared else { return (nil, nil) }
+        let row = x.count / x.shape[0]
+        let buffers = sides.map { Buffer(byteCount: max($0.count, 1) * row * x.elementType.byteCount, pool: pool) }
+        let outgoing = strips.others.flatMap { other in
+            [
+                wanted[other].lowerBound..<cut.rows[other].lowerBound,
+                cut.rows[other].upperBound..<wanted[other].upperBound,
+            ]
+            .map { $0.clamped(to: own) }.filter { !$0.isEmpty }
+            .map { rows in
+                (
+                    strip: other,
+                    bytes: StripBytes(
+                        rows.lowerBound - own.lowerBound..<rows.upperBound - own.lowerBound, of: x)
+                )
+            }
+        }
+        let incoming = strips.others.flatMap { other in
+            zip(sides, buffers).compactMap { side, buffer -> (strip: Int, target: UnsafeMutableRawBufferPointer)? in
+                let rows = side.clamped(to: cut.rows[other])
+                guard !rows.isEmpty else { return nil }
+                let size = row * x.elementType.byteCount
+                let start = buffer.pointer + (rows.lowerBound - side.lowerBound) * size
+                return (other, UnsafeMutableRawBufferPointer(start: start, count: rows.count * size))
+            }
+        }
+        if !outgoing.isEmpty || !incoming.isEmpty { try strips.exchange.exchange(outgoing, incoming) }
+        func tensor(_ side: Int) -> Tensor? {
+            guard !sides[side].isEmpty else { return nil }
+            return Tensor(
+                shape: [sides[side].count] + x.shape.dropFirst(), elementType: x.elementType, buffer: buffers[side])
+        }
+        return (tensor(0), tensor(1))
+    }
+
     /// Some columns of the whole picture of which `x` is this rank's part, for each rank its own: `[height, width, own
     /// columns]`.
     func dealt(_ x: Tensor, columns: (_ strip: Int) -> Range<Int>) throws -> Tensor {

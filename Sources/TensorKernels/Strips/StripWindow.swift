@@ -4,13 +4,18 @@ public struct StripWindow: Sendable {
     /// With the zeros that this strip has above and below.
     public let geometry: ConvolutionGeometry
     /// Of every strip; nil where all is here.
-    private let needed: [Range<Int>]?
+    let needed: [Range<Int>]?
 
     /// - Parameter x: this rank's rows of the input.
     public init(_ geometry: ConvolutionGeometry, of x: Tensor, in context: ComputeContext) {
-        let input = context.cut(of: x)
+        self.init(geometry, height: context.cut(of: x).height, width: x.shape[1], in: context)
+    }
+
+    /// - Parameter height: of the whole input, as `width`.
+    public init(_ geometry: ConvolutionGeometry, height: Int, width: Int, in context: ComputeContext) {
+        let input = context.cut(width: width, height: height)
         let output = context.cut(
-            width: geometry.outputWidth(of: x.shape[1]), height: geometry.outputHeight(of: input.height))
+            width: geometry.outputWidth(of: width), height: geometry.outputHeight(of: height))
         guard !input.isShared || !output.isShared else {
             self.geometry = geometry
             needed = nil

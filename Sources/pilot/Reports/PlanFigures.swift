@@ -19,7 +19,7 @@ struct PlanQuestion: Sendable {
 
 /// A plan's figures; `pilot plan --json` prints it as it is. Bytes, seconds, and 10^9 floating-point operations.
 struct PlanFigures: Encodable {
-    /// One stage, which `ranks` ranks hold.
+    /// One stage, which `ranks` ranks hold; of strips, the one that has the most rows.
     struct Stage: Encodable {
         let rungs: [Int]
         let ranks: Int
@@ -142,8 +142,11 @@ extension PlanFigures {
         ranksInUse = choice.layout.ranks
         jobsInFlight = choice.jobsInFlight
         note = choice.note
+        let strips = choice.layout.strips
         stages = choice.layout.stages.indices.map {
-            Stage($0, of: choice, costs, times, question.passes, prediction, isAlone: question.jobs == 1)
+            Stage(
+                $0, of: choice, costs, times.inStrips(strips, over: chooser.link(ofStrips: strips)), question.passes,
+                prediction, isAlone: question.jobs == 1)
         }
         nodeMemory = choice.memory.nodes.map {
             Node(firstRank: $0.ranks.lowerBound, ranks: $0.ranks.count, bytes: Int($0.bytes))
@@ -217,7 +220,7 @@ extension PlanFigures.Stage {
         ranks = onStage.count
         parameters = work.parameters
         weightBytes = Int(model.weights(of: range))
-        keptBytesOfPass = Int(model.pass(on: range))
+        keptBytesOfPass = Int(model.rowShare(layout.strips) * model.pass(on: range))
         passesInFlight = choice.jobsInFlight * layout.passesOfJob
         ownBytes = Int(largest?.ownBytes ?? 0)
         rankBytes = Int(largest?.bytes ?? 0)
