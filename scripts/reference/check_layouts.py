@@ -20,7 +20,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from launching import PROGRAM, ROOT, environment, launcher  # noqa: E402
 
 LAYOUTS = [(1, "auto", 2), (2, "branches=2", 1), (2, "stages=2", 1), (2, "replicas=2", 1), (3, "stages=3", 1),
-           (4, "branches=2,stages=2", 1), (4, "stages=4", 1), (8, "branches=2,stages=4", 1)]
+           (4, "branches=2,stages=2", 1), (4, "stages=4", 1), (8, "branches=2,stages=4", 1), (2, "strips=2", 1), (3, "strips=3", 1), (4, "branches=2,strips=2", 1),
+           (4, "stages=2,strips=2", 1), (8, "strips=8", 1)]
 
 
 def arguments():

@@ -32,9 +32,9 @@ public struct GroupNormalization: Sendable {
     public func forward(
         _ x: Tensor, weight: [Float], bias: [Float], for window: StripWindow? = nil, in context: ComputeContext
     ) throws -> (y: Tensor, statistics: Statistics) {
-        let statistics = try statistics(of: x, weight: weight, bias: bias, in: context)
-        let borders = try window?.needed.map { try context.borders(of: x, wanted: $0) }
-        let parts = [borders?.above, x, borders?.below].compactMap { $0 }
+        let (statistics, above, below) = try statistics(
+            of: x, weight: weight, bias: bias, besides: window?.needed, in: context)
+        let parts = [above, x, below].compactMap { $0 }
         let rows = parts.reduce(0) { $0 + $1.shape[0] }
         var y = TensorDraft(uninitialized: [rows] + x.shape.dropFirst(), in: context)
         let target = y.elements
@@ -58,13 +58,14 @@ public struct GroupNormalization: Sendable {
         }
     }
 
+    /// With the rows of x that are wanted besides.
     private func statistics(
-        of x: Tensor, weight: [Float], bias: [Float], in context: ComputeContext
-    ) throws -> Statistics {
+        of x: Tensor, weight: [Float], bias: [Float], besides wanted: [Range<Int>]?, in context: ComputeContext
+    ) throws -> (Statistics, above: Tensor?, below: Tensor?) {
         let channels = x.columns
         let perGroup = channels / groups
         let runs = PictureRuns(of: x)
-        let moments = try pairs(of: runs, x, in: context) { positions, pairs in
+        let (moments, above, below) = try pairs(of: runs, x, besides: wanted, in: context) { positions, pairs in
             context.kernels.group_moments(
                 x.kernelType, x.pointer(at: positions.lowerBound * channels), positions.count, channels, groups, pairs)
         }
@@ -89,7 +90,7 @@ public struct GroupNormalization: Sendable {
         let shift = (0..<channels).map {
             Float(Double(bias[$0]) - means[$0 / perGroup] * inverses[$0 / perGroup] * Double(weight[$0]))
         }
-        return Statistics(scale: scale, shift: shift, means: means, inverses: inverses)
+        return (Statistics(scale: scale, shift: shift, means: means, inverses: inverses), above, below)
     }
 
     /// dx, given x and dy: with du = dy f'(u) and g = weight du,
@@ -132,7 +133,7 @@ public struct GroupNormalization: Sendable {
     ) throws -> [(g: Double, gx: Double)] {
         let channels = x.columns
         let perGroup = channels / groups
-        let parts = try pairs(of: PictureRuns(of: x), x, in: context) { positions, pairs in
+        let parts = try pairs(of: PictureRuns(of: x), x, besides: nil, in: context) { positions, pairs in
             withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * channels) { sums in
                 sums.initialize(repeating: 0)
                 let first = positions.lowerBound * channels
@@ -146,7 +147,7 @@ public struct GroupNormalization: Sendable {
                     }
                 }
             }
-        }
+        }.numbers
         var sums = [(g: Double, gx: Double)](repeating: (0, 0), count: groups)
         for run in stride(from: 0, to: parts.count, by: 2 * groups) {
             for group in 0..<groups {
@@ -162,13 +163,14 @@ public struct GroupNormalization: Sendable {
         context.strip(of: x).height * x.shape[1]
     }
 
-    /// Two numbers for each group and run, computed in parallel: those of the whole picture, from the top down.
+    /// Two numbers for each group and run, computed in parallel: those of the whole picture, from the top down; and the rows
+    /// of x that are wanted besides.
     ///
     /// - Parameter body: is given a run's positions, and where its numbers are, all of them 0.
     private func pairs(
-        of runs: PictureRuns, _ x: Tensor, in context: ComputeContext,
+        of runs: PictureRuns, _ x: Tensor, besides wanted: [Range<Int>]?, in context: ComputeContext,
         _ body: (Range<Int>, UnsafeMutablePointer<Double>) -> Void
-    ) throws -> [Double] {
+    ) throws -> (numbers: [Double], above: Tensor?, below: Tensor?) {
         var pairs = [Double](repeating: 0, count: runs.count * 2 * groups)
         pairs.withUnsafeMutableBufferPointer { pairs in
             guard let base = pairs.baseAddress else { return }
@@ -176,7 +178,7 @@ public struct GroupNormalization: Sendable {
                 for run in part { body(runs.positions(of: run), base + run * 2 * groups) }
             }
         }
-        return try context.inRowOrder(pairs, of: x)
+        return try context.inRowOrder(pairs, of: x, besides: wanted)
     }
 }
 

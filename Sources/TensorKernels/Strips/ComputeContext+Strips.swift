@@ -63,148 +63,80 @@ extension ComputeContext {
         let cut = cut(of: x)
         let mine = wanted(ownStrip)
         guard let strips, !cut.isShared else { return x.rows(mine, in: self) }
-        let own = cut.rows[ownStrip]
-        let outgoing = strips.others.compactMap { other -> (strip: Int, bytes: StripBytes)? in
-            let rows = wanted(other).clamped(to: own)
-            guard !rows.isEmpty else { return nil }
-            return (other, StripBytes(rows.lowerBound - own.lowerBound..<rows.upperBound - own.lowerBound, of: x))
+        let own = cut.rows[strips.own]
+        let isAllHere = cut.rows.indices.allSatisfy { wanted($0).clamped(to: cut.rows[$0]) == wanted($0) }
+        if isAllHere {
+            return x.rows(mine, from: own.lowerBound, in: self)
         }
-        let missing = strips.others.compactMap { other -> (strip: Int, rows: Range<Int>)? in
-            let rows = mine.clamped(to: cut.rows[other])
-            return rows.isEmpty ? nil : (other, rows)
-        }
-        if outgoing.isEmpty && missing.isEmpty { return x.rows(mine, from: own.lowerBound, in: self) }
-        let row = x.count / x.shape[0]
         var result = TensorDraft(
             uninitialized: [mine.count] + x.shape.dropFirst(), as: x.elementType, in: self)
         let target = result.elements
+        let row = x.count / x.shape[0]
         let kept = mine.clamped(to: own)
         if !kept.isEmpty {
             target.copy(
                 x.pointer(at: (kept.lowerBound - own.lowerBound) * row), count: kept.count * row,
                 at: (kept.lowerBound - mine.lowerBound) * row)
         }
-        try strips.exchange.exchange(
-            outgoing,
-            missing.map { part in
-                let start = target.pointer(at: (part.rows.lowerBound - mine.lowerBound) * row)
-                let count = part.rows.count * row * x.elementType.byteCount
-                return (part.strip, UnsafeMutableRawBufferPointer(start: start, count: count))
-            })
+        try fetch(x, of: cut, strips, { [wanted($0)] }) { target.pointer(at: ($0 - mine.lowerBound) * row) }
         return result.finished()
     }
 
-    /// The rows that are wanted besides those that are here, before them and after them; nil where there are none.
+    /// Gives the other strips what they want of `x`, and gets what this one wants of theirs.
     ///
-    /// - Parameter wanted: of each strip; its own among them.
-    func borders(of x: Tensor, wanted: [Range<Int>]) throws -> (above: Tensor?, below: Tensor?) {
-        let cut = cut(of: x)
-        let (own, mine) = (cut.rows[ownStrip], wanted[ownStrip])
-        precondition(wanted.count == cut.rows.count && mine.clamped(to: own) == own, "\(mine) has not all of \(own)")
-        let sides = [mine.lowerBound..<own.lowerBound, own.upperBound..<mine.upperBound]
-        guard let strips, !cut.isShared else { return (nil, nil) }
-        let row = x.count / x.shape[0]
-        let buffers = sides.map { Buffer(byteCount: max($0.count, 1) * row * x.elementType.byteCount, pool: pool) }
-        let outgoing = strips.others.flatMap { other in
-            [
-                wanted[other].lowerBound..<cut.rows[other].lowerBound,
-                cut.rows[other].upperBound..<wanted[other].upperBound,
-            ]
-            .map { $0.clamped(to: own) }.filter { !$0.isEmpty }
-            .map { rows in
-                (
-                    strip: other,
-                    bytes: StripBytes(
-                        rows.lowerBound - own.lowerBound..<rows.upperBound - own.lowerBound, of: x)
-                )
-            }
-        }
-        let incoming = strips.others.flatMap { other in
-            zip(sides, buffers).compactMap { side, buffer -> (strip: Int, target: UnsafeMutableRawBufferPointer)? in
-                let rows = side.clamped(to: cut.rows[other])
-                guard !rows.isEmpty else { return nil }
-                let size = row * x.elementType.byteCount
-                let start = buffer.pointer + (rows.lowerBound - side.lowerBound) * size
-                return (other, UnsafeMutableRawBufferPointer(start: start, count: rows.count * size))
-            }
-        }
-        if !outgoing.isEmpty || !incoming.isEmpty { try strips.exchange.exchange(outgoing, incoming) }
-        func tensor(_ side: Int) -> Tensor? {
-            guard !sides[side].isEmpty else { return nil }
-            return Tensor(
-                shape: [sides[side].count] + x.shape.dropFirst(), elementType: x.elementType, buffer: buffers[side])
-        }
-        return (tensor(0), tensor(1))
+    /// - Parameters:
+    ///   - wanted: runs of rows of the whole picture, for each strip.
+    ///   - place: where a row, and those after it in its run, are to be written.
+    private func fetch(
+        _ x: Tensor, of cut: StripCut, _ strips: Strips, _ wanted: (_ strip: Int) -> [Range<Int>],
+        to place: (_ row: Int) -> UnsafeMutableRawPointer
+    ) throws {
+        let parcels = parcels(x, of: cut, strips, wanted, to: place)
+        if !parcels.isEmpty { try strips.exchange.exchange(parcels.outgoing, parcels.incoming) }
     }
 
-    /// Some columns of the whole picture of which `x` is this rank's part, for each rank its own: `[height, width, own
-    /// columns]`.
-    func dealt(_ x: Tensor, columns: (_ strip: Int) -> Range<Int>) throws -> Tensor {
-        let own = columns(ownStrip)
-        let cut = cut(of: x)
-        guard let strips, !cut.isShared else { return x.channels(own, in: self) }
-        var whole = TensorDraft(uninitialized: [cut.height, x.shape[1], own.count], as: x.elementType, in: self)
-        let target = whole.elements
-        let row = x.shape[1] * own.count
-        let kept = x.channels(own, in: self)
-        target.copy(kept.pointer(at: 0), count: kept.count, at: cut.rows[strips.own].lowerBound * row)
-        try strips.exchange.exchange(
-            strips.others.map { ($0, StripBytes(0..<x.shape[0], of: x.channels(columns($0), in: self))) },
-            strips.others.map { other in
-                let rows = cut.rows[other]
-                let start = target.pointer(at: rows.lowerBound * row)
-                return (
-                    other,
-                    UnsafeMutableRawBufferPointer(start: start, count: rows.count * row * x.elementType.byteCount)
-                )
-            })
-        return whole.finished()
-    }
-
-    /// The way back from `dealt`: this rank's rows `[rows, width, all columns]` of what every rank has some columns of.
-    func collected(_ x: Tensor, columns: (_ strip: Int) -> Range<Int>) throws -> Tensor {
-        guard let strips else { return x }
-        let cut = cut(width: x.shape[1], height: x.shape[0])
-        let rows = cut.rows[strips.own]
-        let positions = rows.count * x.shape[1]
-        let size = x.elementType.byteCount
-        let received = strips.others.map { other in
-            (strip: other, buffer: Buffer(byteCount: positions * columns(other).count * size, pool: pool))
-        }
-        try strips.exchange.exchange(
-            strips.others.map { ($0, StripBytes(cut.rows[$0], of: x)) },
-            received.map { strip, buffer in
-                (
-                    strip,
-                    UnsafeMutableRawBufferPointer(
-                        start: buffer.pointer, count: positions * columns(strip).count * size)
-                )
-            })
-        let own = x.rows(rows, in: self)
-        let width = columns(strips.grid.strips - 1).upperBound
-        var result = TensorDraft(uninitialized: [rows.count, x.shape[1], width], as: x.elementType, in: self)
-        let target = result.elements
-        func place(_ source: UnsafeRawPointer, _ columns: Range<Int>) {
-            parallel(positions, of: columns.count) { part in
-                for position in part {
-                    target.copy(
-                        source + position * columns.count * size, count: columns.count,
-                        at: position * width + columns.lowerBound)
-                }
+    /// What `fetch` gives and gets.
+    private func parcels(
+        _ x: Tensor, of cut: StripCut, _ strips: Strips, _ wanted: (_ strip: Int) -> [Range<Int>],
+        to place: (_ row: Int) -> UnsafeMutableRawPointer
+    ) -> StripParcels {
+        let own = cut.rows[strips.own]
+        let size = x.count / x.shape[0] * x.elementType.byteCount
+        var parcels = StripParcels()
+        for other in strips.others {
+            for rows in wanted(other).map({ $0.clamped(to: own) }) where !rows.isEmpty {
+                let first = rows.lowerBound - own.lowerBound
+                parcels.outgoing.append((other, StripBytes(first..<first + rows.count, of: x)))
+            }
+            for rows in wanted(strips.own).map({ $0.clamped(to: cut.rows[other]) }) where !rows.isEmpty {
+                let target = UnsafeMutableRawBufferPointer(start: place(rows.lowerBound), count: rows.count * size)
+                parcels.incoming.append((other, target))
             }
         }
-        place(own.pointer(at: 0), columns(strips.own))
-        for (strip, buffer) in received { place(buffer.pointer, columns(strip)) }
-        return result.finished()
+        return parcels
     }
 
     /// The numbers of all strips, from the top down.
     ///
+    /// - Parameter numbers: equally many for each row of `x`.
+    package func inRowOrder(_ numbers: [Double], of x: Tensor) throws -> [Double] {
+        try inRowOrder(numbers, of: x, besides: nil).numbers
+    }
+
+    /// The numbers of all strips, from the top down, and at the same time the rows of `x` that are wanted besides those that
+    /// are here.
+    ///
     /// - Parameters:
     ///   - numbers: equally many for each row of `x`.
-    package func inRowOrder(_ numbers: [Double], of x: Tensor) throws -> [Double] {
+    ///   - wanted: the rows for each strip, its own among them; nil for no others.
+    /// - Returns: with the rows before its own and after them, where there are any.
+    func inRowOrder(
+        _ numbers: [Double], of x: Tensor, besides wanted: [Range<Int>]?
+    ) throws -> (numbers: [Double], above: Tensor?, below: Tensor?) {
         let cut = cut(of: x)
-        guard let strips, !cut.isShared else { return numbers }
+        guard let strips, !cut.isShared else { return (numbers, nil, nil) }
+        let sides = StripSides(of: x, cut, wanted, own: strips.own, in: self)
+        let rows = parcels(x, of: cut, strips, sides.wanted, to: sides.place)
         let perRow = numbers.count / x.shape[0]
         let outgoing = StripBytes(numbers)
         var all = [Double](repeating: 0, count: cut.height * perRow)
@@ -215,10 +147,58 @@ extension ComputeContext {
             }
             _ = place(of: strips.own).update(from: numbers)
             try strips.exchange.exchange(
-                strips.others.map { ($0, outgoing) },
-                strips.others.map { ($0, UnsafeMutableRawBufferPointer(place(of: $0))) })
+                strips.others.map { ($0, outgoing) } + rows.outgoing,
+                strips.others.map { ($0, UnsafeMutableRawBufferPointer(place(of: $0))) } + rows.incoming)
         }
-        return all
+        return (all, sides.tensor(0), sides.tensor(1))
+    }
+}
+
+/// What one rank gives others, and gets from them, in one exchange.
+private struct StripParcels {
+    var outgoing: [(strip: Int, bytes: StripBytes)] = []
+    var incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)] = []
+
+    var isEmpty: Bool { outgoing.isEmpty && incoming.isEmpty }
+}
+
+/// The rows beside a strip, on their way into memory of their own.
+private struct StripSides {
+    private let cut: StripCut
+    private let rows: [Range<Int>]?
+    private let x: Tensor
+    /// Before the own rows, and after them.
+    private let sides: [Range<Int>]
+    private let buffers: [Buffer]
+
+    init(of x: Tensor, _ cut: StripCut, _ wanted: [Range<Int>]?, own: Int, in context: ComputeContext) {
+        self.x = x
+        self.cut = cut
+        rows = wanted
+        sides = Self.sides(of: own, cut, wanted)
+        let row = x.count / x.shape[0] * x.elementType.byteCount
+        buffers = sides.map { Buffer(byteCount: max($0.count, 1) * row, pool: context.pool) }
+    }
+
+    func wanted(_ strip: Int) -> [Range<Int>] { Self.sides(of: strip, cut, rows) }
+
+    func place(_ row: Int) -> UnsafeMutableRawPointer {
+        let side = sides[0].contains(row) ? 0 : 1
+        return buffers[side].pointer
+            + (row - sides[side].lowerBound) * (x.count / x.shape[0] * x.elementType.byteCount)
+    }
+
+    func tensor(_ side: Int) -> Tensor? {
+        guard !sides[side].isEmpty else { return nil }
+        return Tensor(
+            shape: [sides[side].count] + x.shape.dropFirst(), elementType: x.elementType, buffer: buffers[side])
+    }
+
+    private static func sides(of strip: Int, _ cut: StripCut, _ wanted: [Range<Int>]?) -> [Range<Int>] {
+        let own = cut.rows[strip]
+        let rows = wanted?[strip] ?? own
+        precondition(rows.clamped(to: own) == own, "\(rows) has not all of \(own)")
+        return [rows.lowerBound..<own.lowerBound, own.upperBound..<rows.upperBound]
     }
 }
 

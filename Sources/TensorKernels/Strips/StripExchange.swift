@@ -6,7 +6,7 @@ public protocol StripExchange: Sendable {
     var strip: Int { get }
 
     /// Gives each of `outgoing` to its strip, and waits for what the strips of `incoming` give: as many bytes as the
-    /// target has.
+    /// target has; of several from one strip, in the order in which it gives them.
     func exchange(
         _ outgoing: [(strip: Int, bytes: StripBytes)],
         _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]

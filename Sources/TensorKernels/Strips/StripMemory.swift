@@ -6,12 +6,14 @@ import Synchronization
 /// Each of two ranks writes into a ring that the other reads; who has written or read rings the other's bell. All calls
 /// come from one thread of each rank.
 public final class StripMemory: Sendable {
-    /// Bytes on their way from one rank to another: small enough to stay in a core's cache.
-    private static let capacity = 256 << 10
+    /// Bytes on their way from one rank to another: few enough to stay in a core's cache, of all others together.
+    private static func capacity(members: Int) -> Int { max(32 << 10, min(256 << 10, (1 << 20) / max(members - 1, 1))) }
+
     /// A neighbour that computes as much as this rank is seldom later; sleeping and waking take as long.
     private static let spinNanoseconds: Int64 = 100_000
 
     private let own: Int
+    private let capacity: Int
     // Memory of the arena, whose rules are those of the rings: one side writes, one reads.
     private nonisolated(unsafe) let incoming: [Int: UnsafeMutableRawPointer]
     private nonisolated(unsafe) let outgoing: [Int: UnsafeMutableRawPointer]
@@ -22,7 +24,7 @@ public final class StripMemory: Sendable {
     /// What an arena for so many ranks must hold.
     public static func byteCount(members: Int) -> Int {
         // With room for the pages that blocks begin at.
-        members * (page + (members - 1) * (capacity + 2 * page))
+        members * (page + (members - 1) * (capacity(members: members) + 2 * page))
     }
 
     private static let page = 4096
@@ -44,11 +46,12 @@ public final class StripMemory: Sendable {
             ([Int: UnsafeMutableRawPointer], [Int: UnsafeMutableRawPointer], [Int: UnsafeMutableRawPointer]) = (
                 [:], [:], [:]
             )
+        let capacity = Self.capacity(members: members.count)
         for member in members {
             guard let bell = try block("strip bell \(member)", pilot_bell_bytes()) else { return nil }
             bells[member] = bell
             guard member != own else { continue }
-            let bytes = pilot_ring_head_bytes() + Self.capacity
+            let bytes = pilot_ring_head_bytes() + capacity
             guard let to = try block("strip ring \(own) to \(member)", bytes),
                 let from = try block("strip ring \(member) to \(own)", bytes)
             else { return nil }
@@ -57,6 +60,7 @@ public final class StripMemory: Sendable {
         }
         self.arena = arena
         self.own = own
+        self.capacity = capacity
         self.incoming = incoming
         self.outgoing = outgoing
         self.bells = bells
@@ -81,21 +85,24 @@ public final class StripMemory: Sendable {
         var taken = [Int](repeating: 0, count: incoming.count)
         while true {
             let rings = pilot_bell_count(bell)
-            var isDone = true
             var moves = false
-            for (index, parcel) in outgoing.enumerated() where given[index] < parcel.bytes.count {
+            // Of several to one strip, and of several from one, the next begins when the one before is done.
+            var (busyTargets, busySources): (Set<Int>, Set<Int>) = ([], [])
+            for (index, parcel) in outgoing.enumerated()
+            where given[index] < parcel.bytes.count && !busyTargets.contains(parcel.strip) {
                 let count = put(parcel.bytes, from: given[index], to: parcel.strip)
                 given[index] += count
                 moves = moves || count > 0
-                isDone = isDone && given[index] == parcel.bytes.count
+                if given[index] < parcel.bytes.count { busyTargets.insert(parcel.strip) }
             }
-            for (index, parcel) in incoming.enumerated() where taken[index] < parcel.target.count {
+            for (index, parcel) in incoming.enumerated()
+            where taken[index] < parcel.target.count && !busySources.contains(parcel.strip) {
                 let count = take(parcel.target, from: taken[index], of: parcel.strip)
                 taken[index] += count
                 moves = moves || count > 0
-                isDone = isDone && taken[index] == parcel.target.count
+                if taken[index] < parcel.target.count { busySources.insert(parcel.strip) }
             }
-            if isDone { return }
+            if busyTargets.isEmpty && busySources.isEmpty { return }
             guard !moves else { continue }
             let late = zip(incoming, taken).first { $0.target.count > $1 }?.0.strip
             awaitedStrip.store(late ?? -1, ordering: .relaxed)
@@ -107,7 +114,7 @@ public final class StripMemory: Sendable {
     private func put(_ bytes: StripBytes, from first: Int, to strip: Int) -> Int {
         guard let ring = outgoing[strip] else { return 0 }
         let count = bytes.withUnsafeBytes { bytes in
-            bytes.baseAddress.map { pilot_ring_put(ring, Self.capacity, $0 + first, bytes.count - first) } ?? 0
+            bytes.baseAddress.map { pilot_ring_put(ring, capacity, $0 + first, bytes.count - first) } ?? 0
         }
         if count > 0, let bell = bells[strip] { pilot_bell_ring(bell) }
         return count
@@ -115,7 +122,7 @@ public final class StripMemory: Sendable {
 
     private func take(_ target: UnsafeMutableRawBufferPointer, from first: Int, of strip: Int) -> Int {
         guard let ring = incoming[strip], let base = target.baseAddress else { return 0 }
-        let count = pilot_ring_take(ring, Self.capacity, base + first, target.count - first)
+        let count = pilot_ring_take(ring, capacity, base + first, target.count - first)
         if count > 0, let bell = bells[strip] { pilot_bell_ring(bell) }
         return count
     }
