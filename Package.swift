@@ -75,7 +75,7 @@ let package = Package(
             dependencies: [
                 "ShardedRuntime", "DiffusionModels", "NeuralLayers", "MessagePassing", "TensorKernels", "Failures",
             ],
-            path: "Tests/TestSupport", swiftSettings: swift),
+            path: "Tests/TestSupport", exclude: ["Cache"], swiftSettings: swift),
         .executableTarget(
             name: "RankProbe",
             dependencies: [

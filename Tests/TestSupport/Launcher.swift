@@ -110,12 +110,17 @@ public enum Launcher {
         return path
     }
 
-    /// The environment without what an outer launcher may have left in it, or a user of this program.
+    /// The environment without what an outer launcher may have left in it, or a user of this program; and with a
+    /// calibration of our own, or layouts would depend on whether the user has one.
     private static func outerEnvironment() -> [String: String] {
-        ProcessInfo.processInfo.environment.filter { key, _ in
+        var environment = ProcessInfo.processInfo.environment.filter { key, _ in
             !["OMPI_", "PMIX_", "PMI_", "SLURM_", "PILOT_"].contains { key.hasPrefix($0) }
         }
+        environment["XDG_CACHE_HOME"] = cache
+        return environment
     }
+
+    private static let cache = URL(filePath: #filePath).deletingLastPathComponent().path() + "Cache"
 
     private static func execute(
         _ path: String, _ arguments: [String], folder: String?, environment: [String: String],

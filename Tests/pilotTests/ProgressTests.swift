@@ -12,7 +12,7 @@ import Testing
         let pilot = try Launcher.productFolder().appendingPathComponent("pilot").path
         // Both ranks write into a file that can be read meanwhile.
         let script = #"exec "$@" 2>>"$0""#
-        let job = ["inpaint"] + runner.job + ["--steps", "300", "--coherence", "0"]
+        let job = ["inpaint"] + runner.job + ["--steps", "300", "--coherence", "0", "--layout", "branches=2"]
         async let running = Launcher.mpirun(
             ranks: 2, "/bin/sh", ["-c", script, errors, pilot] + job + ["--stall-timeout", "8", "--output", output])
         let ranks = try await RankProcess.awaitAll(ranks: 2, argument: output)

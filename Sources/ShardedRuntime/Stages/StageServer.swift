@@ -240,9 +240,11 @@ final class StageServer: Sendable {
 
     private func report(_ bench: StageBench) {
         let communicator = post.communicator
+        var traffic = communicator.traffic
+        traffic.sentBytes += wire?.counted.sharedBytes ?? 0
         let report = RankReport(
-            rank: communicator.rank, hostName: communicator.hostName, times: bench.times,
-            traffic: communicator.traffic, keptPullbacks: bench.passCount, memory: .current())
+            rank: communicator.rank, hostName: communicator.hostName, times: bench.times, traffic: traffic,
+            keptPullbacks: bench.passCount, memory: .current())
         do {
             tell(.report(try report.encodedText()))
         } catch {

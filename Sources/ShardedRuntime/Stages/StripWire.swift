@@ -57,13 +57,12 @@ public final class StripWire: StripExchange {
         for (other, bytes) in outgoing where !near.contains(other) { send(bytes, to: ranks[other]) }
         let start = MonotonicTime.now()
         // What is given by messages is under way by itself, so nobody waits for this rank meanwhile.
-        memory?.exchange(
-            outgoing.filter { near.contains($0.strip) }, incoming.filter { near.contains($0.strip) })
+        let nearby = outgoing.filter { near.contains($0.strip) }
+        memory?.exchange(nearby, incoming.filter { near.contains($0.strip) })
         for (other, target) in incoming where !near.contains(other) { try receive(target, from: ranks[other]) }
         let waited = MonotonicTime.now() - start
         counts.withLock {
-            $0.exchanges += 1
-            $0.sentBytes += outgoing.reduce(0) { $0 + $1.bytes.count }
+            $0.sharedBytes += nearby.reduce(0) { $0 + $1.bytes.count }
             $0.waitedNanoseconds += waited
         }
     }
@@ -106,8 +105,8 @@ public final class StripWire: StripExchange {
 
 /// What a rank gave the other strips of its stage.
 struct StripCounts: Sendable, Equatable {
-    var exchanges = 0
-    var sentBytes = 0
+    /// Bytes through memory, which the communicator knows nothing of.
+    var sharedBytes = 0
     /// In which the compute thread could do nothing.
     var waitedNanoseconds: Int64 = 0
 }

@@ -13,12 +13,13 @@ enum InpaintHelp {
               --mask examples/meadow-mask.png \\
               --prompt "a blue ball" --output ball.png
 
-        A photograph wants a larger model. On two ranks, one for each branch of classifier-free guidance:
+        A photograph wants a larger model. On two ranks, one for each branch of classifier-free guidance; on more, each \
+        branch is computed in strips of rows, which is faster still:
           mpirun -np 2 --bind-to none pilot inpaint --model sd15 \\
               --image photo.jpg --mask mask.png \\
               --prompt "a red bench" --output bench.png
 
-        One rank and two, and any number of threads, give the same file, byte for byte; so does, later, --from. Three \
+        Any number of ranks and threads gives the same file, byte for byte; so does, later, --from. Three \
         pictures to choose from, quickly; then the second one again, with more care:
           pilot inpaint --image examples/meadow.png \\
               --mask examples/meadow-mask.png --prompt "a blue ball" \\
