@@ -10,8 +10,15 @@ final class OneDNNLibrary: @unchecked Sendable {
     let stream: dnnl_stream_t
     let threads: Int
 
+    /// How many operations the library's own cache may keep: more than there ever are.
+    ///
+    /// When oneDNN 2.6's cache (1,024 at first) throws one out while another thread makes one, results can be wrong, for good
+    /// and without an error: seen with strips on threads, and soon with a capacity of 8. Layers keep their operations anyway.
+    private static let cacheCapacity: Int32 = 1 << 24
+
     init(threads: Int) throws {
         self.threads = threads
+        try check(dnnl_set_primitive_cache_capacity(Self.cacheCapacity), "cache")
         engine = try made("engine") { dnnl_engine_create(&$0, dnnl_cpu, 0) }
         let engine = engine
         stream = try made("stream") {
