@@ -87,8 +87,7 @@ public struct ScaledDotProductAttention: Sendable {
         let keys = run.packRows(k)
         run.forEachBlock { head, first, count, scratch in
             run.gradientBlock(
-                head, first, count, &scratch, dy: dy, q: q, y: y, saved: saved, transposedKeys, keys, transposedValues,
-                dk: nil, dv: nil)
+                head, first, count, &scratch, dy: dy, q: q, y: y, saved: saved, transposedKeys, keys, transposedValues)
             run.unpack(scratch.rows[2], head: head, first: first, count: count, into: target)
         }
         return dq.finished()
@@ -99,29 +98,11 @@ public struct ScaledDotProductAttention: Sendable {
         _ dy: Tensor, q: Tensor, k: Tensor, v: Tensor, y: Tensor, saved: Saved, mask: AttentionMask? = nil,
         in context: ComputeContext
     ) -> (dq: Tensor, dk: Tensor, dv: Tensor) {
-        let run = Run(self, q, k, v, mask, context)
-        var dq = TensorDraft(uninitialized: q.shape, as: q.elementType, in: context)
-        var dk = TensorDraft(uninitialized: k.shape, as: k.elementType, in: context)
-        var dv = TensorDraft(uninitialized: v.shape, as: v.elementType, in: context)
-        let (queryTarget, keyTarget, valueTarget) = (dq.elements, dk.elements, dv.elements)
-        let transposedKeys = run.packTransposed(k)
-        let transposedValues = run.packTransposed(v)
-        let keys = run.packRows(k)
-        let keyGradients = run.zeroRows()
-        let valueGradients = run.zeroRows()
-        // A head's sums over its queries are formed by one thread, in order.
-        run.forEachHead { head, scratch in
-            for first in stride(from: 0, to: run.queries, by: run.block) {
-                let count = min(run.block, run.queries - first)
-                run.gradientBlock(
-                    head, first, count, &scratch, dy: dy, q: q, y: y, saved: saved, transposedKeys, keys,
-                    transposedValues, dk: keyGradients.head(head), dv: valueGradients.head(head))
-                run.unpack(scratch.rows[2], head: head, first: first, count: count, into: queryTarget)
-            }
-            run.unpack(keyGradients.head(head), head: head, first: 0, count: run.keys, into: keyTarget)
-            run.unpack(valueGradients.head(head), head: head, first: 0, count: run.keys, into: valueTarget)
-        }
-        return (dq.finished(), dk.finished(), dv.finished())
+        let statistics = QueryStatistics(logSumExp: saved.logSumExp, products: rowProducts(y, dy, in: context))
+        let (dq, dk, dv) = gradient(
+            dy, q: q, k: k, v: v, statistics: statistics, mask: mask, hasQueries: true, in: context)
+        guard let dq else { preconditionFailure("queries were asked for") }
+        return (dq, dk, dv)
     }
 
     /// The gradients for some or all of the keys and values, and for the queries of all that these are, with the bits that
@@ -148,6 +129,7 @@ public struct ScaledDotProductAttention: Sendable {
         let keys = run.packRows(k)
         let keyGradients = run.zeroRows()
         let valueGradients = run.zeroRows()
+        // A head's sums over its queries are formed by one thread, in order.
         run.forEachHead { head, scratch in
             for first in stride(from: 0, to: run.queries, by: run.block) {
                 let count = min(run.block, run.queries - first)
@@ -341,8 +323,7 @@ extension ScaledDotProductAttention {
 
         func gradientBlock(
             _ head: Int, _ first: Int, _ count: Int, _ scratch: inout Scratch, dy: Tensor, q: Tensor, y: Tensor,
-            saved: Saved, _ transposedKeys: Packed, _ keys: Packed, _ transposedValues: Packed,
-            dk: UnsafeMutablePointer<Float>?, dv: UnsafeMutablePointer<Float>?
+            saved: Saved, _ transposedKeys: Packed, _ keys: Packed, _ transposedValues: Packed
         ) {
             let query = packBlock(q, head: head, first: first, count: count, into: scratch.rows[0])
             let gradient = packBlock(dy, head: head, first: first, count: count, into: scratch.rows[1])
@@ -353,7 +334,7 @@ extension ScaledDotProductAttention {
                 context.kernels.attention_gradient(
                     &scratch.shape, first, count, query, transposedKeys.head(head), keys.head(head),
                     transposedValues.head(head), gradient, sums + head * queries + first, scratch.products,
-                    scratch.rows[2], dk, dv, scratch.scores)
+                    scratch.rows[2], nil, nil, scratch.scores)
             }
         }
 
