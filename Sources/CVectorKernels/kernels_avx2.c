@@ -3,6 +3,7 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi2"), min_vector_width(256))), apply_to = function)
 #define LANES 8
 #define TILE_ROWS 4
+#define WINOGRAD_ROWS 6
 #define KERNELS pilot_kernels_avx2
 #define KERNELS_NAME "AVX2"
 #include "loops/all.h"

@@ -1,3 +1,5 @@
+import TensorKernels
+
 /// What one pass through a layer costs and what the layer holds, counted from shapes alone.
 ///
 /// Operations are floating-point ones, a multiplication and the addition after it being two; norms, activations and
@@ -34,13 +36,40 @@ public struct Work: Sendable, Equatable {
     public var gatheredElements: Double
     /// The heads of self-attention where they are fewest; nil without any.
     public var fewestHeads: Int?
+    /// What tiles change of the convolutions.
+    public var tiles: Tiles
+
+    /// The convolutions that float32 computes in tiles, by Winograd, and what it computes instead.
+    public struct Tiles: Sendable, Equatable {
+        /// Their operations as they are counted.
+        public var counted: Double
+        /// What is done instead, the way to the tiles and back with it.
+        public var done: Double
+        /// Numbers of their kernels, and of the transformed ones, which serve the gradient as well.
+        public var kernelParameters: Int
+        public var kernelValues: Int
+
+        public init(counted: Double = 0, done: Double = 0, kernelParameters: Int = 0, kernelValues: Int = 0) {
+            self.counted = counted
+            self.done = done
+            self.kernelParameters = kernelParameters
+            self.kernelValues = kernelValues
+        }
+
+        static func + (first: Tiles, second: Tiles) -> Tiles {
+            Tiles(
+                counted: first.counted + second.counted, done: first.done + second.done,
+                kernelParameters: first.kernelParameters + second.kernelParameters,
+                kernelValues: first.kernelValues + second.kernelValues)
+        }
+    }
 
     public init(
         convolutions: Double = 0, linear: Double = 0, attention: Double = 0, attentionGradient: Double = 0,
         keptElements: Double = 0, keptSums: Double = 0, promptElements: Double = 0, parameters: Int = 0,
         kernelParameters: Int = 0, largestKernel: Int = 0, widestLayer: Double = 0,
         exchanges: Int = 0, borderElements: Double = 0, gatheredElements: Double = 0,
-        fewestHeads: Int? = nil
+        fewestHeads: Int? = nil, tiles: Tiles = Tiles()
     ) {
         self.convolutions = convolutions
         self.linear = linear
@@ -57,10 +86,22 @@ public struct Work: Sendable, Equatable {
         self.borderElements = borderElements
         self.gatheredElements = gatheredElements
         self.fewestHeads = fewestHeads
+        self.tiles = tiles
     }
 
-    /// All operations.
+    /// All operations, as networks are compared by them.
     public var operations: Double { convolutions + linear + attention }
+    /// Those of convolutions that are really done.
+    public var doneConvolutions: Double { convolutions - tiles.counted + tiles.done }
+    public var doneOperations: Double { doneConvolutions + linear + attention }
+
+    /// What is done in a format: in tiles in float32 alone.
+    public func done(in elementType: ElementType) -> Work {
+        guard elementType != .float32 else { return self }
+        var work = self
+        work.tiles = Tiles()
+        return work
+    }
 
     public static func + (first: Work, second: Work) -> Work {
         Work(
@@ -75,7 +116,8 @@ public struct Work: Sendable, Equatable {
             widestLayer: max(first.widestLayer, second.widestLayer), exchanges: first.exchanges + second.exchanges,
             borderElements: first.borderElements + second.borderElements,
             gatheredElements: first.gatheredElements + second.gatheredElements,
-            fewestHeads: [first.fewestHeads, second.fewestHeads].compactMap { $0 }.min())
+            fewestHeads: [first.fewestHeads, second.fewestHeads].compactMap { $0 }.min(),
+            tiles: first.tiles + second.tiles)
     }
 
     public static func += (sum: inout Work, other: Work) { sum = sum + other }

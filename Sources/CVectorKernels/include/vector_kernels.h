@@ -1,4 +1,4 @@
-// The element-wise and attention loops, compiled once for each instruction set and chosen at run time.
+// The loops of elements, attention and Winograd's convolutions, compiled once for each instruction set and chosen at run time.
 // In C for the vector types, the masked tails and the per-function instruction sets that Swift does not offer.
 #ifndef PILOT_VECTOR_KERNELS_H
 #define PILOT_VECTOR_KERNELS_H
@@ -25,6 +25,18 @@ typedef struct {
     const uint8_t *foreground;  // for the last two rules, one byte a position: 0 = background
     size_t first_query, first_key;  // the positions of the first row of Q and of K
 } pilot_attention_shape;
+
+/// How the tiles of a convolution by Winograd lie on a picture of float32, rows of `width` x `channels`; what reaches
+/// beyond it reads zeros and is not written.
+typedef struct {
+    size_t results;     // 4 or 2: a tile has results x results pixels, a patch two more each way
+    size_t columns;     // tiles in a row of the grid
+    ptrdiff_t top, left;  // where the first tile, or its patch, begins in the picture
+    size_t height, width, channels;
+    // Of the values at positions: floats from a tile's to the next one's, at least the channels filled up to a whole
+    // panel, and from a position's to the next.
+    size_t row, position;
+} pilot_winograd_grid;
 
 typedef struct {
     const char *name;
@@ -94,6 +106,34 @@ typedef struct {
     void (*row_products)(const float *a, const float *b, size_t rows, size_t width, float *d);
     /// The largest block of queries that `attention` takes.
     size_t query_block;
+
+    // Convolutions of kernel 3 and stride 1 by Winograd: tiles are counted from 0 along the rows of the grid, `values`
+    // begin with those of tile `first`.
+    /// Channels of a panel.
+    size_t (*winograd_panel_width)(void);
+    /// Kernels of panel number `panel` of the outputs, from weights [outputs][inputs][3][3], to
+    /// target[position][inputs][panel width].
+    void (*winograd_kernels)(size_t results, const float *weights, size_t outputs, size_t inputs, size_t panel,
+                             float *target, size_t position);
+    /// C[rows][panel width] = A B: A [rows][depth], B [depth][panel width].
+    void (*winograd_product)(size_t rows, size_t depth, const float *a, size_t a_row, const float *b, float *c,
+                             size_t c_row);
+    /// The same for the way back: C[rows][panel width] = A B of panel number `panel` of the inputs, A [rows][outputs], B
+    /// from one position's kernels, [panels of outputs][inputs][panel width].
+    void (*winograd_product_gradient)(size_t rows, size_t outputs, size_t inputs, const float *a, size_t a_row,
+                                      const float *kernels, size_t panel, float *c, size_t c_row);
+    /// Patches of the picture to values.
+    void (*winograd_patches)(pilot_winograd_grid grid, const float *picture, size_t first, size_t count,
+                             float *values);
+    /// Values to tiles of the picture, with `bias` where it is not NULL; added when `adding`.
+    void (*winograd_tiles)(pilot_winograd_grid grid, const float *values, size_t first, size_t count,
+                           const float *bias, int adding, float *picture);
+    /// The adjoint of `winograd_tiles`: tiles of the picture to values.
+    void (*winograd_tiles_gradient)(pilot_winograd_grid grid, const float *picture, size_t first, size_t count,
+                                    float *values);
+    /// The adjoint of `winograd_patches`: values, added to the patches' pixels, tile after tile.
+    void (*winograd_patches_gradient)(pilot_winograd_grid grid, const float *values, size_t first, size_t count,
+                                      size_t first_channel, size_t channels, float *picture);
 } pilot_vector_kernels;
 
 /// The kernels for this processor.

@@ -3,6 +3,7 @@
 #include "activations.h"
 #include "attention.h"
 #include "norms.h"
+#include "winograd.h"
 
 const pilot_vector_kernels KERNELS = {
     .name = KERNELS_NAME,
@@ -32,4 +33,12 @@ const pilot_vector_kernels KERNELS = {
     .unpack_rows = unpack_rows,
     .row_products = row_products,
     .query_block = QUERY_BLOCK,
+    .winograd_panel_width = winograd_panel_width,
+    .winograd_kernels = winograd_kernels,
+    .winograd_product = winograd_product,
+    .winograd_product_gradient = winograd_product_gradient,
+    .winograd_patches = winograd_patches,
+    .winograd_tiles = winograd_tiles,
+    .winograd_tiles_gradient = winograd_tiles_gradient,
+    .winograd_patches_gradient = winograd_patches_gradient,
 };

@@ -1,4 +1,5 @@
 import NeuralLayers
+import TensorKernels
 
 /// What one pass through a UNet costs, rung by rung: what a cut into stages is balanced with.
 public struct LadderWork: Sendable, Equatable {
@@ -10,6 +11,11 @@ public struct LadderWork: Sendable, Equatable {
         public let skip: [Int]
         /// The shape of what goes on up the ladder.
         public let output: [Int]
+
+        /// What is done in a format.
+        public func done(in elementType: ElementType) -> Rung {
+            Rung(down: down.done(in: elementType), up: up.done(in: elementType), skip: skip, output: output)
+        }
     }
 
     /// From the top; the last layers count to the up side of the first.

@@ -71,8 +71,8 @@ public struct LadderCosts: Sendable, Equatable {
                 controls: controls.map { ControlStage($0, weights: RecordingWeights()) },
                 images: imageEncoder.map { encoder in images.map { $0.tokens(of: encoder) } } ?? [])
         lanes = 1 + controls.count
-        rungs = ladder.rungs
-        middle = ladder.middle
+        rungs = ladder.rungs.map { $0.done(in: elementType) }
+        middle = ladder.middle.done(in: elementType)
         timeEmbedding = ladder.timeEmbedding
         pictures = Pictures(
             autoencoder, textEncoder, latent: latent, tokens: tokens, encodings: unet.takesMaskedImage ? 2 : 1,
@@ -193,6 +193,8 @@ extension Work {
     fileprivate func repeated(_ times: Int) -> Work {
         var work = self
         work.convolutions *= Double(times)
+        work.tiles.counted *= Double(times)
+        work.tiles.done *= Double(times)
         work.linear *= Double(times)
         work.attention *= Double(times)
         work.exchanges *= times

@@ -55,10 +55,12 @@ public struct MemoryModel: Sendable {
         public var newBytes: Double { bytes - process }
     }
 
-    /// Bytes of a stage's weights: kernels once more for the gradient, turned round.
+    /// Bytes of a stage's weights: kernels once more for the gradient, turned round, but for those of tiles, which serve
+    /// both ways.
     public func weights(of stage: Range<Int>) -> Double {
         let work = costs.work(of: stage) + costs.timeEmbedding
-        let kernels = Double(work.kernelParameters * (isRecorded ? 2 : 1)) * Self.kernelRounding
+        let direct = (work.kernelParameters - work.tiles.kernelParameters) * (isRecorded ? 2 : 1)
+        let kernels = Double(direct + work.tiles.kernelValues) * Self.kernelRounding
         let others = Double(work.parameters - work.kernelParameters)
         return (kernels + others) * Double(costs.elementType.byteCount)
     }
@@ -115,7 +117,10 @@ public struct MemoryModel: Sendable {
         let float = Double(MemoryLayout<Float>.size)
         let pictures = costs.pictures
         let working = max(pictures.decode.widestLayer, pictures.encode.widestLayer)
-        let numbers = Double(pictures.textParameters + pictures.autoencoderParameters)
+        let tiles = [pictures.encode.tiles, pictures.decode.tiles].reduce(0) {
+            $0 + $1.kernelValues - $1.kernelParameters
+        }
+        let numbers = Double(pictures.textParameters + pictures.autoencoderParameters + tiles)
         return float * (numbers + rows * Self.pictureWorkingFactor * working + 2 * Double(costs.pictureElements))
     }
 

@@ -54,14 +54,14 @@ public struct Calibration: Sendable, Equatable {
         }
 
         public func seconds(_ work: Work) -> Double {
-            work.convolutions * convolution + work.linear * linear + work.attention * attention
+            work.doneConvolutions * convolution + work.linear * linear + work.attention * attention
                 + Double(work.parameters) * weight
         }
     }
 
     /// Seconds of each rung's legs, the last with the middle.
     public struct MeasuredLadder: Sendable, Equatable, Codable {
-        /// Of one pass, by which the ladder and its size are known again.
+        /// Those that one pass really does, by which the ladder and its size are known again.
         public var operations: Double
         public var parameters: Int
         public var down: [Double]
@@ -222,7 +222,7 @@ public struct TaskTimes: Sendable {
         self.speed = speed
         let total = costs.total
         ladder = speed.ladders.last {
-            $0.operations == total.operations && $0.parameters == total.parameters
+            $0.operations == total.doneOperations && $0.parameters == total.parameters
                 && [$0.down, $0.up, $0.upGradient, $0.downGradient].allSatisfy { $0.count == costs.rungCount }
         }
     }

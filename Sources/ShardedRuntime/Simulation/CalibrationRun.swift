@@ -30,7 +30,7 @@ public struct CalibrationRun {
     public func ladder(progress: (Int) -> Void = { _ in }) throws -> Calibration.MeasuredLadder {
         let total = costs.total
         var ladder = Calibration.MeasuredLadder(
-            operations: total.operations, parameters: total.parameters, down: [], up: [], upGradient: [],
+            operations: total.doneOperations, parameters: total.parameters, down: [], up: [], upGradient: [],
             downGradient: [])
         for rung in 0..<costs.rungCount {
             progress(rung)
@@ -100,7 +100,7 @@ public struct CalibrationRun {
             seconds += [ladder.down[rung], ladder.up[rung], ladder.upGradient[rung], ladder.downGradient[rung]]
         }
         let columns =
-            [works.map(\.convolutions), works.map(\.linear), works.map(\.attention)]
+            [works.map(\.doneConvolutions), works.map(\.linear), works.map(\.attention)]
             + [works.map { Double($0.parameters) }]
         let rates = NonNegativeFit.solve(columns: columns, values: seconds)
         let least = 1e-15

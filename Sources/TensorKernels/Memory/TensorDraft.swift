@@ -75,6 +75,12 @@ struct DraftElements {
 
     func pointer(at element: Int) -> UnsafeMutableRawPointer { pointer + element * elementType.byteCount }
 
+    /// - Precondition: their format is float32.
+    var floats: UnsafeMutablePointer<Float> {
+        precondition(elementType == .float32, "\(elementType.rawValue) is no float32")
+        return pointer.assumingMemoryBound(to: Float.self)
+    }
+
     /// Writes `count` elements that have this format already.
     func copy(_ source: UnsafeRawPointer, count: Int, at element: Int) {
         pointer(at: element).copyMemory(from: source, byteCount: count * elementType.byteCount)

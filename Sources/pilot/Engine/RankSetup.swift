@@ -22,7 +22,7 @@ struct RankSetup: Codable, Sendable {
     let observation: Observation
 
     /// What the layouts of one stage's weights can take at most: float32, for the forward pass, for the gradient, and
-    /// once more for another size of picture.
+    /// once more for another size of picture; in tiles as well.
     let weightBytes: Int
 
     /// Has this rank share memory with others of its machine, where there are any: of its weights, and between strips.

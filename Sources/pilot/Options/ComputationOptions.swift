@@ -109,7 +109,7 @@ struct ComputationOptions: ParsableArguments {
             model: model.choice, fingerprint: model.fingerprintOfNetworks, rank: rank, layout: choice.layout,
             jobsInFlight: jobsInFlight.map(choice.layout.share) ?? choice.jobsInFlight, keepsNetworks: pictures != 1,
             observation: Observation(stallTimeout: Double(stallTimeout), isTraced: trace != nil),
-            weightBytes: 3 * costs.total.parameters * MemoryLayout<Float>.size)
+            weightBytes: 3 * (costs.total.parameters + costs.total.tiles.kernelValues) * MemoryLayout<Float>.size)
     }
 
     /// What was measured on this machine, if anything was: a cache that is damaged holds up nobody's picture.

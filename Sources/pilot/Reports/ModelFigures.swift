@@ -46,9 +46,9 @@ struct ModelFigures: Encodable {
     /// libraries take besides.
     struct Memory: Encodable {
         let elementType: String
-        /// All weights.
+        /// All weights, kernels of tiles as they are transformed.
         let weightBytes: Int
-        /// The convolutions' kernels once more, turned round for the gradient.
+        /// The other convolutions' kernels once more, turned round for the gradient.
         let gradientWeightBytes: Int
         /// What the layers' pullbacks hold between a forward and a backward pass.
         let keptBytes: Int
@@ -146,8 +146,10 @@ extension ModelFigures.Component {
 extension ModelFigures.Memory {
     init(_ work: Work, _ elementType: ElementType) {
         self.elementType = elementType.rawValue
-        weightBytes = work.parameters * elementType.byteCount
-        gradientWeightBytes = work.kernelParameters * elementType.byteCount
+        let work = work.done(in: elementType)
+        let tiles = work.tiles
+        weightBytes = (work.parameters - tiles.kernelParameters + tiles.kernelValues) * elementType.byteCount
+        gradientWeightBytes = (work.kernelParameters - tiles.kernelParameters) * elementType.byteCount
         keptBytes = Int(work.keptElements) * elementType.byteCount + Int(work.keptSums) * MemoryLayout<Float>.size
     }
 }
