@@ -176,6 +176,7 @@ import Testing
             ranks: 1, pictures: 1, passes: PicturePasses(plain: 10, recorded: 0)
         ).choose(.auto)
         let recorded = try chooser(ranks: 1, pictures: 1).choose(.auto)
-        #expect(plain.memory.ranks[0].bytes < 0.7 * recorded.memory.ranks[0].bytes)
+        #expect(plain.memory.ranks[0].bytes < recorded.memory.ranks[0].bytes)
+        #expect(plain.memory.ranks[0].passes < 0.3 * recorded.memory.ranks[0].passes)
     }
 }

@@ -107,7 +107,7 @@ import Testing
         func legs(_ work: (Int) -> Work) -> [Double] { (0...last).map { truth.seconds(work($0)) } }
         func withMiddle(_ work: Work, _ rung: Int) -> Work { rung == last ? work + costs.middle : work }
         let ladder = Calibration.MeasuredLadder(
-            operations: costs.total.operations, parameters: costs.total.parameters,
+            operations: costs.total.doneOperations, parameters: costs.total.parameters,
             down: legs { withMiddle(costs.rungs[$0].down, $0) }, up: legs { costs.rungs[$0].up },
             upGradient: legs { withMiddle(costs.rungs[$0].up, $0).ofGradient },
             downGradient: legs { costs.rungs[$0].down.ofGradient })
@@ -129,7 +129,7 @@ import Testing
         var speed = Self.good.speeds[0]
         speed.ladders = [
             Calibration.MeasuredLadder(
-                operations: costs.total.operations, parameters: costs.total.parameters,
+                operations: costs.total.doneOperations, parameters: costs.total.parameters,
                 down: rungs.map { Double($0 + 1) }, up: rungs.map { Double(2 * $0 + 1) },
                 upGradient: rungs.map { _ in 5 },
                 downGradient: rungs.map { _ in 7 })

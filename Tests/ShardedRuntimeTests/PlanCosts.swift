@@ -32,7 +32,7 @@ enum PlanCosts {
         speed.pictures = Calibration.Rates(convolution: 1e-18, linear: 1e-18, attention: 1e-18, weight: 0)
         speed.ladders = [
             Calibration.MeasuredLadder(
-                operations: costs.total.operations, parameters: costs.total.parameters, down: seconds.map { $0[0] },
+                operations: costs.total.doneOperations, parameters: costs.total.parameters, down: seconds.map { $0[0] },
                 up: seconds.map { $0[1] }, upGradient: seconds.map { $0[2] }, downGradient: seconds.map { $0[3] })
         ]
         return (calibration, speed)

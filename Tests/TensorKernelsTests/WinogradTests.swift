@@ -77,7 +77,7 @@ import Testing
         let expected = reference(x, bias)
         let dy = DoubleTensor(normal: expected.shape, seed: 4)
         let dx = reference.gradient(dy, height: test.height, width: test.width)
-        for instructionSet in 0..<3 where pilot_kernels_at(Int32(instructionSet)) != nil {
+        for instructionSet in 0..<4 where pilot_kernels_at(Int32(instructionSet)) != nil {
             let bits = try [1, 3].map { threads in
                 let context = try ComputeContext(threads: threads, instructionSet: instructionSet, grain: 1)
                 let results = try run(geometry, weight, bias, x, dy, in: context)

@@ -38,6 +38,29 @@ typedef struct {
     size_t row, position;
 } pilot_winograd_grid;
 
+/// Attention in one format of the numbers that are multiplied. What is packed is this format's own; it takes at most as
+/// many bytes as float32 rows of packed_width, or for a transpose packed_keys x width (filled up to packed_width in pairs
+/// of bfloat16 numbers).
+typedef struct {
+    /// Floats of scratch that `forward` and `gradient` want for one block of queries.
+    size_t (*scratch)(size_t width);
+    /// A block of queries, or of gradients: rows [rows][width] at `stride` elements.
+    void (*pack_block)(pilot_element type, const void *source, size_t stride, size_t rows, size_t width, void *target);
+    /// All rows of a matrix.
+    void (*pack_rows)(pilot_element type, const void *source, size_t stride, size_t rows, size_t width, void *target);
+    /// Its transpose, in panels of keys.
+    void (*pack_transposed)(pilot_element type, const void *source, size_t stride, size_t rows, size_t width,
+                            void *target);
+    /// Queries [first, first + count) of one head: output rows (float32, stride packed_width) and log-sum-exp.
+    void (*forward)(const pilot_attention_shape *shape, size_t first, size_t count, const void *q, const void *kt,
+                    const void *v, float *output, float *log_sum_exp, float *scratch);
+    /// Gradients of one head for queries [first, first + count): dq is written, dk and dv are added to; NULL: not wanted.
+    /// `d` holds, for each query, the dot product of output and its gradient.
+    void (*gradient)(const pilot_attention_shape *shape, size_t first, size_t count, const void *q, const void *kt,
+                     const void *k, const void *vt, const void *dy, const float *log_sum_exp, const float *d, float *dq,
+                     float *dk, float *dv, float *scratch);
+} pilot_attention_kernels;
+
 typedef struct {
     const char *name;
 
@@ -79,32 +102,21 @@ typedef struct {
     /// y[row][c] += bias[c].
     void (*add_bias)(pilot_element type, void *y, size_t rows, size_t channels, const float *bias);
 
-    /// Floats of scratch that `attention` and `attention_gradient` want for one block of queries.
-    size_t (*attention_scratch)(size_t width);
-    /// The padded row length, in floats, of the packed matrices below.
-    size_t (*packed_width)(size_t width);
-    /// The padded count of keys of a transposed matrix.
-    size_t (*packed_keys)(size_t keys);
+    pilot_attention_kernels attention;
+    /// The same with products of bfloat16 numbers; without functions where the processor has no such products.
+    pilot_attention_kernels attention_bfloat16;
     /// Copies rows [rows][width] at `stride` elements into float32 rows of packed_width, zero beyond width.
-    void (*pack_rows)(pilot_element type, const void *source, size_t stride, size_t rows, size_t width, float *target);
-    /// The transpose in panels of packed_keys / panel keys: [panel][width][panel keys], zero beyond the last key.
-    void (*pack_transposed)(pilot_element type, const void *source, size_t stride, size_t rows, size_t width,
-                            float *target);
-    /// Queries [first, first + count) of one head: output rows (float32, stride packed_width) and log-sum-exp.
-    void (*attention)(const pilot_attention_shape *shape, size_t first, size_t count, const float *q, const float *kt,
-                      const float *v, float *output, float *log_sum_exp, float *scratch);
-    /// Gradients of one head for queries [first, first + count): dq is written, dk and dv are added to; NULL: not wanted.
-    /// `d` holds, for each query, the dot product of output and its gradient.
-    void (*attention_gradient)(const pilot_attention_shape *shape, size_t first, size_t count, const float *q,
-                               const float *kt, const float *k, const float *vt, const float *dy,
-                               const float *log_sum_exp, const float *d, float *dq, float *dk, float *dv,
-                               float *scratch);
+    void (*pack_rows)(pilot_element type, const void *source, size_t stride, size_t rows, size_t width, void *target);
     /// Copies float32 rows of packed_width back to rows of `width` at `stride` elements.
     void (*unpack_rows)(pilot_element type, const float *source, size_t rows, size_t width, void *target,
                         size_t stride);
-    /// d[i] = sum over the row of a * b, rows of packed_width.
+    /// d[i] = sum over the row of a * b, float32 rows of packed_width.
     void (*row_products)(const float *a, const float *b, size_t rows, size_t width, float *d);
-    /// The largest block of queries that `attention` takes.
+    /// The padded row length, in floats, of packed matrices.
+    size_t (*packed_width)(size_t width);
+    /// The padded count of keys of a transposed matrix.
+    size_t (*packed_keys)(size_t keys);
+    /// The largest block of queries that attention takes.
     size_t query_block;
 
     // Convolutions of kernel 3 and stride 1 by Winograd: tiles are counted from 0 along the rows of the grid, `values`

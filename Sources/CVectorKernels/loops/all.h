@@ -2,6 +2,9 @@
 
 #include "activations.h"
 #include "attention.h"
+#ifdef BFLOAT16_PRODUCTS
+#include "attention_bfloat16.h"
+#endif
 #include "norms.h"
 #include "winograd.h"
 
@@ -23,15 +26,29 @@ const pilot_vector_kernels KERNELS = {
     .gated_gradient = gated_gradient,
     .add = add,
     .add_bias = add_bias,
-    .attention_scratch = attention_scratch,
-    .packed_width = packed_width,
-    .packed_keys = packed_keys,
+    .attention = {
+        .scratch = attention_scratch,
+        .pack_block = pack_rows,
+        .pack_rows = pack_rows,
+        .pack_transposed = pack_transposed,
+        .forward = attention,
+        .gradient = attention_gradient,
+    },
+#ifdef BFLOAT16_PRODUCTS
+    .attention_bfloat16 = {
+        .scratch = attention_scratch_bfloat16,
+        .pack_block = pack_block_bfloat16,
+        .pack_rows = pack_pairs,
+        .pack_transposed = pack_transposed_bfloat16,
+        .forward = attention_bfloat16,
+        .gradient = attention_gradient_bfloat16,
+    },
+#endif
     .pack_rows = pack_rows,
-    .pack_transposed = pack_transposed,
-    .attention = attention,
-    .attention_gradient = attention_gradient,
     .unpack_rows = unpack_rows,
     .row_products = row_products,
+    .packed_width = packed_width,
+    .packed_keys = packed_keys,
     .query_block = QUERY_BLOCK,
     .winograd_panel_width = winograd_panel_width,
     .winograd_kernels = winograd_kernels,

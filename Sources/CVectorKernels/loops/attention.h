@@ -14,10 +14,10 @@ static size_t packed_keys(size_t keys) { return (keys + PANEL - 1) / PANEL * PAN
 
 static size_t attention_scratch(size_t width) { return 2 * QUERY_BLOCK * KEY_BLOCK + packed_width(width); }
 
-static void pack_rows(pilot_element type, const void *source, size_t stride, size_t rows, size_t width, float *target) {
+static void pack_rows(pilot_element type, const void *source, size_t stride, size_t rows, size_t width, void *target) {
     size_t padded = packed_width(width);
     for (size_t row = 0; row < rows; row++) {
-        float *out = target + row * padded;
+        float *out = (float *)target + row * padded;
         if (type == pilot_float32)
             memcpy(out, (const float *)source + row * stride, width * 4);
         else
@@ -38,10 +38,10 @@ static void unpack_rows(pilot_element type, const float *source, size_t rows, si
 }
 
 static void pack_transposed(pilot_element type, const void *source, size_t stride, size_t rows, size_t width,
-                            float *target) {
+                            void *target) {
     float in[SEGMENT];
     for (size_t key = 0; key < packed_keys(rows); key++) {
-        float *out = target + key / PANEL * PANEL * width + key % PANEL;
+        float *out = (float *)target + key / PANEL * PANEL * width + key % PANEL;
         for (size_t done = 0, n; n = segment(done, width), n > 0; done += n) {
             if (key >= rows) {
                 for (size_t c = 0; c < n; c++) out[(done + c) * PANEL] = 0;
@@ -64,10 +64,10 @@ static void row_products(const float *a, const float *b, size_t rows, size_t wid
 }
 
 /// scores[count][KEY_BLOCK] = X Y^T for keys [key, key + padded), Y^T packed in panels.
-INLINE void scores_of(const float *x, size_t count, size_t width, const float *transposed, size_t key, size_t padded,
+INLINE void scores_of(const void *x, size_t count, size_t width, const void *transposed, size_t key, size_t padded,
                       float *scores) {
     for (size_t panel = 0; panel < padded; panel += PANEL)
-        product(count, PANEL, width, x, packed_width(width), 1, transposed + (key + panel) * width, PANEL,
+        product(count, PANEL, width, x, packed_width(width), 1, (const float *)transposed + (key + panel) * width, PANEL,
                 scores + panel, KEY_BLOCK, 0);
 }
 
@@ -96,75 +96,102 @@ INLINE void blank_unseen(const pilot_attention_shape *shape, size_t query, size_
     }
 }
 
-static void attention(const pilot_attention_shape *shape, size_t first, size_t count, const float *q, const float *kt,
-                      const float *v, float *output, float *log_sum_exp, float *scratch) {
-    size_t width = shape->width, padded_width = packed_width(width);
-    float *scores = scratch, maxima[QUERY_BLOCK], sums[QUERY_BLOCK], scale = shape->scale * LOG2_E;
-    for (size_t i = 0; i < count; i++) maxima[i] = -INFINITY, sums[i] = 0;
-    for (size_t key = 0; key < shape->keys; key += KEY_BLOCK) {
-        size_t valid = shape->keys - key < KEY_BLOCK ? shape->keys - key : KEY_BLOCK, padded = packed_keys(valid);
-        scores_of(q, count, width, kt, key, padded, scores);
-        for (size_t i = 0; i < count; i++) {
-            float *row = scores + i * KEY_BLOCK;
-            blank_unseen(shape, first + i, key, valid, row);
-            for (size_t j = valid; j < padded; j++) row[j] = -INFINITY;
-            // NaN is no maximum, and comes back in the exponentials.
-            vf top = vector_of(-INFINITY);
-            for (size_t j = 0; j < padded; j += LANES) top = vector_max(vector_load(row + j), top);
-            float maximum = maxima[i];
-            for (int lane = 0; lane < LANES; lane++) maximum = top[lane] > maximum ? top[lane] : maximum;
-            // No key seen so far: leave the sums at 0; 2^(-inf - 0) below is 0 for all of them.
-            float base = maximum == -INFINITY ? 0 : maximum * scale;
-            float correction = vector_power_of_2(vector_of(maxima[i] * scale - base))[0];
-            vf sum = {0};
-            for (size_t j = 0; j < padded; j += LANES) {
-                vf p = vector_power_of_2(vector_load(row + j) * scale - base);
-                sum += p;
-                vector_store(row + j, p);
-            }
-            sums[i] = sums[i] * correction + vector_sum(sum);
-            maxima[i] = maximum;
-            float *out = output + i * padded_width;
-            if (key > 0)
-                for (size_t c = 0; c < padded_width; c++) out[c] *= correction;
-        }
-        product(count, padded_width, valid, scores, KEY_BLOCK, 1, v + key * padded_width, padded_width, output,
-                padded_width, key > 0);
+/// The softmax of a block of queries, key block after key block.
+typedef struct {
+    float maxima[QUERY_BLOCK], sums[QUERY_BLOCK];
+} softmax_state;
+
+INLINE void softmax_begin(softmax_state *state, size_t count) {
+    for (size_t i = 0; i < count; i++) state->maxima[i] = -INFINITY, state->sums[i] = 0;
+}
+
+/// Turns a query's scores of the keys [key, key + valid) into weights, and scales down what `out` has of the keys before.
+INLINE void softmax_row(const pilot_attention_shape *shape, softmax_state *state, size_t query, size_t i, size_t key,
+                        size_t valid, float *row, float *out) {
+    size_t padded = packed_keys(valid), columns = product_columns(shape->width);
+    float scale = shape->scale * LOG2_E;
+    blank_unseen(shape, query, key, valid, row);
+    for (size_t j = valid; j < padded; j++) row[j] = -INFINITY;
+    // NaN is no maximum, and comes back in the exponentials.
+    vf top = vector_of(-INFINITY);
+    for (size_t j = 0; j < padded; j += LANES) top = vector_max(vector_load(row + j), top);
+    float maximum = state->maxima[i];
+    for (int lane = 0; lane < LANES; lane++) maximum = top[lane] > maximum ? top[lane] : maximum;
+    // No key seen so far: leave the sums at 0; 2^(-inf - 0) below is 0 for all of them.
+    float base = maximum == -INFINITY ? 0 : maximum * scale;
+    float correction = vector_power_of_2(vector_of(state->maxima[i] * scale - base))[0];
+    vf sum = {0};
+    for (size_t j = 0; j < padded; j += LANES) {
+        vf p = vector_power_of_2(vector_load(row + j) * scale - base);
+        sum += p;
+        vector_store(row + j, p);
     }
+    state->sums[i] = state->sums[i] * correction + vector_sum(sum);
+    state->maxima[i] = maximum;
+    if (key > 0)
+        for (size_t c = 0; c < columns; c++) out[c] *= correction;
+}
+
+INLINE void softmax_end(const pilot_attention_shape *shape, const softmax_state *state, size_t count, float *output,
+                        float *log_sum_exp) {
+    size_t stride = packed_width(shape->width), columns = product_columns(shape->width);
     for (size_t i = 0; i < count; i++) {
-        float inverse = 1 / sums[i], *out = output + i * padded_width;
-        for (size_t c = 0; c < padded_width; c++) out[c] *= inverse;
-        log_sum_exp[i] = maxima[i] * shape->scale + logf(sums[i]);
+        float inverse = 1 / state->sums[i], *out = output + i * stride;
+        for (size_t c = 0; c < columns; c++) out[c] *= inverse;
+        log_sum_exp[i] = state->maxima[i] * shape->scale + logf(state->sums[i]);
     }
 }
 
-static void attention_gradient(const pilot_attention_shape *shape, size_t first, size_t count, const float *q,
-                               const float *kt, const float *k, const float *vt, const float *dy,
+static void attention(const pilot_attention_shape *shape, size_t first, size_t count, const void *q, const void *kt,
+                      const void *v, float *output, float *log_sum_exp, float *scratch) {
+    size_t width = shape->width, padded_width = packed_width(width);
+    float *scores = scratch;
+    softmax_state state;
+    softmax_begin(&state, count);
+    for (size_t key = 0; key < shape->keys; key += KEY_BLOCK) {
+        size_t valid = shape->keys - key < KEY_BLOCK ? shape->keys - key : KEY_BLOCK, padded = packed_keys(valid);
+        scores_of(q, count, width, kt, key, padded, scores);
+        for (size_t i = 0; i < count; i++)
+            softmax_row(shape, &state, first + i, i, key, valid, scores + i * KEY_BLOCK, output + i * padded_width);
+        product(count, product_columns(width), valid, scores, KEY_BLOCK, 1, (const float *)v + key * padded_width,
+                padded_width, output, padded_width, key > 0);
+    }
+    softmax_end(shape, &state, count, output, log_sum_exp);
+}
+
+/// A query's scores of the keys [key, key + valid) become weights, and the weights' gradients those of the scores.
+INLINE void gradient_row(const pilot_attention_shape *shape, size_t query, size_t key, size_t valid, size_t padded,
+                         float log_sum_exp, float d, float *weight, float *slope) {
+    float scale = shape->scale * LOG2_E, base = log_sum_exp * LOG2_E;
+    blank_unseen(shape, query, key, valid, weight);
+    for (size_t j = 0; j < padded; j += LANES) {
+        vf p = vector_power_of_2(vector_load(weight + j) * scale - base);
+        vector_store(weight + j, p);
+        vector_store(slope + j, p * (vector_load(slope + j) - d) * shape->scale);
+    }
+}
+
+static void attention_gradient(const pilot_attention_shape *shape, size_t first, size_t count, const void *q,
+                               const void *kt, const void *k, const void *vt, const void *dy,
                                const float *log_sum_exp, const float *d, float *dq, float *dk, float *dv,
                                float *scratch) {
-    size_t width = shape->width, padded_width = packed_width(width);
-    float *weights = scratch, *slopes = scratch + QUERY_BLOCK * KEY_BLOCK, scale = shape->scale * LOG2_E;
+    size_t width = shape->width, padded_width = packed_width(width), columns = product_columns(width);
+    float *weights = scratch, *slopes = scratch + QUERY_BLOCK * KEY_BLOCK;
     for (size_t key = 0; key < shape->keys; key += KEY_BLOCK) {
         size_t valid = shape->keys - key < KEY_BLOCK ? shape->keys - key : KEY_BLOCK, padded = packed_keys(valid);
         scores_of(q, count, width, kt, key, padded, weights);
         scores_of(dy, count, width, vt, key, padded, slopes);
-        for (size_t i = 0; i < count; i++) {
-            float *weight = weights + i * KEY_BLOCK, *slope = slopes + i * KEY_BLOCK, base = log_sum_exp[i] * LOG2_E;
-            blank_unseen(shape, first + i, key, valid, weight);
-            for (size_t j = 0; j < padded; j += LANES) {
-                vf p = vector_power_of_2(vector_load(weight + j) * scale - base);
-                vector_store(weight + j, p);
-                vector_store(slope + j, p * (vector_load(slope + j) - d[i]) * shape->scale);
-            }
-        }
+        for (size_t i = 0; i < count; i++)
+            gradient_row(shape, first + i, key, valid, padded, log_sum_exp[i], d[i], weights + i * KEY_BLOCK,
+                         slopes + i * KEY_BLOCK);
         if (dq)
-            product(count, padded_width, valid, slopes, KEY_BLOCK, 1, k + key * padded_width, padded_width, dq,
+            product(count, columns, valid, slopes, KEY_BLOCK, 1, (const float *)k + key * padded_width, padded_width, dq,
                     padded_width, key > 0);
         if (dk)
-            product(valid, padded_width, count, slopes, 1, KEY_BLOCK, q, padded_width, dk + key * padded_width,
-                    padded_width, 1);
+            product(valid, columns, count, slopes, 1, KEY_BLOCK, q, padded_width, dk + key * padded_width, padded_width,
+                    1);
         if (dv)
-            product(valid, padded_width, count, weights, 1, KEY_BLOCK, dy, padded_width, dv + key * padded_width,
+            product(valid, columns, count, weights, 1, KEY_BLOCK, dy, padded_width, dv + key * padded_width,
                     padded_width, 1);
     }
 }

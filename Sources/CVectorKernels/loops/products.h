@@ -31,34 +31,94 @@ DEFINE_TILE(strip_3, 1, 3)
 DEFINE_TILE(strip_2, 1, 2)
 DEFINE_TILE(strip_1, 1, 1)
 
-/// C[rows][columns] (+)= A B; columns a multiple of LANES, every stride in floats.
+#if LANES > 8
+/// Two vectors and half of a third: heads of 40 channels, for one, would waste a sixth of their products on whole ones.
+typedef float half_vf __attribute__((ext_vector_type(LANES / 2)));
+
+INLINE half_vf half_load(const float *p) {
+    half_vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+#define DEFINE_HALF_TILE(NAME, ROWS)                                                                                   \
+    INLINE void NAME(size_t depth, const float *a, size_t row, size_t column, const float *b, size_t b_stride,         \
+                     float *c, size_t c_stride, int accumulate) {                                                      \
+        vf sum[ROWS][2];                                                                                               \
+        half_vf rest[ROWS];                                                                                            \
+        _Pragma("clang loop unroll(full)") for (int i = 0; i < ROWS; i++) {                                            \
+            float *y = c + i * c_stride;                                                                               \
+            sum[i][0] = accumulate ? vector_load(y) : (vf){0};                                                         \
+            sum[i][1] = accumulate ? vector_load(y + LANES) : (vf){0};                                                 \
+            rest[i] = accumulate ? half_load(y + 2 * LANES) : (half_vf){0};                                            \
+        }                                                                                                              \
+        for (size_t k = 0; k < depth; k++) {                                                                           \
+            const float *line = b + k * b_stride;                                                                      \
+            vf left = vector_load(line), right = vector_load(line + LANES);                                            \
+            half_vf last = half_load(line + 2 * LANES);                                                                \
+            _Pragma("clang loop unroll(full)") for (int i = 0; i < ROWS; i++) {                                        \
+                float x = a[i * row + k * column];                                                                     \
+                sum[i][0] += x * left;                                                                                 \
+                sum[i][1] += x * right;                                                                                \
+                rest[i] += x * last;                                                                                   \
+            }                                                                                                          \
+        }                                                                                                              \
+        _Pragma("clang loop unroll(full)") for (int i = 0; i < ROWS; i++) {                                            \
+            vector_store(c + i * c_stride, sum[i][0]);                                                                 \
+            vector_store(c + i * c_stride + LANES, sum[i][1]);                                                         \
+            memcpy(c + i * c_stride + 2 * LANES, &rest[i], sizeof rest[i]);                                            \
+        }                                                                                                              \
+    }
+
+DEFINE_HALF_TILE(half_tile, TILE_ROWS)
+DEFINE_HALF_TILE(half_strip, 1)
+#else
+#define half_tile tile_3
+#define half_strip strip_3
+#endif
+
+/// How many columns a product must have for `width` of them.
+INLINE size_t product_columns(size_t width) {
+    size_t step = LANES > 8 ? LANES / 2 : LANES;
+    size_t columns = (width + step - 1) / step * step;
+    // Half a vector is taken beside two whole ones alone.
+    return columns % (TILE_VECTORS * LANES) == 2 * LANES + LANES / 2 ? columns : (width + LANES - 1) / LANES * LANES;
+}
+
+#define MULTIPLY(TILE)                                                                                                 \
+    TILE(depth, a + i * row, row, column, b + j, b_stride, c + i * c_stride + j, c_stride, accumulate)
+
+/// C[rows][columns] (+)= A B; columns as `product_columns` says, every stride in floats.
 static void product(size_t rows, size_t columns, size_t depth, const float *a, size_t row, size_t column,
                     const float *b, size_t b_stride, float *c, size_t c_stride, int accumulate) {
     for (size_t j = 0; j < columns;) {
-        size_t vectors = (columns - j) / LANES;
+        size_t left = columns - j, vectors = left / LANES;
+        int half = left == 2 * LANES + LANES / 2;
         // 4 is better split as 2 + 2 than as 3 + 1.
         vectors = vectors == 4 ? 2 : vectors < TILE_VECTORS ? vectors : TILE_VECTORS;
         size_t i = 0;
         for (; i + TILE_ROWS <= rows; i += TILE_ROWS) {
-            const float *x = a + i * row;
-            float *y = c + i * c_stride + j;
-            if (vectors == 3)
-                tile_3(depth, x, row, column, b + j, b_stride, y, c_stride, accumulate);
+            if (half)
+                MULTIPLY(half_tile);
+            else if (vectors == 3)
+                MULTIPLY(tile_3);
             else if (vectors == 2)
-                tile_2(depth, x, row, column, b + j, b_stride, y, c_stride, accumulate);
+                MULTIPLY(tile_2);
             else
-                tile_1(depth, x, row, column, b + j, b_stride, y, c_stride, accumulate);
+                MULTIPLY(tile_1);
         }
         for (; i < rows; i++) {
-            const float *x = a + i * row;
-            float *y = c + i * c_stride + j;
-            if (vectors == 3)
-                strip_3(depth, x, row, column, b + j, b_stride, y, c_stride, accumulate);
+            if (half)
+                MULTIPLY(half_strip);
+            else if (vectors == 3)
+                MULTIPLY(strip_3);
             else if (vectors == 2)
-                strip_2(depth, x, row, column, b + j, b_stride, y, c_stride, accumulate);
+                MULTIPLY(strip_2);
             else
-                strip_1(depth, x, row, column, b + j, b_stride, y, c_stride, accumulate);
+                MULTIPLY(strip_1);
         }
-        j += vectors * LANES;
+        j += half ? left : vectors * LANES;
     }
 }
+
+#undef MULTIPLY

@@ -117,9 +117,9 @@ public struct MemoryModel: Sendable {
         let float = Double(MemoryLayout<Float>.size)
         let pictures = costs.pictures
         let working = max(pictures.decode.widestLayer, pictures.encode.widestLayer)
-        let tiles = [pictures.encode.tiles, pictures.decode.tiles].reduce(0) {
-            $0 + $1.kernelValues - $1.kernelParameters
-        }
+        // Networks that go when a picture is encoded, or decoded, are not there at the same time.
+        let grown = [pictures.encode.tiles, pictures.decode.tiles].map { $0.kernelValues - $0.kernelParameters }
+        let tiles = keepsNetworks ? grown.reduce(0, +) : grown.max() ?? 0
         let numbers = Double(pictures.textParameters + pictures.autoencoderParameters + tiles)
         return float * (numbers + rows * Self.pictureWorkingFactor * working + 2 * Double(costs.pictureElements))
     }

@@ -64,7 +64,7 @@ public struct ScaledDotProductAttention: Sendable {
             guard let sums = logSumExp.baseAddress else { return }
             run.forEachBlock { head, first, count, scratch in
                 let query = run.packBlock(q, head: head, first: first, count: count, into: scratch.rows[0])
-                context.kernels.attention(
+                run.kernels.forward(
                     &scratch.shape, first, count, query, keys.head(head), values.head(head), scratch.rows[1],
                     sums + head * run.queries + first, scratch.scores)
                 run.unpack(scratch.rows[1], head: head, first: first, count: count, into: target)
@@ -153,10 +153,9 @@ public struct ScaledDotProductAttention: Sendable {
         products.withUnsafeMutableBufferPointer { products in
             guard let products = products.baseAddress else { return }
             run.forEachBlock { head, first, count, scratch in
-                let output = run.packBlock(y, head: head, first: first, count: count, into: scratch.rows[0])
-                let gradient = run.packBlock(dy, head: head, first: first, count: count, into: scratch.rows[1])
-                context.kernels.row_products(
-                    output, gradient, count, run.width, products + head * run.queries + first)
+                run.rowProducts(
+                    y, dy, head: head, first: first, count: count, scratch,
+                    into: products + head * run.queries + first)
             }
         }
         return products
@@ -177,6 +176,8 @@ extension ScaledDotProductAttention {
         static let multiplications = 8
 
         let context: ComputeContext
+        /// In the format in which the context's products are, where the processor has them in it.
+        let kernels: pilot_attention_kernels
         let heads: Int
         let queries: Int
         let keys: Int
@@ -202,6 +203,9 @@ extension ScaledDotProductAttention {
                 precondition(foreground.count >= firstKey + k.rows, "a self-attention mask has an entry a key")
             }
             self.context = context
+            let halves = context.kernels.attention_bfloat16
+            kernels =
+                context.elementType == .bfloat16 && halves.forward != nil ? halves : context.kernels.attention
             self.mask = mask
             heads = attention.heads
             queries = q.rows
@@ -213,7 +217,7 @@ extension ScaledDotProductAttention {
             self.firstKey = firstKey
         }
 
-        /// A float32 copy of one matrix, head by head.
+        /// A copy of one matrix as the kernels want it, head by head.
         struct Packed {
             let buffer: Buffer
             let stride: Int
@@ -224,10 +228,11 @@ extension ScaledDotProductAttention {
         }
 
         func packRows(_ x: Tensor) -> Packed {
-            let packed = packed(stride: x.rows * paddedWidth)
+            // Rows may be packed two by two.
+            let packed = packed(stride: (x.rows + 1) * paddedWidth)
             context.parallel(heads, of: x.rows * width) { part in
                 for head in part {
-                    context.kernels.pack_rows(
+                    kernels.pack_rows(
                         x.kernelType, x.pointer(at: head * width), x.columns, x.rows, width, packed.head(head))
                 }
             }
@@ -235,10 +240,10 @@ extension ScaledDotProductAttention {
         }
 
         func packTransposed(_ x: Tensor) -> Packed {
-            let packed = packed(stride: context.kernels.packed_keys(x.rows) * width)
+            let packed = packed(stride: context.kernels.packed_keys(x.rows) * paddedWidth)
             context.parallel(heads, of: x.rows * width) { part in
                 for head in part {
-                    context.kernels.pack_transposed(
+                    kernels.pack_transposed(
                         x.kernelType, x.pointer(at: head * width), x.columns, x.rows, width, packed.head(head))
                 }
             }
@@ -258,7 +263,7 @@ extension ScaledDotProductAttention {
         /// One thread's working memory.
         struct Scratch {
             var shape: pilot_attention_shape
-            /// Blocks of query rows: packed queries, output or its gradient, gradient of the queries, output.
+            /// Blocks of query rows: packed queries, output or its gradient, gradient of the queries.
             let rows: [UnsafeMutablePointer<Float>]
             let scores: UnsafeMutablePointer<Float>
             let products: UnsafeMutablePointer<Float>
@@ -266,8 +271,8 @@ extension ScaledDotProductAttention {
 
         private func withScratch(_ body: (inout Scratch) -> Void) {
             let rowFloats = block * paddedWidth
-            let scoreFloats = context.kernels.attention_scratch(width)
-            let buffer = Buffer(byteCount: (4 * rowFloats + scoreFloats + block) * 4, pool: context.pool)
+            let scoreFloats = kernels.scratch(width)
+            let buffer = Buffer(byteCount: (3 * rowFloats + scoreFloats + block) * 4, pool: context.pool)
             let base = buffer.pointer.assumingMemoryBound(to: Float.self)
             withForeground { foreground in
                 var scratch = Scratch(
@@ -275,8 +280,8 @@ extension ScaledDotProductAttention {
                         queries: queries, keys: keys, width: width, scale: 1 / Float(width).squareRoot(),
                         rule: mask?.rule ?? pilot_all_keys, chunk: mask?.chunk ?? 0, foreground: foreground,
                         first_query: firstQuery, first_key: firstKey),
-                    rows: (0..<4).map { base + $0 * rowFloats }, scores: base + 4 * rowFloats,
-                    products: base + 4 * rowFloats + scoreFloats)
+                    rows: (0..<3).map { base + $0 * rowFloats }, scores: base + 3 * rowFloats,
+                    products: base + 3 * rowFloats + scoreFloats)
                 body(&scratch)
             }
             withExtendedLifetime(buffer) {}
@@ -310,9 +315,22 @@ extension ScaledDotProductAttention {
         func packBlock(
             _ x: Tensor, head: Int, first: Int, count: Int, into target: UnsafeMutablePointer<Float>
         ) -> UnsafeMutablePointer<Float> {
-            context.kernels.pack_rows(
+            kernels.pack_block(
                 x.kernelType, x.pointer(at: first * x.columns + head * width), x.columns, count, width, target)
             return target
+        }
+
+        /// The products of each row of two blocks.
+        func rowProducts(
+            _ x: Tensor, _ y: Tensor, head: Int, first: Int, count: Int, _ scratch: Scratch,
+            into products: UnsafeMutablePointer<Float>
+        ) {
+            for (tensor, rows) in zip([x, y], scratch.rows) {
+                context.kernels.pack_rows(
+                    tensor.kernelType, tensor.pointer(at: first * tensor.columns + head * width), tensor.columns, count,
+                    width, rows)
+            }
+            context.kernels.row_products(scratch.rows[0], scratch.rows[1], count, width, products)
         }
 
         func unpack(_ source: UnsafePointer<Float>, head: Int, first: Int, count: Int, into y: DraftElements) {
@@ -325,13 +343,12 @@ extension ScaledDotProductAttention {
             _ head: Int, _ first: Int, _ count: Int, _ scratch: inout Scratch, dy: Tensor, q: Tensor, y: Tensor,
             saved: Saved, _ transposedKeys: Packed, _ keys: Packed, _ transposedValues: Packed
         ) {
+            rowProducts(y, dy, head: head, first: first, count: count, scratch, into: scratch.products)
             let query = packBlock(q, head: head, first: first, count: count, into: scratch.rows[0])
             let gradient = packBlock(dy, head: head, first: first, count: count, into: scratch.rows[1])
-            let output = packBlock(y, head: head, first: first, count: count, into: scratch.rows[3])
-            context.kernels.row_products(output, gradient, count, width, scratch.products)
             saved.logSumExp.withUnsafeBufferPointer { sums in
                 guard let sums = sums.baseAddress else { return }
-                context.kernels.attention_gradient(
+                kernels.gradient(
                     &scratch.shape, first, count, query, transposedKeys.head(head), keys.head(head),
                     transposedValues.head(head), gradient, sums + head * queries + first, scratch.products,
                     scratch.rows[2], nil, nil, scratch.scores)
@@ -349,7 +366,7 @@ extension ScaledDotProductAttention {
                 statistics.products.withUnsafeBufferPointer { products in
                     guard let sums = sums.baseAddress, let products = products.baseAddress else { return }
                     let place = head * queries + first
-                    context.kernels.attention_gradient(
+                    kernels.gradient(
                         &scratch.shape, first, count, query, transposedKeys.head(head), keys.head(head),
                         transposedValues.head(head), gradient, sums + place, products + place,
                         hasQueries ? scratch.rows[2] : nil, dk, dv, scratch.scores)

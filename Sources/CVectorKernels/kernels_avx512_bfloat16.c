@@ -1,0 +1,15 @@
+// The loops for AVX-512 with products of bfloat16 numbers.
+#if defined(__x86_64__)
+#include <immintrin.h>
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma,f16c,bmi2"), min_vector_width(512))), apply_to = function)
+#define LANES 16
+#define TILE_ROWS 8
+#define WINOGRAD_ROWS 13
+#define BFLOAT16_PRODUCTS
+#define KERNELS pilot_kernels_avx512_bfloat16
+#define KERNELS_NAME "AVX-512 with bfloat16"
+#include "loops/all.h"
+#pragma clang attribute pop
+#else
+typedef int pilot_no_avx512_bfloat16;
+#endif
