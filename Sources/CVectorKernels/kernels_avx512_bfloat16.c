@@ -4,6 +4,7 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma,f16c,bmi2"), min_vector_width(512))), apply_to = function)
 #define LANES 16
 #define TILE_ROWS 8
+#define TILE_VECTORS 3
 #define WINOGRAD_ROWS 13
 #define BFLOAT16_PRODUCTS
 #define KERNELS pilot_kernels_avx512_bfloat16

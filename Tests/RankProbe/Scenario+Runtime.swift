@@ -18,7 +18,7 @@ extension Scenario {
         guard layout.ranks <= communicator.size else { throw Failure.usage("\(layout) wants \(layout.ranks) ranks") }
         let failing = arguments.count > 4 ? Int(arguments[4]).flatMap(GuidanceBranch.init(rawValue:)) : nil
         let workers = try await model.workers(
-            of: communicator.rank, in: layout, wire: StripWire(layout, communicator: communicator), failing: failing)
+            of: communicator.rank, in: layout, wires: StripWires(layout, communicator: communicator), failing: failing)
         guard communicator.rank == 0 else {
             return try await ShardedNetwork.serve(
                 layout: layout, jobsInFlight: jobs, communicator: communicator, workers: workers)

@@ -29,7 +29,7 @@ extension Scenario {
         let layout = try model.layout(branches: 1, stages: isInStrips ? 1 : 3, strips: isInStrips ? 3 : 1)
         let isUnlucky = communicator.rank == unlucky
         let workers = try await model.workers(
-            of: communicator.rank, in: layout, wire: StripWire(layout, communicator: communicator)
+            of: communicator.rank, in: layout, wires: StripWires(layout, communicator: communicator)
         ) { pass in
             guard isUnlucky, mishap == .slow || pass == 3 else { return }
             switch mishap {

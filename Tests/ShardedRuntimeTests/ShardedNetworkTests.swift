@@ -20,7 +20,7 @@ import Testing
             for rank in 1..<max(layout.ranks, 1) {
                 group.addTask {
                     let workers = try await model.workers(
-                        of: rank, in: layout, wire: StripWire(layout, communicator: communicators[rank]),
+                        of: rank, in: layout, wires: StripWires(layout, communicator: communicators[rank]),
                         threads: threads, elementType: elementType, failing: failing)
                     try await ShardedNetwork.serve(
                         layout: layout, jobsInFlight: jobsInFlight, communicator: communicators[rank],
@@ -28,7 +28,7 @@ import Testing
                 }
             }
             let workers = try await model.workers(
-                of: 0, in: layout, wire: StripWire(layout, communicator: communicators[0]), threads: threads,
+                of: 0, in: layout, wires: StripWires(layout, communicator: communicators[0]), threads: threads,
                 elementType: elementType, failing: failing)
             let network = ShardedNetwork(
                 layout: layout, jobsInFlight: jobsInFlight, communicator: communicators[0], workers: workers)
@@ -90,6 +90,18 @@ import Testing
                     }
                 }
             }
+        }
+    }
+
+    /// Both chains encode and decode a picture together, while their own passes are under way.
+    @Test(arguments: ["sd1", "odd"])
+    func sharedPicturesHaveTheSameBits(name: String) async throws {
+        let model = try StageModel(fixture: name)
+        let alone = try await fingerprints(model, .alone(rungs: model.configuration.rungCount), jobs: 3)
+        for (replicas, stages) in [(1, 1), (1, 3), (2, 1), (2, 2)] {
+            let layout = try model.layout(replicas: replicas, branches: 2, stages: stages, sharesPictures: true)
+            #expect(layout.pictureTeam(of: replicas - 1).count == 2)
+            #expect(try await fingerprints(model, layout, jobs: 3) == alone, "\(layout)")
         }
     }
 

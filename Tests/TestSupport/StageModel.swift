@@ -20,23 +20,26 @@ public struct StageModel: Sendable {
     }
 
     /// A layout with the ladder cut into runs of about as many rungs.
-    public func layout(replicas: Int = 1, branches: Int, stages: Int, strips: Int = 1) throws -> Layout {
+    public func layout(
+        replicas: Int = 1, branches: Int, stages: Int, strips: Int = 1, sharesPictures: Bool = false
+    ) throws -> Layout {
         let costs = [Double](repeating: 1, count: configuration.rungCount)
         guard let cuts = StageCuts.balanced(costs: costs, stages: stages) else {
             throw Failure.usage("\(configuration.rungCount) rungs can't make \(stages) stages")
         }
         return Layout(
-            replicas: replicas, branches: branches, stages: cuts, strips: strips, pictureStage: stages - 1)
+            replicas: replicas, branches: branches, stages: cuts, strips: strips, pictureStage: stages - 1,
+            sharesPictures: sharesPictures)
     }
 
     /// What computes on a rank of the layout.
     ///
     /// - Parameters:
-    ///   - wire: the way to the other strips.
+    ///   - wires: the ways to other strips.
     ///   - failing: a branch whose last stage throws bad data on its way.
     ///   - beforePass: called on the compute thread before each pass of this rank, with its number from 1.
     public func workers(
-        of rank: Int, in layout: Layout, wire: StripWire?, threads: Int = 1, elementType: ElementType = .float32,
+        of rank: Int, in layout: Layout, wires: StripWires, threads: Int = 1, elementType: ElementType = .float32,
         failing: GuidanceBranch? = nil, beforePass: (@Sendable (Int) -> Void)? = nil
     ) async throws -> StageWorkers {
         let thread = try DedicatedThread(name: "rank \(rank)")
@@ -55,13 +58,14 @@ public struct StageModel: Sendable {
                     Autoencoder(
                         try folder.vaeConfiguration(), weights: CheckpointWeights(try folder.weights(of: .vae)))
                 })
-            let plain = UNetStageEvaluator(stage, context: context, strips: layout.strips, exchange: wire)
+            let plain = UNetStageEvaluator(stage, context: context, strips: layout.strips, exchange: wires.stage)
             let evaluator: any StageEvaluator = beforePass.map { HookedEvaluator(plain, beforePass: $0) } ?? plain
             return StageWorkers(
                 stage: failing.map { FailingEvaluator(evaluator, failing: $0) } ?? evaluator,
                 pictures: PictureNetworks(
-                    loader, keepsNetworks: true, context: context, strips: layout.strips, exchange: wire),
-                thread: thread, wire: wire)
+                    loader, keepsNetworks: true, context: context,
+                    strips: layout.pictureTeam(of: 0).count, exchange: wires.pictures),
+                thread: thread, wires: wires)
         }
     }
 }

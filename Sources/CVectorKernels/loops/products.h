@@ -1,7 +1,5 @@
 // The product under attention: a tile of C += A B, rows of B contiguous, A by any two strides.
 
-#define TILE_VECTORS 3
-
 /// C[ROWS][VECTORS * LANES] = (accumulate ? C : 0) + A B over `depth`; A(i, k) at a[i * row + k * column].
 #define DEFINE_TILE(NAME, ROWS, VECTORS)                                                                               \
     INLINE void NAME(size_t depth, const float *a, size_t row, size_t column, const float *b, size_t b_stride,         \

@@ -22,10 +22,14 @@ public struct Layout: Sendable, Equatable, Codable {
     public let strips: Int
     /// The stage whose ranks encode and decode pictures beside: the one with the most time to spare.
     public let pictureStage: Int
+    /// Whether the ranks that hold this stage in both chains encode and decode a picture together, by rows: one picture is
+    /// there sooner, but in a stream of them the ranks would wait for each other's passes.
+    public let sharesPictures: Bool
 
     /// - Precondition: the stages follow each other from rung 0 on, and none is empty.
     public init(
-        replicas: Int = 1, branches: Int, stages: [Range<Int>], strips: Int = 1, pictureStage: Int = 0
+        replicas: Int = 1, branches: Int, stages: [Range<Int>], strips: Int = 1, pictureStage: Int = 0,
+        sharesPictures: Bool = false
     ) {
         precondition(replicas > 0 && strips > 0, "a layout has at least one replica, and one strip")
         precondition((1...GuidanceBranch.allCases.count).contains(branches), "a layout has 1 or 2 branches")
@@ -36,6 +40,7 @@ public struct Layout: Sendable, Equatable, Codable {
         self.stages = stages
         self.strips = strips
         self.pictureStage = pictureStage
+        self.sharesPictures = sharesPictures
     }
 
     /// The layout of one rank, which holds the whole ladder.
@@ -107,10 +112,17 @@ public struct Layout: Sendable, Equatable, Codable {
     /// Whether `rank` has a part in encoding and decoding pictures.
     public func worksOnPictures(_ rank: Int) -> Bool {
         guard let place = place(of: rank) else { return false }
-        return place.stage == pictureStage && place.chain == branches - 1
+        return pictureTeam(of: place.replica).contains(rank)
     }
 
-    /// The rank of each replica that is asked to encode and decode pictures, with the other strips of its stage.
+    /// The ranks of a replica that encode and decode a picture, each some rows of it; the first tells the others. They
+    /// are strips of one stage, or without strips may be the ranks of both chains, of which none has strips to wait for.
+    public func pictureTeam(of replica: Int) -> [Int] {
+        let chains = sharesPictures && strips == 1 ? Array((0..<branches).reversed()) : [branches - 1]
+        return chains.flatMap { ranksOfStrips(at: Place(replica: replica, chain: $0, stage: pictureStage)) }
+    }
+
+    /// The rank of each replica that is asked to encode and decode pictures, and tells the others of its team.
     public var pictureRanks: [Int] {
         (0..<replicas).map { rank(of: Place(replica: $0, chain: branches - 1, stage: pictureStage)) }
     }

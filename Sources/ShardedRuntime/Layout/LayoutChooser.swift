@@ -165,7 +165,8 @@ public struct LayoutChooser: Sendable {
     private func layout(_ numbers: LayoutNumbers, _ cut: [Range<Int>], _ cutter: StageCutter) -> Layout {
         Layout(
             replicas: numbers.replicas, branches: numbers.branches, stages: cut, strips: numbers.strips,
-            pictureStage: cutter.pictureStage(of: cut, memory: memory))
+            pictureStage: cutter.pictureStage(of: cut, memory: memory),
+            sharesPictures: pictures == 1 && allowsStrips && numbers.branches > 1 && numbers.strips == 1)
     }
 
     private func memory(of layout: Layout, jobs: Int) -> LayoutMemory {

@@ -80,8 +80,9 @@ public struct MemoryModel: Sendable {
     ///   - passesOfJob: how many passes of a job the rank has at once, each of another branch.
     ///   - hasPictures: whether the rank encodes and decodes.
     ///   - strips: among how many ranks the rows are dealt; this is the one that has the most.
+    ///   - pictureStrips: the same of pictures that are encoded and decoded.
     public func share(
-        of stage: Range<Int>, jobs: Int, passesOfJob: Int, hasPictures: Bool, strips: Int = 1
+        of stage: Range<Int>, jobs: Int, passesOfJob: Int, hasPictures: Bool, strips: Int = 1, pictureStrips: Int = 1
     ) -> Share {
         let rows = rowShare(strips)
         let float = Double(MemoryLayout<Float>.size)
@@ -100,7 +101,7 @@ public struct MemoryModel: Sendable {
         if hasPictures {
             // What waits for the UNet's next pass goes back before a picture is worked on, unless more are expected.
             let others = share.passes + share.working
-            let pictures = picturesBytes(rows)
+            let pictures = picturesBytes(rowShare(pictureStrips))
             share.pictures = keepsNetworks ? pictures : max(0, pictures - others)
         }
         return share
@@ -160,7 +161,8 @@ public struct LayoutMemory: Sendable, Equatable {
                 known[key]
                 ?? model.share(
                     of: layout.stages[place.stage], jobs: jobs, passesOfJob: layout.passesOfJob,
-                    hasPictures: key.hasPictures, strips: layout.strips)
+                    hasPictures: key.hasPictures, strips: layout.strips,
+                    pictureStrips: layout.pictureTeam(of: place.replica).count)
             known[key] = share
             ranks.append(share)
             stages.append(place.stage)

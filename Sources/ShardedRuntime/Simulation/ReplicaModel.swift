@@ -58,8 +58,11 @@ struct ReplicaModel: Sendable {
             machine.seconds(from: 0, to: first + layout.strips * $0, costs.latentBytes)
         }
         let scale = slowdown / thinning
+        let team = layout.pictureTeam(of: replica)
+        let pictureTimes = machine.times.inStrips(
+            team.count, over: machine.link(from: team.min() ?? first, to: team.max() ?? first))
         pictureSeconds = Dictionary(
-            uniqueKeysWithValues: PictureWork.allCases.map { ($0, scale * times.seconds(of: $0)) })
+            uniqueKeysWithValues: PictureWork.allCases.map { ($0, scale * pictureTimes.seconds(of: $0)) })
         bits = costs.pictures.bits
         overhead = machine.calibration.taskOverhead
         roundSeconds = machine.calibration.driverSeconds

@@ -42,18 +42,30 @@ public struct NodeSharing: Sendable {
         }
     }
 
-    /// The memory through which the strips of this rank's stage that are on this machine reach each other; nil where there
-    /// are none, and where the system grants none: then they send messages.
-    public func stripMemory(of layout: Layout, warn: (String) -> Void) async throws -> StripMemory? {
-        guard let place = layout.place(of: communicator.rank), layout.strips > 1 else { return nil }
-        let ranks = layout.ranksOfStrips(at: place)
+    /// Has the strips of a wire that are on this machine reach each other through memory; where the system grants none,
+    /// they send messages.
+    ///
+    /// All ranks of the wire must come here, with their wires in the same order.
+    public func shareMemory(of wires: StripWires, in layout: Layout, warn: (String) -> Void) async throws {
+        for (index, wire) in wires.all.enumerated() {
+            let first = layout.stages.count + (wires.stage == nil ? 1 : index) * layout.ranks
+            if let memory = try await stripMemory(of: wire, number: first + wire.ranks[0], warn: warn) {
+                wire.share(memory)
+            }
+        }
+    }
+
+    private func stripMemory(
+        of wire: StripWire, number: Int, warn: (String) -> Void
+    ) async throws -> StripMemory? {
+        let ranks = wire.ranks
         let members = ranks.indices.filter { nodes[ranks[$0]] == nodes[communicator.rank] }
         func tell(_ reason: String) { warn("strips send messages, which takes more time: \(reason)") }
         let arena = try await arena(
-            among: ranks, number: UInt64(layout.stages.count + ranks[0]),
+            among: ranks, number: UInt64(number),
             byteCount: StripMemory.byteCount(members: members.count), warn: tell)
         let memory = arena.flatMap { arena in
-            Self.attempt(tell) { try StripMemory(in: arena, members: members, own: place.strip) } ?? nil
+            Self.attempt(tell) { try StripMemory(in: arena, members: members, own: wire.strip) } ?? nil
         }
         let isShared = try await agree(memory != nil, among: members.map { ranks[$0] })
         return isShared ? memory : nil

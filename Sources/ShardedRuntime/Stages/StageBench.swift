@@ -8,16 +8,16 @@ public struct StageWorkers: Sendable {
     /// The networks around the UNet, on ranks that have them.
     public let pictures: (any PictureEvaluator)?
     public let thread: DedicatedThread
-    /// The way to the other strips, by which `stage` and `pictures` compute; nil where there are none.
-    public let wire: StripWire?
+    /// The ways to other strips, by which `stage` and `pictures` compute.
+    public let wires: StripWires
 
     public init(
-        stage: any StageEvaluator, pictures: (any PictureEvaluator)?, thread: DedicatedThread, wire: StripWire? = nil
+        stage: any StageEvaluator, pictures: (any PictureEvaluator)?, thread: DedicatedThread, wires: StripWires
     ) {
         self.stage = stage
         self.pictures = pictures
         self.thread = thread
-        self.wire = wire
+        self.wires = wires
     }
 }
 
@@ -38,6 +38,8 @@ final class StageBench: @unchecked Sendable {
     private let thread: DedicatedThread
     /// Tells the other strips; nil where there are none, and on these.
     private let tell: ((StageMessage) -> Void)?
+    /// Tells those that encode and decode with this rank.
+    private let tellOfPictures: ((StageMessage) -> Void)?
     private var passes: [PassIdentity: (computation: any StageComputation, settings: PassSettings)] = [:]
     private var pictures: [StageTask: any PictureComputation] = [:]
     private var clock: PhaseClock
@@ -45,9 +47,14 @@ final class StageBench: @unchecked Sendable {
     /// - Parameters:
     ///   - recorder: takes down the tasks.
     ///   - tell: tells the other strips, where this is the first of several.
-    init(_ workers: StageWorkers, recorder: TraceRecorder? = nil, tell: ((StageMessage) -> Void)? = nil) {
-        clock = PhaseClock(recorder, waited: { [wire = workers.wire] in wire?.counted.waitedNanoseconds ?? 0 })
+    ///   - tellOfPictures: the same of the strips of pictures.
+    init(
+        _ workers: StageWorkers, recorder: TraceRecorder? = nil, tell: ((StageMessage) -> Void)? = nil,
+        tellOfPictures: ((StageMessage) -> Void)? = nil
+    ) {
+        clock = PhaseClock(recorder, waited: { [wires = workers.wires] in wires.waitedNanoseconds })
         self.tell = tell
+        self.tellOfPictures = tellOfPictures
         evaluator = workers.stage
         pictureEvaluator = workers.pictures
         thread = workers.thread
@@ -124,9 +131,10 @@ final class StageBench: @unchecked Sendable {
 
     /// Encoding and decoding alone are done in strips: a prompt has no rows, and what adapters make takes no time.
     private func tellOthers(_ task: StageTask, _ message: (PictureRequest) -> StageMessage) {
-        guard let tell, case .picture(let job, let work, let number) = task, work == .encode || work == .decode
+        guard let tellOfPictures, case .picture(let job, let work, let number) = task,
+            work == .encode || work == .decode
         else { return }
-        tell(message(PictureRequest(job: job, work: work, number: number)))
+        tellOfPictures(message(PictureRequest(job: job, work: work, number: number)))
     }
 
     private func end(_ task: StageTask) {

@@ -204,7 +204,7 @@ final class StageDriver: Sendable {
                     if let fault = state.fault { return .failure(fault) }
                     if Task.isCancelled { return .failure(CancellationError()) }
                     let rank = leastLoaded(state)
-                    let ranks = Array(rank..<rank + layout.strips)
+                    let ranks = layout.place(of: rank).map { layout.pictureTeam(of: $0.replica) } ?? [rank]
                     state.pictures[request] = Waiter(continuation, for: request.task, of: ranks)
                     return .success(rank)
                 }

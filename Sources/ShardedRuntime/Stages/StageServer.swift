@@ -15,6 +15,9 @@ struct ChainPosition: Sendable {
     let followers: [Int]
     /// Whether this is a strip that does what the first one says.
     let follows: Bool
+    /// The same of the ranks that encode and decode a picture together.
+    let pictureFollowers: [Int]
+    let followsPictures: Bool
 
     init(_ place: Layout.Place, in layout: Layout) {
         func rank(_ stage: Int) -> Int {
@@ -22,6 +25,10 @@ struct ChainPosition: Sendable {
         }
         follows = place.strip > 0
         followers = follows ? [] : Array(layout.ranksOfStrips(at: place).dropFirst())
+        let team = layout.pictureTeam(of: place.replica)
+        let own = layout.rank(of: place)
+        pictureFollowers = team.first == own ? Array(team.dropFirst()) : []
+        followsPictures = team.dropFirst().contains(own)
         above = place.stage > 0 ? rank(place.stage - 1) : nil
         below = place.stage + 1 < layout.stages.count ? rank(place.stage + 1) : nil
         driver = 0
@@ -40,7 +47,7 @@ final class StageServer: Sendable {
     private let position: ChainPosition
     private let post: StagePost
     private let thread: DedicatedThread
-    private let wire: StripWire?
+    private let wires: StripWires
     private let bench: StageBench
     private let state: Mutex<State>
     private let fault: @Sendable (Failure) -> Void
@@ -57,11 +64,13 @@ final class StageServer: Sendable {
         self.position = position
         self.post = post
         thread = workers.thread
-        wire = workers.wire
-        let followers = position.followers
+        wires = workers.wires
+        func teller(_ ranks: [Int]) -> ((StageMessage) -> Void)? {
+            ranks.isEmpty ? nil : { message in for rank in ranks { post.send(message, to: rank) } }
+        }
         bench = StageBench(
-            workers, recorder: post.recorder,
-            tell: followers.isEmpty ? nil : { message in for rank in followers { post.send(message, to: rank) } })
+            workers, recorder: post.recorder, tell: teller(position.followers),
+            tellOfPictures: teller(position.pictureFollowers))
         state = Mutex(State(scheduler: StageScheduler(isLast: position.below == nil, capacity: capacity)))
         self.fault = fault
         self.stopped = stopped
@@ -73,7 +82,7 @@ final class StageServer: Sendable {
     }
 
     private func receive(_ message: StageMessage, from source: Int, sent: Int64?) {
-        if position.follows, follow(message, sent: sent) { return }
+        if follow(message, sent: sent) { return }
         switch message {
         case .open(let job, let branch, let inputs):
             passOn(.open(job, branch, bench.passedOn(inputs)), to: position.below)
@@ -101,7 +110,7 @@ final class StageServer: Sendable {
         case .askReport:
             onBench { [self] bench in report(bench) }
         case .askState:
-            tell(.state(state.withLock { $0.activity.state($0.scheduler, at: position, awaited: wire?.awaited) }))
+            tell(.state(state.withLock { $0.activity.state($0.scheduler, at: position, awaited: wires.awaited) }))
         case .askTrace:
             post.clock.compare(tries: RankClock.tries) { [self] in tell(.trace(RankTrace(post))) }
         case .stop:
@@ -115,6 +124,10 @@ final class StageServer: Sendable {
     ///
     /// - Returns: false for a message that is no part of that.
     private func follow(_ message: StageMessage, sent: Int64?) -> Bool {
+        switch message {
+        case .picture, .pictureBit: guard position.followsPictures else { return false }
+        default: guard position.follows else { return false }
+        }
         switch message {
         case .open(let job, let branch, let inputs): onBenchOrFault { try $0.open(job, branch, inputs) }
         case .leg(let pass, let leg, let settings, let value):
@@ -206,8 +219,16 @@ final class StageServer: Sendable {
             }
         } catch {
             handle(.failed(task))
-            if !position.followers.isEmpty { fault(located(error)) }
+            if isFollowed(task) { fault(located(error)) }
             fail(task, located(error))
+        }
+    }
+
+    /// Whether others do the same task, and would wait for this rank.
+    private func isFollowed(_ task: StageTask) -> Bool {
+        switch task {
+        case .leg: !position.followers.isEmpty
+        case .picture: !position.pictureFollowers.isEmpty
         }
     }
 
@@ -241,7 +262,7 @@ final class StageServer: Sendable {
     private func report(_ bench: StageBench) {
         let communicator = post.communicator
         var traffic = communicator.traffic
-        traffic.sentBytes += wire?.counted.sharedBytes ?? 0
+        traffic.sentBytes += wires.sharedBytes
         let report = RankReport(
             rank: communicator.rank, hostName: communicator.hostName, times: bench.times, traffic: traffic,
             keptPullbacks: bench.passCount, memory: .current())

@@ -3,10 +3,9 @@ import MessagePassing
 import Synchronization
 import TensorKernels
 
-/// Brings bytes from strip to strip of a stage: through memory where ranks share a machine, else by messages. The compute
-/// thread waits here for what the others give.
+/// Brings bytes from strip to strip: through memory where ranks share a machine, else by messages. The compute thread waits
+/// here for what the others give.
 public final class StripWire: StripExchange {
-    private static let channel = MessageTag.firstFreeChannel + 10
     /// What is smaller travels in a message's head: one message instead of two.
     private static let smallByteCount = 64 << 10
 
@@ -20,19 +19,23 @@ public final class StripWire: StripExchange {
     public let strip: Int
     /// The rank of each strip, from the top down.
     let ranks: [Int]
+    private let channel: UInt32
     private let communicator: any Communicator
     private let inbox = Monitor(Inbox())
     private let counts = Mutex(StripCounts())
     private let memory = Mutex<StripMemory?>(nil)
 
-    /// The way of this rank to the other strips of its stage; nil where it has no others.
-    public init?(_ layout: Layout, communicator: any Communicator) {
-        guard let place = layout.place(of: communicator.rank), layout.strips > 1 else { return nil }
+    /// The way of this rank to others; nil where there are none, or it is none of them.
+    ///
+    /// - Parameter ranks: of all strips, from the top down.
+    init?(among ranks: [Int], channel: UInt32, communicator: any Communicator) {
+        guard ranks.count > 1, let strip = ranks.firstIndex(of: communicator.rank) else { return nil }
         self.communicator = communicator
-        strip = place.strip
-        ranks = layout.ranksOfStrips(at: place)
+        self.strip = strip
+        self.ranks = ranks
+        self.channel = channel
         let inbox = inbox
-        communicator.subscribe(to: Self.channel) { message in
+        communicator.subscribe(to: channel) { message in
             inbox.change { $0.messages[message.source, default: Queue()].append(message) }
         }
     }
@@ -68,7 +71,7 @@ public final class StripWire: StripExchange {
     }
 
     private func send(_ bytes: StripBytes, to rank: Int) {
-        let tag = MessageTag(channel: Self.channel)
+        let tag = MessageTag(channel: channel)
         if bytes.count <= Self.smallByteCount {
             communicator.post(bytes.withUnsafeBytes(Array.init), to: rank, tag: tag)
         } else {
@@ -103,7 +106,7 @@ public final class StripWire: StripExchange {
     }
 }
 
-/// What a rank gave the other strips of its stage.
+/// What a rank gave other strips.
 struct StripCounts: Sendable, Equatable {
     /// Bytes through memory, which the communicator knows nothing of.
     var sharedBytes = 0

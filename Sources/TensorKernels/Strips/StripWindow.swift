@@ -1,19 +1,3 @@
-/// How the convolution of a window, or its gradient, is computed.
-public enum ConvolutionWay: Sendable, Hashable {
-    /// With the zeros that this strip has on each side.
-    case direct(ConvolutionGeometry)
-    case tiled(WinogradTiles)
-
-    /// The side of tiles where a convolution is computed by Winograd: in float32, and not by OpenBLAS, which is there to
-    /// compare with.
-    static func tileSide(
-        _ geometry: ConvolutionGeometry, height: Int, width: Int, in context: ComputeContext
-    ) -> Int? {
-        guard context.elementType == .float32, context.backend.name == .oneDNN else { return nil }
-        return geometry.tileSide(height: height, width: width)
-    }
-}
-
 /// What a convolution of a strip reads: the rows of the picture that its own output rows need, and zeros only where the
 /// picture ends.
 public struct StripWindow: Sendable {

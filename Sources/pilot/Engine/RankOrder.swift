@@ -26,7 +26,7 @@ enum RankOrder: Codable, Sendable {
         guard case .serve(let setup) = order else { return }
         let store = WeightStore()
         let workers = try await setup.workers(for: communicator, store: store)
-        try await setup.share(store, workers?.wire, communicator)
+        try await setup.share(store, workers?.wires, communicator)
         guard let workers else { return }
         try await ShardedNetwork.serve(
             layout: setup.layout, jobsInFlight: setup.jobsInFlight, communicator: communicator, workers: workers,

@@ -28,12 +28,12 @@ struct RankSetup: Codable, Sendable {
     /// Has this rank share memory with others of its machine, where there are any: of its weights, and between strips.
     ///
     /// All ranks must come here, when rank 0 has given its order.
-    func share(_ store: WeightStore, _ wire: StripWire?, _ communicator: any Communicator) async throws {
+    func share(_ store: WeightStore, _ wires: StripWires?, _ communicator: any Communicator) async throws {
         let sharing = try await NodeSharing(communicator)
         if let arena = try await sharing.arena(of: layout, byteCount: weightBytes, warn: Console.warn) {
             store.share(in: arena)
         }
-        if let memory = try await sharing.stripMemory(of: layout, warn: Console.warn) { wire?.share(memory) }
+        if let wires { try await sharing.shareMemory(of: wires, in: layout, warn: Console.warn) }
     }
 
     /// Loads the rank's share of the model.
@@ -43,7 +43,7 @@ struct RankSetup: Codable, Sendable {
         let rank = communicator.rank
         guard let place = layout.place(of: rank) else { return nil }
         let compute = try await ComputeThread(self.rank)
-        let wire = StripWire(layout, communicator: communicator)
+        let wires = StripWires(layout, communicator: communicator)
         return try await compute.thread.run {
             let description = try ModelDescription(model)
             guard try rank == 0 || description.fingerprintOfNetworks() == fingerprint else {
@@ -64,12 +64,12 @@ struct RankSetup: Codable, Sendable {
             return StageWorkers(
                 stage: UNetStageEvaluator(
                     stage, controls: controls, images: images, context: compute.networkContext, strips: layout.strips,
-                    exchange: wire),
+                    exchange: wires.stage),
                 pictures: layout.worksOnPictures(rank)
                     ? PictureNetworks(
-                        loader, keepsNetworks: keepsNetworks, context: compute.exactContext, strips: layout.strips,
-                        exchange: wire) : nil,
-                thread: compute.thread, wire: wire)
+                        loader, keepsNetworks: keepsNetworks, context: compute.exactContext,
+                        strips: layout.pictureTeam(of: place.replica).count, exchange: wires.pictures) : nil,
+                thread: compute.thread, wires: wires)
         }
     }
 }

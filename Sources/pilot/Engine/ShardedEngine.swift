@@ -38,7 +38,7 @@ final class ShardedEngine: InpaintingEngine {
             _ = try description.imageEncoder?.encoder()
         }
         try await RankOrder.serve(setup).give(to: communicator)
-        try await setup.share(store, workers.wire, communicator)
+        try await setup.share(store, workers.wires, communicator)
         rank = setup.rank
         network = ShardedNetwork(
             layout: setup.layout, jobsInFlight: setup.jobsInFlight, communicator: communicator, workers: workers,

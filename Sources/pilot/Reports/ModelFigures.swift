@@ -14,18 +14,21 @@ struct ModelFigures: Encodable {
         let bytes: Int
     }
 
-    /// Operations of one forward pass, in 10^9 floating-point operations.
+    /// Operations of one forward pass, in 10^9 floating-point operations, as networks are compared by them.
     struct Pass: Encodable {
         let convolutions: Double
         let linear: Double
         let attention: Double
         let total: Double
+        /// Those that are done: convolutions in tiles need fewer.
+        let done: Double
 
         init(_ work: Work) {
             convolutions = work.convolutions / 1e9
             linear = work.linear / 1e9
             attention = work.attention / 1e9
             total = work.operations / 1e9
+            done = work.doneOperations / 1e9
         }
     }
 
@@ -115,7 +118,7 @@ extension ModelFigures {
         ignored = try model.files.uselessKeys()
         width = geometry.picture.width
         height = geometry.picture.height
-        unetPass = Pass(ladder.total)
+        unetPass = Pass(ladder.total.done(in: elementType))
         encodingPass = Pass(autoencoder.encodingWork(height: height, width: width))
         decodingPass = Pass(autoencoder.decodingWork(height: height, width: width))
         rungs = ladder.rungs.map { Rung(down: $0.down, up: $0.up) }

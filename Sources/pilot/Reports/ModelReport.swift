@@ -61,9 +61,10 @@ struct ModelReport {
         ]
         return "One pass at \(figures.width)x\(figures.height), GFLOP\n"
             + table(
-                ["", "convolutions", "linear", "attention", "total"],
+                ["", "convolutions", "linear", "attention", "total", "really done"],
                 passes.map { name, pass in
-                    [name] + [pass.convolutions, pass.linear, pass.attention, pass.total].map(operations)
+                    [name]
+                        + [pass.convolutions, pass.linear, pass.attention, pass.total, pass.done].map(operations)
                 })
     }
 
