@@ -45,9 +45,10 @@ def untrained(cells: int) -> UNet2DConditionModel:
     ).to(memory_format=torch.channels_last)
 
 
-def spread_timesteps(count: int, generator: torch.Generator) -> torch.Tensor:
-    """Timesteps, one from each of `count` equal parts of the schedule: less chance in a batch's mean."""
-    shares = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+def spread_timesteps(count: int, generator: torch.Generator, power: float = 1.0) -> torch.Tensor:
+    """Timesteps, one from each of `count` equal parts of the schedule: less chance in a batch's mean. A `power` below 1
+    has more of the noisy ones."""
+    shares = ((torch.arange(count) + torch.rand(count, generator=generator)) / count) ** power
     return (shares * 1000).long().clamp(max=999)
 
 
@@ -58,7 +59,7 @@ class NoisyLatents:
     latents: torch.Tensor
     noise: torch.Tensor
     timesteps: torch.Tensor
-    weights: torch.Tensor  # min-SNR, of each
+    weights: torch.Tensor  # of each one's error
 
     def losses(self, predicted: torch.Tensor) -> dict[str, torch.Tensor]:
         errors = ((predicted.float() - self.noise) ** 2).flatten(1).mean(dim=1)
@@ -66,17 +67,23 @@ class NoisyLatents:
 
 
 def with_noise(
-    means: torch.Tensor, deviations: torch.Tensor, scaling: float, generator: torch.Generator
+    means: torch.Tensor,
+    deviations: torch.Tensor,
+    scaling: float,
+    generator: torch.Generator,
+    floor: float = 0.0,
+    power: float = 1.0,
 ) -> NoisyLatents:
-    """Latents drawn by their means and deviations, each with noise of a timestep."""
+    """Latents drawn by their means and deviations, each with noise of a timestep. An error counts as one of the clean
+    latent would, times the signal-to-noise ratio, but at least times `floor`."""
     clean = means.float() + deviations.float() * torch.randn(means.shape, generator=generator)
     noise = torch.randn(means.shape, generator=generator)
-    t = spread_timesteps(len(means), generator)
+    t = spread_timesteps(len(means), generator, power)
     abar = scheduler().alphas_cumprod[t]
     signal = abar[:, None, None, None]
     noisy = signal.sqrt() * scaling * clean + (1 - signal).sqrt() * noise
     ratio = abar / (1 - abar)
-    weights = ratio.clamp(max=SNR_CEILING) / ratio
+    weights = ratio.clamp(min=floor, max=SNR_CEILING) / ratio
     noisy = noisy.to(DEVICE).contiguous(memory_format=torch.channels_last)
     return NoisyLatents(noisy, noise.to(DEVICE), t.to(DEVICE), weights.to(DEVICE))
 

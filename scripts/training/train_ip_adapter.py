@@ -23,7 +23,7 @@ from data import SIZE
 from denoiser import with_noise
 from diffusers import UNet2DConditionModel
 from diffusers.models.embeddings import ImageProjection
-from frozen import SHIPPED, FrozenModel, captions_by_lot
+from frozen import NOISY, SHIPPED, FrozenModel, captions_by_lot
 from loop import DEVICE, Schedule, autocast, train
 from safetensors.torch import save_file
 from settings import keep_apart
@@ -155,7 +155,7 @@ def trained(
         seen = as_seen([pairs.shown(rng, index) for index in chosen])
         states = model.states(captions_by_lot(rng, pairs.scenes, chosen, CAPTION_DROPOUT))
         is_shown = torch.from_numpy(rng.random((BATCH, 1)) >= PICTURE_DROPOUT).to(DEVICE)
-        given = with_noise(means[chosen], deviations[chosen], model.scaling, generator)
+        given = with_noise(means[chosen], deviations[chosen], model.scaling, generator, **NOISY)
         with autocast():
             # Where no picture is shown, the embedding is 0, as it is on the branch without the prompt.
             embedding = modules["encoder"](seen).image_embeds * is_shown
@@ -192,8 +192,8 @@ def main():
     parser.add_argument("--work", type=Path, default=Path("models/companions"), help="state (default models/companions)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=20_000, help="drawn scenes to learn from (default 20000)")
-    parser.add_argument("--lessons", type=int, default=800, metavar="N", help="first steps, of 64 (default 800)")
-    parser.add_argument("--steps", type=int, default=800, metavar="N", help=f"steps of {BATCH} (default 800)")
+    parser.add_argument("--lessons", type=int, default=600, metavar="N", help="first steps, of 64 (default 600)")
+    parser.add_argument("--steps", type=int, default=450, metavar="N", help=f"steps of {BATCH} (default 450)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
     arguments = parser.parse_args()
     if arguments.threads:
