@@ -31,7 +31,10 @@ let package = Package(
                 "MessagePassing", "NeuralLayers", "TensorKernels", "Failures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            resources: [.copy("Resources/scenes"), .copy("Resources/clip")],
+            resources: [
+                .copy("Resources/scenes"), .copy("Resources/scenes-edges"), .copy("Resources/scenes-picture"),
+                .copy("Resources/clip"),
+            ],
             swiftSettings: swift),
         room(
             "InpaintingJobs",

@@ -1,5 +1,6 @@
 """The denoiser: a UNet2DConditionModel on cached latents, and the text encoder trained along with it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +45,47 @@ def untrained(cells: int) -> UNet2DConditionModel:
     ).to(memory_format=torch.channels_last)
 
 
-def spread_timesteps(count: int, generator: torch.Generator) -> torch.Tensor:
-    """Timesteps, one from each of `count` equal parts of the schedule: less chance in a batch's mean."""
-    shares = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+def spread_timesteps(count: int, generator: torch.Generator, power: float = 1.0) -> torch.Tensor:
+    """Timesteps, one from each of `count` equal parts of the schedule: less chance in a batch's mean. A `power` below 1
+    has more of the noisy ones."""
+    shares = ((torch.arange(count) + torch.rand(count, generator=generator)) / count) ** power
     return (shares * 1000).long().clamp(max=999)
+
+
+@dataclass(frozen=True)
+class NoisyLatents:
+    """Latents of scenes with noise; what the noise is, is to be said."""
+
+    latents: torch.Tensor
+    noise: torch.Tensor
+    timesteps: torch.Tensor
+    weights: torch.Tensor  # of each one's error
+
+    def losses(self, predicted: torch.Tensor) -> dict[str, torch.Tensor]:
+        errors = ((predicted.float() - self.noise) ** 2).flatten(1).mean(dim=1)
+        return {"loss": (self.weights * errors).mean(), "plain": errors.mean()}
+
+
+def with_noise(
+    means: torch.Tensor,
+    deviations: torch.Tensor,
+    scaling: float,
+    generator: torch.Generator,
+    floor: float = 0.0,
+    power: float = 1.0,
+) -> NoisyLatents:
+    """Latents drawn by their means and deviations, each with noise of a timestep. An error counts as one of the clean
+    latent would, times the signal-to-noise ratio, but at least times `floor`."""
+    clean = means.float() + deviations.float() * torch.randn(means.shape, generator=generator)
+    noise = torch.randn(means.shape, generator=generator)
+    t = spread_timesteps(len(means), generator, power)
+    abar = scheduler().alphas_cumprod[t]
+    signal = abar[:, None, None, None]
+    noisy = signal.sqrt() * scaling * clean + (1 - signal).sqrt() * noise
+    ratio = abar / (1 - abar)
+    weights = ratio.clamp(min=floor, max=SNR_CEILING) / ratio
+    noisy = noisy.to(DEVICE).contiguous(memory_format=torch.channels_last)
+    return NoisyLatents(noisy, noise.to(DEVICE), t.to(DEVICE), weights.to(DEVICE))
 
 
 def trained(
@@ -65,26 +103,16 @@ def trained(
     means, deviations = latents
     torch.manual_seed(seed)
     modules = torch.nn.ModuleDict({"unet": untrained(means.shape[-1]), "text_encoder": text_encoder})
-    abar = scheduler().alphas_cumprod
 
     def loss(rng, generator):
         chosen = torch.from_numpy(rng.integers(len(means), size=BATCH))
         ids = captions[chosen, torch.from_numpy(rng.integers(captions.shape[1], size=BATCH))]
         ids = torch.where(torch.from_numpy(rng.random(BATCH) < CAPTION_DROPOUT)[:, None], empty, ids)
-        shape = means[chosen].shape
-        clean = means[chosen].float() + deviations[chosen].float() * torch.randn(shape, generator=generator)
-        noise = torch.randn(shape, generator=generator)
-        t = spread_timesteps(BATCH, generator)
-        signal = abar[t][:, None, None, None]
-        noisy = signal.sqrt() * scaling * clean + (1 - signal).sqrt() * noise
-        ratio = abar[t] / (1 - abar[t])
-        weight = (ratio.clamp(max=SNR_CEILING) / ratio).to(DEVICE)
+        given = with_noise(means[chosen], deviations[chosen], scaling, generator)
         with autocast():
             states = modules["text_encoder"](ids.to(DEVICE)).last_hidden_state
-            noisy = noisy.to(DEVICE).contiguous(memory_format=torch.channels_last)
-            made = modules["unet"](noisy, t.to(DEVICE), encoder_hidden_states=states).sample.float()
-        errors = ((made - noise.to(DEVICE)) ** 2).flatten(1).mean(dim=1)
-        return {"loss": (weight * errors).mean(), "plain": errors.mean()}
+            made = modules["unet"](given.latents, given.timesteps, encoder_hidden_states=states).sample
+        return given.losses(made)
 
     schedule = Schedule(steps=steps, peak=1e-3, warmup=200)
     return train("denoiser", modules, loss, schedule, work, seed, averaging=0.999)

@@ -15,6 +15,8 @@ public struct ModelDescription: Sendable {
     /// The T2I-Adapters.
     public let t2iAdapters: [T2IAdapterFiles]
     public let ipAdapters: [IPAdapterFiles]
+    /// What the user calls the ControlNets, and the IP-Adapters.
+    let (controlNames, ipAdapterNames): ([String], [String])
     /// That of the IP-Adapters; nil where there are none.
     public let imageEncoder: ImageEncoderFiles?
     /// The encoder's folder, if the user has named it.
@@ -29,7 +31,9 @@ public struct ModelDescription: Sendable {
     let loraFiles: [String]
 
     /// - Throws: `Failure` naming the file and what is wrong with it.
-    public init(_ choice: ModelChoice) throws {
+    public init(_ named: ModelChoice) throws {
+        let choice = try named.locatingShippedNetworks()
+        (controlNames, ipAdapterNames) = (named.controls, named.ipAdapters)
         var files = try choice.opened()
         let single = files as? SingleFileModel
         if let autoencoder = choice.autoencoder { files = try ReplacedAutoencoder(files, with: autoencoder) }

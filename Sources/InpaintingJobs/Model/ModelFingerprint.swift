@@ -22,11 +22,12 @@ extension ModelDescription {
         try loraFiles.reduce(into: [:]) { $0[$1] = try Fingerprint.ofFiles([$1]) }
     }
 
-    /// The networks beside the model, with the options that name them, and their files. An image encoder that nobody has
-    /// named is known by what it is for.
+    /// The networks beside the model, with the options that name them, the paths or names that the user gave, and their
+    /// files. An image encoder that nobody has named is known by what it is for.
     var networksBeside: [(option: String, path: String, files: [String])] {
-        controls.map { ("--control", $0.path, $0.files) } + t2iAdapters.map { ("--t2i-adapter", $0.path, $0.files) }
-            + ipAdapters.map { ("--ip-adapter", $0.path, [$0.path]) }
+        zip(controlNames, controls).map { ("--control", $0, $1.files) }
+            + t2iAdapters.map { ("--t2i-adapter", $0.path, $0.files) }
+            + zip(ipAdapterNames, ipAdapters).map { ("--ip-adapter", $0, [$1.path]) }
             + [imageEncoder].compactMap { $0 }.map {
                 ("--image-encoder", namedImageEncoder ?? JobFile.purpose(of: "--image-encoder", number: 1), $0.files)
             }

@@ -137,7 +137,9 @@ public struct JobRecord: Codable, Equatable, Sendable {
     func relocated(beside result: String) -> JobRecord {
         let folder = result.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
         func found(_ path: String) -> String {
-            guard Self.isName(path), !path.hasPrefix("/"), result.contains("/"), !isThere(path) else { return path }
+            guard Self.isName(path), !path.hasPrefix("/"), result.contains("/"), !isThere(path),
+                ShippedNetwork(rawValue: path) == nil
+            else { return path }
             return isThere("\(folder)/\(path)") ? "\(folder)/\(path)" : path
         }
         func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }

@@ -11,8 +11,8 @@ struct ResultWriter: Sendable {
     /// Gets the picture in place of its file, if the next edit alone wants it.
     let kept: KeptPicture?
 
-    /// Photograph, mask, result, and what blending alone makes, side by side, for looking; of cuts these alone, one below
-    /// the other. Small pictures are enlarged.
+    /// Photograph, mask, the networks' maps, result, and what blending alone makes, side by side, for looking; of cuts
+    /// these alone, one below the other. Small pictures are enlarged.
     ///
     /// - Parameters:
     ///   - painted: the parts as `painted` gives them.
@@ -32,9 +32,12 @@ struct ResultWriter: Sendable {
                 }
                 return result
             }
+            let maps = (part.controlMaps + part.adapterMaps).map {
+                $0.picture.resized(width: photograph.width, height: photograph.height, filter: .nearest)
+            }
             return RGBImage.strip(
-                [photograph, part.mask.picture, result(made.0), result(made.1)], gap: max(1, photograph.height / 32),
-                enlarged: factor)
+                [photograph, part.mask.picture] + maps + [result(made.0), result(made.1)],
+                gap: max(1, photograph.height / 32), enlarged: factor)
         }
         var metadata = PictureMetadata()
         metadata.colours = inputs.metadata.colours

@@ -55,7 +55,9 @@ public struct InpaintingJob: Sendable {
         // Folders, or single files, which a dump may not be written over.
         if !ShippedModel.isMeant(by: settings.model) { claims.read(settings.model, by: "--model") }
         claims.read(settings.autoencoder, by: "--vae")
-        for network in settings.networks { claims.read(network.path, by: network.option) }
+        for network in settings.networks where ShippedNetwork.meant(by: network.path) == nil {
+            claims.read(network.path, by: network.option)
+        }
         try outputs.checkNames(in: &claims)
     }
 

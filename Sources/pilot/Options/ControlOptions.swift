@@ -14,8 +14,9 @@ extension StepRange: ExpressibleByArgument {
 struct ControlOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "A ControlNet that goes with the model: a diffusers folder or a safetensors file. Repeat it for several; the "
-                + "options below then repeat too, in the same order, or are given once for all.",
+            "A ControlNet that goes with the model: a diffusers folder or a safetensors file; or scenes-edges, which comes "
+                + "with the program, for edges and scribbles on scenes. Repeat it for several; the options below then repeat "
+                + "too, in the same order, or are given once for all.",
             valueName: "folder or file"), completion: .file())
     var control: [String] = []
 

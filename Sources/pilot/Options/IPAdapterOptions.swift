@@ -9,8 +9,9 @@ extension IPAdapterSettings.Fit: ExpressibleByArgument {}
 struct IPAdapterOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "An IP-Adapter that goes with the model, a safetensors file, which shows the network a picture beside the prompt. "
-                + "Repeat it for several, as --control.", valueName: "file"), completion: .file())
+            "An IP-Adapter that goes with the model, a safetensors file, which shows the network a picture beside the prompt; "
+                + "or scenes-picture, which comes with the program, for scenes. Repeat it for several, as --control.",
+            valueName: "file"), completion: .file())
     var ipAdapter: [String] = []
 
     @Option(help: ArgumentHelp("The picture that it shows, PNG or JPEG.", valueName: "file"), completion: .file())

@@ -75,7 +75,7 @@ struct CompositionOptions: ParsableArguments {
 struct ExtraOutputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Image, mask, result, and what blending alone (method pilot, coherence 0) makes of the same seed, side by "
+            "Image, mask, maps, result, and what blending alone (method pilot, coherence 0) makes of the same seed, side by "
                 + "side.",
             valueName: "file.png"),
         completion: .file())
