@@ -20,6 +20,9 @@ final class OutputCollector: Sendable {
                 if data.isEmpty { onFirst() }
                 data.append(part)
             }
+            // The pipe may live on with its process. Hundreds of tests would leave thousands of open files, and Foundation
+            // can't start a process in one that has more than 1,364: it copies directory entries of /proc/self/fd whole.
+            try? handle.close()
             continuation.yield(data)
             continuation.finish()
         }
