@@ -163,6 +163,14 @@ import Testing
         #expect(loads.reduce(0, +) / 2 / (loads.max() ?? 0) > 0.93, "\(two.layout.stages)")
     }
 
+    /// Two branches' ranks encode and decode a picture together where it is large enough, and no stream of them.
+    @Test func onePictureIsSharedWhereItPays() throws {
+        let branches = LayoutRequest.numbers(LayoutNumbers(branches: 2))
+        #expect(try chooser(ranks: 2, pictures: 1).choose(branches).layout.sharesPictures)
+        #expect(try !chooser(ranks: 2, pictures: 2).choose(branches).layout.sharesPictures)
+        #expect(try !chooser(ranks: 2, pictures: 1, costs: Self.tiny).choose(branches).layout.sharesPictures)
+    }
+
     /// A ladder of two levels has few rungs, and a model without gradients keeps little.
     @Test func smallModels() throws {
         let choice = try chooser(ranks: 64, pictures: 1000, costs: Self.tiny).choose(.auto)

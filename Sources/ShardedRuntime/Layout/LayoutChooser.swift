@@ -166,7 +166,19 @@ public struct LayoutChooser: Sendable {
         Layout(
             replicas: numbers.replicas, branches: numbers.branches, stages: cut, strips: numbers.strips,
             pictureStage: cutter.pictureStage(of: cut, memory: memory),
-            sharesPictures: pictures == 1 && allowsStrips && numbers.branches > 1 && numbers.strips == 1)
+            sharesPictures: sharesPictures(numbers))
+    }
+
+    /// Whether one picture is encoded and decoded sooner by the ranks of both chains: a small one is not.
+    private func sharesPictures(_ numbers: LayoutNumbers) -> Bool {
+        guard pictures == 1, allowsStrips, numbers.branches > 1, numbers.strips == 1 else { return false }
+        return pictureSeconds(timesOfSharing(numbers.branches)) < pictureSeconds(times)
+    }
+
+    private func timesOfSharing(_ chains: Int) -> TaskTimes { times.inStrips(chains, over: link(ofStrips: chains)) }
+
+    private func pictureSeconds(_ times: TaskTimes) -> Double {
+        PictureWork.allCases.reduce(0) { $0 + times.seconds(of: $1) }
     }
 
     private func memory(of layout: Layout, jobs: Int) -> LayoutMemory {
@@ -182,7 +194,7 @@ public struct LayoutChooser: Sendable {
     /// jobs in flight, let through.
     private func estimate(_ layout: Layout, jobs: Int, _ cutter: StageCutter) -> Double {
         let loads = layout.stages.map { cutter.seconds(of: $0) }
-        let aside = PictureWork.allCases.reduce(0) { $0 + cutter.times.seconds(of: $1) }
+        let aside = pictureSeconds(layout.sharesPictures ? timesOfSharing(layout.branches) : cutter.times)
         let pairs = Double(layout.passesOfJob)
         let slowest =
             layout.stages.indices.map { stage in
