@@ -46,42 +46,8 @@ DEFINE_PAIR_TILE(pair_strip_half, 1, 2, 1)
 DEFINE_PAIR_TILE(pair_strip_2, 1, 2, 0)
 DEFINE_PAIR_TILE(pair_strip_1, 1, 1, 0)
 
-#define MULTIPLY(TILE)                                                                                                 \
-    TILE(depth, a + i * row, row, column, b + j, b_stride, c + i * c_stride + j, c_stride, accumulate)
-
 /// `product` of pairs: strides of A and B in words.
-static void pair_product(size_t rows, size_t columns, size_t depth, const uint32_t *a, size_t row, size_t column,
-                         const uint32_t *b, size_t b_stride, float *c, size_t c_stride, int accumulate) {
-    for (size_t j = 0; j < columns;) {
-        size_t left = columns - j, vectors = left / LANES;
-        int half = left == 2 * LANES + LANES / 2;
-        vectors = vectors == 4 ? 2 : vectors < TILE_VECTORS ? vectors : TILE_VECTORS;
-        size_t i = 0;
-        for (; i + TILE_ROWS <= rows; i += TILE_ROWS) {
-            if (half)
-                MULTIPLY(pair_tile_half);
-            else if (vectors == 3)
-                MULTIPLY(pair_tile_3);
-            else if (vectors == 2)
-                MULTIPLY(pair_tile_2);
-            else
-                MULTIPLY(pair_tile_1);
-        }
-        for (; i < rows; i++) {
-            if (half)
-                MULTIPLY(pair_strip_half);
-            else if (vectors == 3)
-                MULTIPLY(pair_strip_3);
-            else if (vectors == 2)
-                MULTIPLY(pair_strip_2);
-            else
-                MULTIPLY(pair_strip_1);
-        }
-        j += half ? left : vectors * LANES;
-    }
-}
-
-#undef MULTIPLY
+DEFINE_PRODUCT(pair_product, uint32_t, pair_tile_, pair_strip_)
 
 INLINE __m256i bfloat16_of(const float *p) { return (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(p)); }
 

@@ -68,11 +68,11 @@ INLINE half_vf half_load(const float *p) {
         }                                                                                                              \
     }
 
-DEFINE_HALF_TILE(half_tile, TILE_ROWS)
-DEFINE_HALF_TILE(half_strip, 1)
+DEFINE_HALF_TILE(tile_half, TILE_ROWS)
+DEFINE_HALF_TILE(strip_half, 1)
 #else
-#define half_tile tile_3
-#define half_strip strip_3
+#define tile_half tile_3
+#define strip_half strip_3
 #endif
 
 /// How many columns a product must have for `width` of them.
@@ -86,37 +86,39 @@ INLINE size_t product_columns(size_t width) {
 #define MULTIPLY(TILE)                                                                                                 \
     TILE(depth, a + i * row, row, column, b + j, b_stride, c + i * c_stride + j, c_stride, accumulate)
 
-/// C[rows][columns] (+)= A B; columns as `product_columns` says, every stride in floats.
-static void product(size_t rows, size_t columns, size_t depth, const float *a, size_t row, size_t column,
-                    const float *b, size_t b_stride, float *c, size_t c_stride, int accumulate) {
-    for (size_t j = 0; j < columns;) {
-        size_t left = columns - j, vectors = left / LANES;
-        int half = left == 2 * LANES + LANES / 2;
-        // 4 is better split as 2 + 2 than as 3 + 1.
-        vectors = vectors == 4 ? 2 : vectors < TILE_VECTORS ? vectors : TILE_VECTORS;
-        size_t i = 0;
-        for (; i + TILE_ROWS <= rows; i += TILE_ROWS) {
-            if (half)
-                MULTIPLY(half_tile);
-            else if (vectors == 3)
-                MULTIPLY(tile_3);
-            else if (vectors == 2)
-                MULTIPLY(tile_2);
-            else
-                MULTIPLY(tile_1);
-        }
-        for (; i < rows; i++) {
-            if (half)
-                MULTIPLY(half_strip);
-            else if (vectors == 3)
-                MULTIPLY(strip_3);
-            else if (vectors == 2)
-                MULTIPLY(strip_2);
-            else
-                MULTIPLY(strip_1);
-        }
-        j += half ? left : vectors * LANES;
+/// C[rows][columns] (+)= A B; columns as `product_columns` says, every stride in NUMBERs. TILES and STRIPS are the kinds
+/// of tiles, whose names end in what they have side by side.
+#define DEFINE_PRODUCT(NAME, NUMBER, TILES, STRIPS)                                                                    \
+    static void NAME(size_t rows, size_t columns, size_t depth, const NUMBER *a, size_t row, size_t column,            \
+                     const NUMBER *b, size_t b_stride, float *c, size_t c_stride, int accumulate) {                    \
+        for (size_t j = 0; j < columns;) {                                                                             \
+            size_t left = columns - j, vectors = left / LANES;                                                         \
+            int half = left == 2 * LANES + LANES / 2;                                                                  \
+            /* 4 is better split as 2 + 2 than as 3 + 1. */                                                            \
+            vectors = vectors == 4 ? 2 : vectors < TILE_VECTORS ? vectors : TILE_VECTORS;                              \
+            size_t i = 0;                                                                                              \
+            for (; i + TILE_ROWS <= rows; i += TILE_ROWS) {                                                            \
+                if (half)                                                                                              \
+                    MULTIPLY(TILES##half);                                                                             \
+                else if (vectors == 3)                                                                                 \
+                    MULTIPLY(TILES##3);                                                                                \
+                else if (vectors == 2)                                                                                 \
+                    MULTIPLY(TILES##2);                                                                                \
+                else                                                                                                   \
+                    MULTIPLY(TILES##1);                                                                                \
+            }                                                                                                          \
+            for (; i < rows; i++) {                                                                                    \
+                if (half)                                                                                              \
+                    MULTIPLY(STRIPS##half);                                                                            \
+                else if (vectors == 3)                                                                                 \
+                    MULTIPLY(STRIPS##3);                                                                               \
+                else if (vectors == 2)                                                                                 \
+                    MULTIPLY(STRIPS##2);                                                                               \
+                else                                                                                                   \
+                    MULTIPLY(STRIPS##1);                                                                               \
+            }                                                                                                          \
+            j += half ? left : vectors * LANES;                                                                        \
+        }                                                                                                              \
     }
-}
 
-#undef MULTIPLY
+DEFINE_PRODUCT(product, float, tile_, strip_)

@@ -48,7 +48,7 @@ public struct WinogradTiles: Sendable, Hashable {
     ///   - height: of the result.
     static func rows(_ results: Int, reading rows: Range<Int>, top: Int, height: Int) -> Range<Int> {
         // Tile t reads results t - top ..< results t - top + results + 2.
-        let first = max(0, rows.lowerBound + top - results - 2 + results) / results
+        let first = max(0, rows.lowerBound + top - 2) / results
         let end = (rows.upperBound + top + results - 1) / results
         return first..<min(end, (height + results - 1) / results)
     }
