@@ -19,6 +19,8 @@ public final class ComputeContext: Sendable {
     let pool: BufferPool
     let kernels: VectorKernels
     private let grain: Int
+    /// False where layers only go through their shapes and exchanges, and leave all elements as they are.
+    let computes: Bool
 
     /// Elements that one thread goes through in about the time that handing over to a team and waiting for it takes:
     /// a share of less work than this is done sooner by the thread that has it. A third of a small UNet's loops are
@@ -46,12 +48,29 @@ public final class ComputeContext: Sendable {
                     + "--dtype float32 or --backend openblas")
         }
         strips = nil
+        computes = true
         pool = BufferPool()
         kernels = try VectorKernels(instructionSet: instructionSet)
     }
 
+    /// A context in which layers compute nothing and touch next to no memory, but ask other strips for all that they would
+    /// ask for: so what they exchange can be counted for a network of any size at once.
+    ///
+    /// Elements are whatever was in the memory; weights are not read.
+    public init(countingIn elementType: ElementType) throws {
+        threads = 1
+        grain = Self.grain
+        self.elementType = elementType
+        backend = IdleBackend()
+        strips = nil
+        computes = false
+        pool = BufferPool()
+        kernels = try VectorKernels(instructionSet: 0)
+    }
+
     private init(_ other: ComputeContext, elementType: ElementType, strips: Strips?) {
         threads = other.threads
+        computes = other.computes
         grain = other.grain
         self.elementType = elementType
         backend = other.backend
@@ -88,6 +107,7 @@ public final class ComputeContext: Sendable {
     /// - Parameter elements: how many elements each of `count` reads or writes, about; more where it computes much with
     ///   them.
     package func parallel(_ count: Int, of elements: Int, _ body: (Range<Int>) -> Void) {
+        guard computes else { return }
         // All threads or none: libgomp ends those that a smaller team has no use for.
         let team = count > 1 && count * elements >= 2 * grain ? threads : 1
         guard team > 1 else {

@@ -98,7 +98,8 @@ public final class Weight: Sendable {
     private func made(
         as form: String, byteCount: Int, in context: ComputeContext, fill: (UnsafeMutableRawPointer) throws -> Void
     ) throws -> Buffer {
-        try making.withLock { _ in
+        guard context.computes else { return Buffer(byteCount: byteCount, pool: context.pool) }
+        return try making.withLock { _ in
             try store.copy(of: identity, as: form, byteCount: byteCount, in: context) { target in
                 try fill(target)
                 source.releasePages()
