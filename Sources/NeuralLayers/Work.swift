@@ -97,6 +97,8 @@ public struct Work: Sendable, Equatable {
     /// Those of convolutions that are really done.
     public var doneConvolutions: Double { convolutions - tiles.counted + tiles.done }
     public var doneOperations: Double { doneConvolutions + linear + attention }
+    /// How many numbers of weights are read for it, kernels as tiles have them.
+    public var weightsRead: Int { parameters - tiles.kernelParameters + tiles.kernelValues }
 
     /// What is done in a format, as `tiles` has it then.
     public func done(in elementType: ElementType) -> Work {

@@ -21,11 +21,12 @@ public struct PassTraffic: Sendable, Equatable {
         _ unet: UNetConfiguration, _ layout: Layout, latent: (height: Int, width: Int), tokens: Int,
         elementType: ElementType
     ) throws {
+        let chain = Chain(unet, layout, latent: latent, tokens: tokens, elementType: elementType)
         func counted(isRecorded: Bool) throws -> [Int] {
             var sent = [Int](repeating: 0, count: layout.ranksOfReplica)
+            let way = try chain.way(isRecorded: isRecorded)
             for branch in GuidanceBranch.allCases {
-                let chain = Chain(unet, layout, latent: latent, tokens: tokens, elementType: elementType)
-                for (rank, bytes) in try chain.pass(of: branch, isRecorded: isRecorded) { sent[rank] += bytes }
+                for (rank, bytes) in chain.sent(on: way, of: branch) { sent[rank] += bytes }
             }
             return sent
         }
@@ -62,71 +63,88 @@ private struct Chain {
     }
 
     /// A leg on a stage.
-    private struct Stop {
+    struct Stop {
         let leg: Leg
         let stage: Int
+        /// Whether its input comes from the driver.
+        let isFirst: Bool
+        /// Whether its result goes there.
+        let isLast: Bool
+    }
+
+    /// A pass with what goes into every stop, and what each strip of each stage gives other strips.
+    struct Way {
+        let settings: PassSettings
+        let stops: [Stop]
+        let values: [StageValue]
+        let given: [[Int]]
+    }
+
+    /// The same for both branches.
+    func way(isRecorded: Bool) throws -> Way {
+        let settings = PassSettings(timestep: 1, masking: [], isRecorded: isRecorded)
+        let stops = stops(isRecorded: isRecorded)
+        let (values, first) = try through(stops, strip: 0, inputs: nil, settings)
+        // What the first strips give goes on from stage to stage, and on each stage to the other strips.
+        let others = try (1..<layout.strips).map { try through(stops, strip: $0, inputs: values, settings).given }
+        return Way(settings: settings, stops: stops, values: values, given: [first] + others)
     }
 
     /// What each rank of the replica sends for one pass.
-    func pass(of branch: GuidanceBranch, isRecorded: Bool) throws -> [Int: Int] {
-        let identity = PassIdentity(job: JobIdentity(number: 1), branch: branch, number: 1)
-        let settings = PassSettings(timestep: 1, masking: [], isRecorded: isRecorded)
+    func sent(on way: Way, of branch: GuidanceBranch) -> [Int: Int] {
+        let pass = Self.pass(of: branch)
         let (driver, chain) = (layout.chain(of: .unconditional, replica: 0)[0], layout.chain(of: branch, replica: 0))
-        let stops = stops(isRecorded: isRecorded)
         var sent: [Int: Int] = [:]
         func send(_ message: StageMessage, from rank: Int, to other: Int) {
             let (head, payload) = message.encoded()
             if rank != other { sent[rank, default: 0] += head.count + (payload?.withUnsafeBytes { $0.count } ?? 0) }
         }
-        // What the first strips give goes on from stage to stage, and on each stage to the other strips.
-        let values = try through(stops, strip: 0, inputs: nil, identity, settings) { stage, bytes in
-            sent[chain[stage], default: 0] += bytes
-        }
-        for strip in 1..<layout.strips {
-            _ = try through(stops, strip: strip, inputs: values, identity, settings) { stage, bytes in
-                sent[chain[stage] + strip, default: 0] += bytes
-            }
-        }
-        for (index, stop) in stops.enumerated() {
-            let rank = chain[stop.stage]
-            let isTurn = index == 0 || stop.leg == .upGradient && stop.stage == 0
-            let message = StageMessage.leg(identity, stop.leg, settings, values[index])
-            send(message, from: isTurn ? driver : chain[stops[index - 1].stage], to: rank)
+        func tellStrips(_ message: StageMessage, _ rank: Int) {
             for strip in 1..<layout.strips { send(message, from: rank, to: rank + strip) }
-            let isLast = index == stops.count - 1 || stops[index + 1].leg == .upGradient && stops[index + 1].stage == 0
-            if isLast {
-                let result = StageMessage.result(identity, isGradient: stop.leg.isGradient, latent)
-                send(result, from: rank, to: driver)
-            }
+        }
+        for (strip, bytes) in way.given.enumerated() {
+            for (stage, bytes) in bytes.enumerated() { sent[chain[stage] + strip, default: 0] += bytes }
+        }
+        var source = driver
+        for (stop, value) in zip(way.stops, way.values) {
+            let rank = chain[stop.stage]
+            let message = StageMessage.leg(pass, stop.leg, way.settings, value)
+            send(message, from: stop.isFirst ? driver : source, to: rank)
+            tellStrips(message, rank)
+            if stop.isLast { send(.result(pass, isGradient: stop.leg.isGradient, latent), from: rank, to: driver) }
+            source = rank
         }
         // A pass that is over is forgotten by all strips.
-        for rank in chain {
-            for strip in 1..<layout.strips { send(.discard(identity), from: rank, to: rank + strip) }
-        }
+        for rank in chain { tellStrips(.discard(pass), rank) }
         return sent
+    }
+
+    private static func pass(of branch: GuidanceBranch) -> PassIdentity {
+        PassIdentity(job: JobIdentity(number: 1), branch: branch, number: 1)
     }
 
     /// In their order.
     private func stops(isRecorded: Bool) -> [Stop] {
-        let stages = layout.stages.indices
         func thereAndBack(_ there: Leg, _ back: Leg) -> [Stop] {
-            stages.map { Stop(leg: there, stage: $0) } + stages.dropLast().reversed().map { Stop(leg: back, stage: $0) }
+            let stages = layout.stages.indices
+            let legs = stages.map { (there, $0) } + stages.dropLast().reversed().map { (back, $0) }
+            return legs.enumerated().map { index, leg in
+                Stop(leg: leg.0, stage: leg.1, isFirst: index == 0, isLast: index == legs.count - 1)
+            }
         }
         return thereAndBack(.down, .up) + (isRecorded ? thereAndBack(.upGradient, .downGradient) : [])
     }
 
     /// Runs one strip of every stage.
     ///
-    /// - Parameters:
-    ///   - inputs: of every stop; nil for what comes of the one before.
-    ///   - gave: how many bytes the strip of a stage gives other strips.
-    /// - Returns: the inputs.
+    /// - Parameter inputs: of every stop; nil for what comes of the one before.
+    /// - Returns: the inputs, and how many bytes the strip of each stage gives other strips.
     private func through(
-        _ stops: [Stop], strip: Int, inputs: [StageValue]?, _ pass: PassIdentity, _ settings: PassSettings,
-        gave: (_ stage: Int, _ bytes: Int) -> Void
-    ) throws -> [StageValue] {
+        _ stops: [Stop], strip: Int, inputs: [StageValue]?, _ settings: PassSettings
+    ) throws -> (inputs: [StageValue], given: [Int]) {
         let context = try ComputeContext(countingIn: elementType)
         let exchanges = layout.stages.map { _ in CountingExchange(strip: strip) }
+        let pass = Self.pass(of: .unconditional)
         let passes = try zip(layout.stages, exchanges).map { rungs, exchange in
             let stage = UNetStage(unet, rungs: rungs, weights: RecordingWeights())
             let evaluator = UNetStageEvaluator(
@@ -137,13 +155,11 @@ private struct Chain {
         var taken: [StageValue] = []
         var value = StageValue.latent(latent)
         for (index, stop) in stops.enumerated() {
-            let comesFromDriver = index == 0 || stop.leg == .upGradient && stop.stage == 0
-            value = inputs?[index] ?? (comesFromDriver ? .latent(latent) : value)
+            value = inputs?[index] ?? (stop.isFirst ? .latent(latent) : value)
             taken.append(value)
             value = try passes[stop.stage].run(stop.leg, value)
         }
-        for (stage, exchange) in exchanges.enumerated() { gave(stage, exchange.bytes) }
-        return taken
+        return (taken, exchanges.map(\.bytes))
     }
 }
 
