@@ -46,7 +46,9 @@ import Testing
 
         let table = try await plan(["--ranks", "4", "--jobs", "40", "--layout", "branches=2,stages=2"], runner)
         #expect(table.exitCode == 0 && table.errors.isEmpty, "\(table.errors)")
-        for words in ["replicas=1,branches=2,stages=2", "Stages", "Machines", "Sent by", "limited by", "Layouts compared"] {
+        for words in [
+            "replicas=1,branches=2,stages=2", "Stages", "Machines", "Sent by", "limited by", "Layouts compared",
+        ] {
             #expect(table.output.contains(words), "\(words) in \(table.output)")
         }
         #expect(table.output.split(separator: "\n").allSatisfy { $0.count <= 200 })

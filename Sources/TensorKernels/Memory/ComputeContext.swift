@@ -21,6 +21,8 @@ public final class ComputeContext: Sendable {
     private let grain: Int
     /// False where layers only go through their shapes and exchanges, and leave all elements as they are.
     let computes: Bool
+    /// With what weights are laid out meanwhile; nil where they are left as they are, too.
+    let layingOut: ComputeContext?
 
     /// Elements that one thread goes through in about the time that handing over to a team and waiting for it takes:
     /// a share of less work than this is done sooner by the thread that has it. A third of a small UNet's loops are
@@ -49,6 +51,7 @@ public final class ComputeContext: Sendable {
         }
         strips = nil
         computes = true
+        layingOut = nil
         pool = BufferPool()
         kernels = try VectorKernels(instructionSet: instructionSet)
     }
@@ -57,20 +60,35 @@ public final class ComputeContext: Sendable {
     /// ask for: so what they exchange can be counted for a network of any size at once.
     ///
     /// Elements are whatever was in the memory; weights are not read.
-    public init(countingIn elementType: ElementType) throws {
+    public convenience init(countingIn elementType: ElementType) throws {
+        self.init(idleIn: elementType, kernels: try VectorKernels(instructionSet: 0), layingOut: nil)
+    }
+
+    /// A context in which layers compute nothing, but lay out those of their weights that a `WeightStore` shares with other
+    /// processes and that none of these has begun with: gone through by all of them at once, it has each lay out a part of
+    /// a network.
+    ///
+    /// - Parameter context: lays them out, as it would when it computes.
+    public convenience init(layingOutFor context: ComputeContext) {
+        self.init(idleIn: context.elementType, kernels: context.kernels, layingOut: context)
+    }
+
+    private init(idleIn elementType: ElementType, kernels: VectorKernels, layingOut: ComputeContext?) {
         threads = 1
         grain = Self.grain
         self.elementType = elementType
+        self.kernels = kernels
+        self.layingOut = layingOut
         backend = IdleBackend()
         strips = nil
         computes = false
         pool = BufferPool()
-        kernels = try VectorKernels(instructionSet: 0)
     }
 
     private init(_ other: ComputeContext, elementType: ElementType, strips: Strips?) {
         threads = other.threads
         computes = other.computes
+        layingOut = other.layingOut?.with(elementType: elementType)
         grain = other.grain
         self.elementType = elementType
         backend = other.backend

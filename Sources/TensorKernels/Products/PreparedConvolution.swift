@@ -69,6 +69,7 @@ public final class PreparedConvolution: Sendable {
     /// In the layout of the backend that runs it, made when it first runs: one for a whole picture, and others for strips,
     /// which have no zeros at the side of a neighbour.
     private func kernel(_ geometry: ConvolutionGeometry, in context: ComputeContext) -> any ConvolutionKernel {
+        guard context.computes else { return context.backend.convolution(geometry, weight: weight) }
         let key = Key(backend: context.backend.name, geometry: geometry)
         return kernels.withLock { kernels in
             if let kernel = kernels[key] { return kernel }

@@ -23,7 +23,7 @@ struct WinogradKernels {
         values = try weight.copy(
             as: "Winograd \(results) \(context.elementType.rawValue) in panels of \(width)",
             byteCount: WinogradTiles.positions(results) * panels * panelWords * MemoryLayout<UInt32>.size, in: context
-        ) { weights, target in
+        ) { weights, target, context in
             let target = target.assumingMemoryBound(to: UInt32.self)
             context.parallel(panels, of: panels * panelWords) { part in
                 for panel in part {
