@@ -105,9 +105,12 @@ INLINE void softmax_begin(softmax_state *state, size_t count) {
     for (size_t i = 0; i < count; i++) state->maxima[i] = -INFINITY, state->sums[i] = 0;
 }
 
+/// 2^t, as exact as the weights must be.
+typedef vf power_of_2(vf t);
+
 /// Turns a query's scores of the keys [key, key + valid) into weights, and scales down what `out` has of the keys before.
 INLINE void softmax_row(const pilot_attention_shape *shape, softmax_state *state, size_t query, size_t i, size_t key,
-                        size_t valid, float *row, float *out) {
+                        size_t valid, power_of_2 *power, float *row, float *out) {
     size_t padded = packed_keys(valid), columns = product_columns(shape->width);
     float scale = shape->scale * LOG2_E;
     blank_unseen(shape, query, key, valid, row);
@@ -122,7 +125,7 @@ INLINE void softmax_row(const pilot_attention_shape *shape, softmax_state *state
     float correction = vector_power_of_2(vector_of(state->maxima[i] * scale - base))[0];
     vf sum = {0};
     for (size_t j = 0; j < padded; j += LANES) {
-        vf p = vector_power_of_2(vector_load(row + j) * scale - base);
+        vf p = power(vector_load(row + j) * scale - base);
         sum += p;
         vector_store(row + j, p);
     }
@@ -152,7 +155,8 @@ static void attention(const pilot_attention_shape *shape, size_t first, size_t c
         size_t valid = shape->keys - key < KEY_BLOCK ? shape->keys - key : KEY_BLOCK, padded = packed_keys(valid);
         scores_of(q, count, width, kt, key, padded, scores);
         for (size_t i = 0; i < count; i++)
-            softmax_row(shape, &state, first + i, i, key, valid, scores + i * KEY_BLOCK, output + i * padded_width);
+            softmax_row(shape, &state, first + i, i, key, valid, vector_power_of_2, scores + i * KEY_BLOCK,
+                        output + i * padded_width);
         product(count, product_columns(width), valid, scores, KEY_BLOCK, 1, (const float *)v + key * padded_width,
                 padded_width, output, padded_width, key > 0);
     }
@@ -161,11 +165,11 @@ static void attention(const pilot_attention_shape *shape, size_t first, size_t c
 
 /// A query's scores of the keys [key, key + valid) become weights, and the weights' gradients those of the scores.
 INLINE void gradient_row(const pilot_attention_shape *shape, size_t query, size_t key, size_t valid, size_t padded,
-                         float log_sum_exp, float d, float *weight, float *slope) {
+                         power_of_2 *power, float log_sum_exp, float d, float *weight, float *slope) {
     float scale = shape->scale * LOG2_E, base = log_sum_exp * LOG2_E;
     blank_unseen(shape, query, key, valid, weight);
     for (size_t j = 0; j < padded; j += LANES) {
-        vf p = vector_power_of_2(vector_load(weight + j) * scale - base);
+        vf p = power(vector_load(weight + j) * scale - base);
         vector_store(weight + j, p);
         vector_store(slope + j, p * (vector_load(slope + j) - d) * shape->scale);
     }
@@ -182,8 +186,8 @@ static void attention_gradient(const pilot_attention_shape *shape, size_t first,
         scores_of(q, count, width, kt, key, padded, weights);
         scores_of(dy, count, width, vt, key, padded, slopes);
         for (size_t i = 0; i < count; i++)
-            gradient_row(shape, first + i, key, valid, padded, log_sum_exp[i], d[i], weights + i * KEY_BLOCK,
-                         slopes + i * KEY_BLOCK);
+            gradient_row(shape, first + i, key, valid, padded, vector_power_of_2, log_sum_exp[i], d[i],
+                         weights + i * KEY_BLOCK, slopes + i * KEY_BLOCK);
         if (dq)
             product(count, columns, valid, slopes, KEY_BLOCK, 1, (const float *)k + key * padded_width, padded_width, dq,
                     padded_width, key > 0);
