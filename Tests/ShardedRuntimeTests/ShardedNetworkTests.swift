@@ -103,6 +103,12 @@ import Testing
             #expect(layout.pictureTeam(of: replicas - 1).count == 2)
             #expect(try await fingerprints(model, layout, jobs: 3) == alone, "\(layout)")
         }
+        // With strips in each chain, for one picture at a time.
+        for (stages, strips) in [(1, 2), (2, 2), (1, 3)] {
+            let layout = try model.layout(branches: 2, stages: stages, strips: strips, sharesPictures: true)
+            #expect(layout.pictureTeam(of: 0).count == 2 * strips)
+            #expect(try await fingerprints(model, layout, jobs: 1) == [alone[0]], "\(layout)")
+        }
     }
 
     /// Latent, mask and masked image meet on the first stage: noise within 2e-5 of what diffusers says in float64, the
@@ -223,8 +229,13 @@ import Testing
         }
     }
 
-    /// The networks around the UNet, on whatever rank, give what they give here.
-    @Test func picturesAreWorkedOn() async throws {
+    /// The networks around the UNet, on whatever ranks, give what they give here.
+    @Test(
+        arguments: [
+            (1, 3, 1, false), (2, 1, 1, true), (2, 2, 1, true), (1, 1, 3, false), (2, 1, 2, true), (2, 2, 2, true),
+            (2, 1, 3, true),
+        ])
+    func picturesAreWorkedOn(branches: Int, stages: Int, strips: Int, shares: Bool) async throws {
         let model = try StageModel(fixture: "sd1")
         let context = try ComputeContext(threads: 1)
         let autoencoder = Autoencoder(
@@ -236,11 +247,15 @@ import Testing
         let latent = try autoencoder.encode(
             picture.values, height: picture.height, width: picture.width, in: context)
         let decoded = try autoencoder.decode(latent, in: context)
-        try await withNetwork(model, try model.layout(branches: 1, stages: 3)) { network in
+        let layout = try model.layout(branches: branches, stages: stages, strips: strips, sharesPictures: shares)
+        // A strip that fails leaves the others waiting, so the job ends with it.
+        let failsAlone = layout.pictureTeam(of: 0).count == 1
+        try await withNetwork(model, layout) { network in
             let found = try await network.encode(picture)
             #expect(found == latent)
             #expect(try await network.decode(found).values == decoded)
             #expect(try await network.embed(TokenChunk(ids: [1, 2, 3])).height == 3)
+            guard failsAlone else { return }
             // What the networks can't take is a failure, never the end of a rank.
             await #expect(throws: Failure.self) { try await network.embed(TokenChunk(ids: [])) }
             await #expect(throws: Failure.self) {

@@ -22,8 +22,9 @@ public struct Layout: Sendable, Equatable, Codable {
     public let strips: Int
     /// The stage whose ranks encode and decode pictures beside: the one with the most time to spare.
     public let pictureStage: Int
-    /// Whether the ranks that hold this stage in both chains encode and decode a picture together, by rows: one picture is
-    /// there sooner, but in a stream of them the ranks would wait for each other's passes.
+    /// Whether the ranks that hold this stage in both chains encode and decode a picture together, by rows. That is for one
+    /// picture alone, which is there sooner: in a stream of them the ranks would wait for each other's passes, and where
+    /// each chain has strips, in a circle.
     public let sharesPictures: Bool
 
     /// - Precondition: the stages follow each other from rung 0 on, and none is empty.
@@ -116,9 +117,9 @@ public struct Layout: Sendable, Equatable, Codable {
     }
 
     /// The ranks of a replica that encode and decode a picture, each some rows of it; the first tells the others. They
-    /// are strips of one stage, or without strips may be the ranks of both chains, of which none has strips to wait for.
+    /// are the strips of one stage, of both chains where these share pictures.
     public func pictureTeam(of replica: Int) -> [Int] {
-        let chains = sharesPictures && strips == 1 ? Array((0..<branches).reversed()) : [branches - 1]
+        let chains = sharesPictures ? Array((0..<branches).reversed()) : [branches - 1]
         return chains.flatMap { ranksOfStrips(at: Place(replica: replica, chain: $0, stage: pictureStage)) }
     }
 

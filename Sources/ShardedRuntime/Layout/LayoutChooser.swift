@@ -123,7 +123,7 @@ public struct LayoutChooser: Sendable {
 
     private func cutter(_ strips: Int) -> StageCutter {
         StageCutter(
-            costs, times: times.inStrips(strips, over: link(ofStrips: strips)), passes: passes, memory: memory)
+            costs, times: timesInStrips(strips), passes: passes, memory: memory)
     }
 
     private func best() -> Choice? {
@@ -171,11 +171,12 @@ public struct LayoutChooser: Sendable {
 
     /// Whether one picture is encoded and decoded sooner by the ranks of both chains: a small one is not.
     private func sharesPictures(_ numbers: LayoutNumbers) -> Bool {
-        guard pictures == 1, allowsStrips, numbers.branches > 1, numbers.strips == 1 else { return false }
-        return pictureSeconds(timesOfSharing(numbers.branches)) < pictureSeconds(times)
+        guard pictures == 1, allowsStrips, numbers.branches > 1 else { return false }
+        let together = timesInStrips(numbers.branches * numbers.strips)
+        return pictureSeconds(together) < pictureSeconds(timesInStrips(numbers.strips))
     }
 
-    private func timesOfSharing(_ chains: Int) -> TaskTimes { times.inStrips(chains, over: link(ofStrips: chains)) }
+    private func timesInStrips(_ strips: Int) -> TaskTimes { times.inStrips(strips, over: link(ofStrips: strips)) }
 
     private func pictureSeconds(_ times: TaskTimes) -> Double {
         PictureWork.allCases.reduce(0) { $0 + times.seconds(of: $1) }
@@ -194,7 +195,8 @@ public struct LayoutChooser: Sendable {
     /// jobs in flight, let through.
     private func estimate(_ layout: Layout, jobs: Int, _ cutter: StageCutter) -> Double {
         let loads = layout.stages.map { cutter.seconds(of: $0) }
-        let aside = pictureSeconds(layout.sharesPictures ? timesOfSharing(layout.branches) : cutter.times)
+        let aside = pictureSeconds(
+            layout.sharesPictures ? timesInStrips(layout.branches * layout.strips) : cutter.times)
         let pairs = Double(layout.passesOfJob)
         let slowest =
             layout.stages.indices.map { stage in
