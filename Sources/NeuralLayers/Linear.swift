@@ -47,9 +47,11 @@ public struct Linear: Layer {
     private func run(
         _ x: Tensor, into y: inout TensorDraft, accumulating: Bool, in context: ComputeContext
     ) throws {
-        try context.backend.multiply(
-            x.converted(in: context), by: weight.tensor(in: context), transposed: false, bias: bias?.vector(),
-            into: &y, accumulating: accumulating, in: context)
+        try context.measured(.linear, operations: operations(rows: x.rows)) {
+            try context.backend.multiply(
+                x.converted(in: context), by: weight.tensor(in: context), transposed: false, bias: bias?.vector(),
+                into: &y, accumulating: accumulating, in: context)
+        }
     }
 
     public func withPullback(_ x: Tensor, in context: ComputeContext) throws -> (y: Tensor, pullback: Pullback) {
@@ -79,14 +81,18 @@ public struct Linear: Layer {
     private func runBack(
         _ dy: Tensor, into dx: inout TensorDraft, accumulating: Bool, in context: ComputeContext
     ) throws {
-        try context.backend.multiply(
-            dy.converted(in: context), by: weight.tensor(in: context), transposed: true, bias: nil, into: &dx,
-            accumulating: accumulating, in: context)
+        try context.measured(.linear, operations: operations(rows: dy.rows)) {
+            try context.backend.multiply(
+                dy.converted(in: context), by: weight.tensor(in: context), transposed: true, bias: nil, into: &dx,
+                accumulating: accumulating, in: context)
+        }
     }
+
+    private func operations(rows: Int) -> Double { 2 * Double(rows) * Double(weight.count) }
 
     public func work(rows: Int) -> Work {
         Work(
-            linear: 2 * Double(rows) * Double(weight.count), parameters: weight.count + (bias?.count ?? 0),
+            linear: operations(rows: rows), parameters: weight.count + (bias?.count ?? 0),
             widestLayer: Double(rows) * Double(inputs + outputs))
     }
 }

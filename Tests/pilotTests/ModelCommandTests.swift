@@ -97,6 +97,19 @@ import Testing
             #expect(refused.failureLines.count == 1)
         }
     }
+
+    @Test func benchmarkByKind() async throws {
+        for type in ["float32", "bfloat16"] {
+            let result = try await Launcher.run(
+                "pilot", ["model", "benchmark", "--by-kind", "--passes", "1", "--threads", "1", "--dtype", type])
+            #expect(result.exitCode == 0, "\(result.errors)")
+            for words in ["forward: ", "gradient: ", "convolution", "linear", "attention", "all else", "limit"] {
+                #expect(result.output.contains(words), "\(words) in \(result.output)")
+            }
+        }
+        let several = try await Launcher.mpirun(ranks: 2, "pilot", ["model", "benchmark", "--by-kind"])
+        #expect(several.exitCode == 64 && several.errors.contains("--by-kind"), "\(several.errors)")
+    }
 }
 
 extension Data {

@@ -152,6 +152,12 @@ typedef struct {
     /// where `is_top`. All others are written.
     void (*winograd_patches_gradient)(pilot_winograd_grid grid, const float *sums, size_t first, size_t count,
                                       size_t first_channel, size_t channels, int is_top, float *picture);
+
+    // The most that the processor can do in products of a format.
+    /// Operations of a round of `peak`.
+    size_t (*peak_operations)(pilot_element type);
+    /// Computes so many rounds; `numbers` are at least 32, small.
+    float (*peak)(pilot_element type, size_t rounds, const float *numbers);
 } pilot_vector_kernels;
 
 /// The kernels for this processor.

@@ -7,6 +7,7 @@
 #include "attention_bfloat16.h"
 #endif
 #include "norms.h"
+#include "peak.h"
 #include "winograd_squares.h"
 
 #include "winograd_pictures.h"
@@ -71,4 +72,6 @@ const pilot_vector_kernels KERNELS = {
     },
     .winograd_tiles = winograd_tiles,
     .winograd_patches_gradient = winograd_patches_gradient,
+    .peak_operations = peak_operations,
+    .peak = peak,
 };

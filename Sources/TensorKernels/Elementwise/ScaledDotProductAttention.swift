@@ -54,6 +54,19 @@ public struct ScaledDotProductAttention: Sendable {
         _ q: Tensor, _ k: Tensor, _ v: Tensor, mask: AttentionMask? = nil, firstQuery: Int = 0,
         in context: ComputeContext
     ) -> (y: Tensor, saved: Saved) {
+        context.measured(.attention, operations: operations(2, q, k)) {
+            outputs(q, k, v, mask: mask, firstQuery: firstQuery, in: context)
+        }
+    }
+
+    /// Multiplications and additions of so many products of queries and keys.
+    private func operations(_ products: Int, _ q: Tensor, _ k: Tensor) -> Double {
+        2 * Double(products) * Double(q.rows) * Double(k.rows) * Double(q.columns)
+    }
+
+    private func outputs(
+        _ q: Tensor, _ k: Tensor, _ v: Tensor, mask: AttentionMask?, firstQuery: Int, in context: ComputeContext
+    ) -> (y: Tensor, saved: Saved) {
         let run = Run(self, q, k, v, mask, firstQuery: firstQuery, context)
         var y = TensorDraft(uninitialized: q.shape, as: q.elementType, in: context)
         let target = y.elements
@@ -78,6 +91,15 @@ public struct ScaledDotProductAttention: Sendable {
     public func queryGradient(
         _ dy: Tensor, q: Tensor, k: Tensor, v: Tensor, y: Tensor, saved: Saved, mask: AttentionMask? = nil,
         firstQuery: Int = 0, in context: ComputeContext
+    ) -> Tensor {
+        context.measured(.attention, operations: operations(3, q, k)) {
+            queryGradients(dy, q: q, k: k, v: v, y: y, saved: saved, mask: mask, firstQuery: firstQuery, in: context)
+        }
+    }
+
+    private func queryGradients(
+        _ dy: Tensor, q: Tensor, k: Tensor, v: Tensor, y: Tensor, saved: Saved, mask: AttentionMask?,
+        firstQuery: Int, in context: ComputeContext
     ) -> Tensor {
         let run = Run(self, q, k, v, mask, firstQuery: firstQuery, context)
         var dq = TensorDraft(uninitialized: q.shape, as: q.elementType, in: context)
@@ -116,6 +138,17 @@ public struct ScaledDotProductAttention: Sendable {
     func gradient(
         _ dy: Tensor, q: Tensor, k: Tensor, v: Tensor, statistics: QueryStatistics, mask: AttentionMask?,
         firstKey: Int = 0, hasQueries: Bool, in context: ComputeContext
+    ) -> (dq: Tensor?, dk: Tensor, dv: Tensor) {
+        context.measured(.attention, operations: operations(hasQueries ? 5 : 4, q, k)) {
+            gradients(
+                dy, q: q, k: k, v: v, statistics: statistics, mask: mask, firstKey: firstKey, hasQueries: hasQueries,
+                in: context)
+        }
+    }
+
+    private func gradients(
+        _ dy: Tensor, q: Tensor, k: Tensor, v: Tensor, statistics: QueryStatistics, mask: AttentionMask?,
+        firstKey: Int, hasQueries: Bool, in context: ComputeContext
     ) -> (dq: Tensor?, dk: Tensor, dv: Tensor) {
         let run = Run(self, q, k, v, mask, firstKey: firstKey, context)
         // One element where nothing is asked for.

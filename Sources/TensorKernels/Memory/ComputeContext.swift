@@ -24,6 +24,9 @@ public final class ComputeContext: Sendable {
     /// With what weights are laid out meanwhile; nil where they are left as they are, too.
     let layingOut: ComputeContext?
 
+    /// Measures products; nil where nobody asks.
+    let meter: ProductMeter?
+
     /// Elements that one thread goes through in about the time that handing over to a team and waiting for it takes:
     /// a share of less work than this is done sooner by the thread that has it. A third of a small UNet's loops are
     /// shorter, and each of them would make the computation wait for a core that another program may have.
@@ -52,6 +55,7 @@ public final class ComputeContext: Sendable {
         strips = nil
         computes = true
         layingOut = nil
+        meter = nil
         pool = BufferPool()
         kernels = try VectorKernels(instructionSet: instructionSet)
     }
@@ -82,10 +86,12 @@ public final class ComputeContext: Sendable {
         backend = IdleBackend()
         strips = nil
         computes = false
+        meter = nil
         pool = BufferPool()
     }
 
-    private init(_ other: ComputeContext, elementType: ElementType, strips: Strips?) {
+    private init(_ other: ComputeContext, elementType: ElementType, strips: Strips?, meter: ProductMeter?) {
+        self.meter = meter
         threads = other.threads
         computes = other.computes
         layingOut = other.layingOut?.with(elementType: elementType)
@@ -100,13 +106,19 @@ public final class ComputeContext: Sendable {
     /// The same threads, memory and library computing in another number format.
     public func with(elementType: ElementType) -> ComputeContext {
         elementType == self.elementType
-            ? self : ComputeContext(self, elementType: elementType, strips: strips)
+            ? self : ComputeContext(self, elementType: elementType, strips: strips, meter: meter)
     }
 
     /// The same for a picture of which other ranks hold the rest.
     public func with(_ grid: StripGrid, _ exchange: any StripExchange) -> ComputeContext {
         ComputeContext(
-            self, elementType: elementType, strips: grid.strips > 1 ? Strips(grid: grid, exchange: exchange) : nil)
+            self, elementType: elementType, strips: grid.strips > 1 ? Strips(grid: grid, exchange: exchange) : nil,
+            meter: meter)
+    }
+
+    /// The same with its products measured.
+    public func with(_ meter: ProductMeter) -> ComputeContext {
+        ComputeContext(self, elementType: elementType, strips: strips, meter: meter)
     }
 
     /// Gives memory that no tensor holds back to the system.

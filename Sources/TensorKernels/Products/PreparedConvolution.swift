@@ -23,6 +23,14 @@ public final class PreparedConvolution: Sendable {
     public func forward(
         _ x: Tensor, through window: StripWindow, bias: [Float]?, as type: ElementType, in context: ComputeContext
     ) throws -> Tensor {
+        try context.measured(.convolution, operations: operations(window.way, rows: window.rows.count, window.width)) {
+            try run(x, through: window, bias: bias, as: type, in: context)
+        }
+    }
+
+    private func run(
+        _ x: Tensor, through window: StripWindow, bias: [Float]?, as type: ElementType, in context: ComputeContext
+    ) throws -> Tensor {
         switch window.way {
         case .direct(let geometry):
             return try kernel(geometry, in: context).forward(x, bias: bias, as: type, in: context)
@@ -39,11 +47,13 @@ public final class PreparedConvolution: Sendable {
         _ x: Tensor, through window: StripWindow, bias: [Float]?, addingTo sum: inout TensorDraft,
         in context: ComputeContext
     ) throws {
-        switch window.way {
-        case .direct(let geometry):
-            try kernel(geometry, in: context).forward(x, bias: bias, addingTo: &sum, in: context)
-        case .tiled(let tiles):
-            try tiled.forward(x, tiles, through: window, bias: bias, into: &sum, adding: true, in: context)
+        try context.measured(.convolution, operations: operations(window.way, rows: window.rows.count, window.width)) {
+            switch window.way {
+            case .direct(let geometry):
+                try kernel(geometry, in: context).forward(x, bias: bias, addingTo: &sum, in: context)
+            case .tiled(let tiles):
+                try tiled.forward(x, tiles, through: window, bias: bias, into: &sum, adding: true, in: context)
+            }
         }
     }
 
@@ -53,12 +63,24 @@ public final class PreparedConvolution: Sendable {
     public func gradient(
         _ dy: Tensor, through window: StripGradientWindow, as type: ElementType, in context: ComputeContext
     ) throws -> Tensor {
-        switch window.way {
-        case .direct(let geometry):
-            return try kernel(geometry, in: context).gradient(
-                dy, height: window.rows.count, width: window.width, as: type, in: context)
-        case .tiled(let tiles):
-            return try tiled.gradient(dy, tiles, through: window, as: type, in: context)
+        let operations = operations(window.way, rows: dy.shape[0], dy.shape[1])
+        return try context.measured(.convolution, operations: operations) {
+            switch window.way {
+            case .direct(let geometry):
+                try kernel(geometry, in: context).gradient(
+                    dy, height: window.rows.count, width: window.width, as: type, in: context)
+            case .tiled(let tiles):
+                try tiled.gradient(dy, tiles, through: window, as: type, in: context)
+            }
+        }
+    }
+
+    /// Multiplications and additions of the products for so many rows of the result.
+    private func operations(_ way: ConvolutionWay, rows: Int, _ columns: Int) -> Double {
+        let channels = Double(geometry.inputs * geometry.outputs)
+        switch way {
+        case .direct: return 2 * channels * Double(rows * columns * geometry.kernel * geometry.kernel)
+        case .tiled(let tiles): return 2 * channels * Double(tiles.rows.count * tiles.columns * tiles.positions)
         }
     }
 

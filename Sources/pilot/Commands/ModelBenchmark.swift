@@ -38,6 +38,12 @@ struct ModelBenchmark: RankedCommand {
     @Flag(help: "Time the autoencoder's decoding of a latent too.")
     var decode = false
 
+    @Flag(
+        help: ArgumentHelp(
+            "Print instead, of one branch's last pass and its gradient, what products of each kind take and how near to "
+                + "the processor's limit they are. On one rank."))
+    var byKind = false
+
     @Option(help: "The timestep to evaluate at (default: 500).", transform: whole(0...999))
     var timestep = 500
 
@@ -54,11 +60,15 @@ struct ModelBenchmark: RankedCommand {
         let rank = try await computation.rank(computing: chosen, on: communicator)
         var files = FileClaims()
         try computation.checkFiles(in: &files, overwrites: overwrite)
+        let trial = Trial(geometry, model.description, timestep: timestep)
+        guard !byKind else {
+            try await printKinds(of: trial, geometry, model.description, rank, ranks: communicator.size)
+            return try await RankOrder.nothing.give(to: communicator)
+        }
         let setup = try computation.setup(
             model, rank, ranks: communicator.size, latent: (geometry.latentHeight, geometry.latentWidth),
             tokens: model.contextLength, pictures: 1)
         let engine = try await ShardedEngine(setup, communicator: communicator)
-        let trial = Trial(geometry, model.description, timestep: timestep)
         let predictor = try await engine.predictor(for: trial.inputs)
         for pass in 1...passes {
             var result = try await trial.run(on: predictor, gradient: gradient)
@@ -70,6 +80,19 @@ struct ModelBenchmark: RankedCommand {
         await engine.finish(predictor)
         try await computation.writeFiles(engine, try await engine.reports())
         engine.stop()
+    }
+
+    private func printKinds(
+        of trial: Trial, _ geometry: JobGeometry, _ model: ModelDescription, _ rank: RankComputation, ranks: Int
+    ) async throws {
+        guard ranks == 1 else {
+            throw Failure.usage("--by-kind: measures one rank, and there are \(ranks); start it without mpirun")
+        }
+        let benchmark = KindBenchmark(
+            model: model, geometry: geometry, inputs: trial.inputs[GuidanceBranch.conditional.rawValue], latent: trial.latent,
+            timestep: timestep, rank: rank)
+        let (ways, peak) = try await benchmark.run(passes: passes)
+        _ = try Console.print(KindReport(ways: ways, peak: peak).text)
     }
 }
 
@@ -101,7 +124,7 @@ private struct PassResult: Encodable {
 private struct Trial: Sendable {
     /// Of each branch, in their order.
     let inputs: [BranchInputs]
-    private let latent: Latent
+    let latent: Latent
     private let seeds: [GuidanceBranch: Latent]
     private let timestep: Int
 
