@@ -89,8 +89,8 @@ struct ModelBenchmark: RankedCommand {
             throw Failure.usage("--by-kind: measures one rank, and there are \(ranks); start it without mpirun")
         }
         let benchmark = KindBenchmark(
-            model: model, geometry: geometry, inputs: trial.inputs[GuidanceBranch.conditional.rawValue], latent: trial.latent,
-            timestep: timestep, rank: rank)
+            model: model, geometry: geometry, inputs: trial.inputs[GuidanceBranch.conditional.rawValue],
+            latent: trial.latent, timestep: timestep, rank: rank)
         let (ways, peak) = try await benchmark.run(passes: passes)
         _ = try Console.print(KindReport(ways: ways, peak: peak).text)
     }
