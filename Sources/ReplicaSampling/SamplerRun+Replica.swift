@@ -43,7 +43,7 @@ extension SamplerRun {
     }
 
     /// Carries out, on the driver of another replica, what `sampled(in:)` orders there.
-    package static func taker(pace: ProgressPace = .standard) -> OrderTaker {
+    package static func taker(pace: ProgressPace) -> OrderTaker {
         { order, open, tell in
             let run = try SamplerRun(decoding: order)
             let news = SamplerNews(run.wants, pace: pace, tell: tell)

@@ -33,7 +33,7 @@ import Testing
 
     /// Runs on the first replica, or with its room taken on the second.
     private func outcome(
-        _ trial: SamplerTrial, isRemote: Bool, pace: ProgressPace = .standard,
+        _ trial: SamplerTrial, isRemote: Bool, pace: ProgressPace = ProgressPace(jobs: 2),
         _ communicators: [LocalCommunicator]? = nil
     ) async throws -> Outcome {
         var ranks = try trial.ranks(replicas: 2, branches: 2)
@@ -100,6 +100,13 @@ import Testing
         #expect(counts == [5, 5])
     }
 
+    /// However many jobs there are, rank 0 hears as often as of sixteen.
+    @Test func manyJobsTellMoreRarely() {
+        #expect(ProgressPace(jobs: 1).interval == .milliseconds(250))
+        #expect(ProgressPace(jobs: 16).interval == .milliseconds(250))
+        #expect(ProgressPace(jobs: 1600).interval == .seconds(25))
+    }
+
     @Test func whatIsNotFiniteFailsTheJobAloneWithTheSameWords() async throws {
         var trial = try SamplerTrial()
         trial.parameters.warmupLearningRate = 1e300
@@ -112,7 +119,7 @@ import Testing
         let sound = try SamplerTrial().run()
         var ranks = try broken.ranks(replicas: 2)
         ranks.jobsInFlight = 1
-        ranks.take = SamplerRun.taker()
+        ranks.take = SamplerRun.taker(pace: ProgressPace(jobs: 2))
         let run = try broken.run()
         try await ranks.withNetwork { network in
             let first = try await network.room()
