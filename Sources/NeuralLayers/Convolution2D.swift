@@ -107,11 +107,12 @@ public struct Convolution2D: Layer {
             kernelParameters: weight.count, largestKernel: weight.count,
             widestLayer: inputs + positions * Double(geometry.outputs), exchanges: 1,
             borderElements: Double((geometry.kernel - 1) / 2 * width * geometry.inputs),
-            tiles: tiles(height: height, width: width))
+            tiles: tiles(height: height, width: width, as: .float32),
+            bfloat16Tiles: tiles(height: height, width: width, as: .bfloat16))
     }
 
-    private func tiles(height: Int, width: Int) -> Work.Tiles {
-        guard let tiling = geometry.tiling(height: height, width: width) else { return Work.Tiles() }
+    private func tiles(height: Int, width: Int, as type: ElementType) -> Work.Tiles {
+        guard let tiling = geometry.tiling(height: height, width: width, as: type) else { return Work.Tiles() }
         // Carrying numbers to the tiles and back takes a fifth of the products' time.
         let transforms = 1.2
         return Work.Tiles(

@@ -36,10 +36,12 @@ public struct Work: Sendable, Equatable {
     public var gatheredElements: Double
     /// The heads of self-attention where they are fewest; nil without any.
     public var fewestHeads: Int?
-    /// What tiles change of the convolutions.
+    /// What tiles change of the convolutions, in float32.
     public var tiles: Tiles
+    /// The same in bfloat16.
+    public var bfloat16Tiles: Tiles
 
-    /// The convolutions that float32 computes in tiles, by Winograd, and what it computes instead.
+    /// The convolutions that are computed in tiles, by Winograd, and what is computed instead.
     public struct Tiles: Sendable, Equatable {
         /// Their operations as they are counted.
         public var counted: Double
@@ -69,7 +71,7 @@ public struct Work: Sendable, Equatable {
         keptElements: Double = 0, keptSums: Double = 0, promptElements: Double = 0, parameters: Int = 0,
         kernelParameters: Int = 0, largestKernel: Int = 0, widestLayer: Double = 0,
         exchanges: Int = 0, borderElements: Double = 0, gatheredElements: Double = 0,
-        fewestHeads: Int? = nil, tiles: Tiles = Tiles()
+        fewestHeads: Int? = nil, tiles: Tiles = Tiles(), bfloat16Tiles: Tiles = Tiles()
     ) {
         self.convolutions = convolutions
         self.linear = linear
@@ -87,6 +89,7 @@ public struct Work: Sendable, Equatable {
         self.gatheredElements = gatheredElements
         self.fewestHeads = fewestHeads
         self.tiles = tiles
+        self.bfloat16Tiles = bfloat16Tiles
     }
 
     /// All operations, as networks are compared by them.
@@ -94,12 +97,14 @@ public struct Work: Sendable, Equatable {
     /// Those of convolutions that are really done.
     public var doneConvolutions: Double { convolutions - tiles.counted + tiles.done }
     public var doneOperations: Double { doneConvolutions + linear + attention }
+    /// How many numbers of weights are read for it, kernels as tiles have them.
+    public var weightsRead: Int { parameters - tiles.kernelParameters + tiles.kernelValues }
 
-    /// What is done in a format: in tiles in float32 alone.
+    /// What is done in a format, as `tiles` has it then.
     public func done(in elementType: ElementType) -> Work {
         guard elementType != .float32 else { return self }
         var work = self
-        work.tiles = Tiles()
+        work.tiles = bfloat16Tiles
         return work
     }
 
@@ -117,7 +122,7 @@ public struct Work: Sendable, Equatable {
             borderElements: first.borderElements + second.borderElements,
             gatheredElements: first.gatheredElements + second.gatheredElements,
             fewestHeads: [first.fewestHeads, second.fewestHeads].compactMap { $0 }.min(),
-            tiles: first.tiles + second.tiles)
+            tiles: first.tiles + second.tiles, bfloat16Tiles: first.bfloat16Tiles + second.bfloat16Tiles)
     }
 
     public static func += (sum: inout Work, other: Work) { sum = sum + other }

@@ -44,6 +44,26 @@ struct UNetCase {
             chunkLength: states.shape[0])
     }
 
+    /// Has all layers lay out their weights.
+    ///
+    /// - Parameters:
+    ///   - rungs: of a stage of its own, in `store`; nil for the whole network.
+    func layOut(rungs: Range<Int>? = nil, store: WeightStore = WeightStore()) throws {
+        let idle = ComputeContext(layingOutFor: context)
+        let stage =
+            try rungs.map { rungs in
+                UNetStage(
+                    unet.configuration, rungs: rungs,
+                    weights: CheckpointWeights(try fixture.folder.weights(of: .unet), store: store))
+            } ?? unet
+        let masks = masks
+        let conditioning = Conditioning(
+            prompt: PromptMemory(embedding: embedding), time: try stage.timeMemory(timestep: 1, in: idle),
+            masks: { masks.masks([], height: $0, width: $1) })
+        let size = (input.shape[0], input.shape[1])
+        try stage.goThrough(conditioning, height: size.0, width: size.1, in: idle)
+    }
+
     /// The same, computed by `run` of the stages of `cut`, from input and cotangent, each stage with a conditioning of
     /// its own.
     func evaluations(

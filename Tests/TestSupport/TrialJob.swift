@@ -71,7 +71,8 @@ public struct TrialJob: Sendable {
         return latent
     }
 
-    private var inputs: [BranchInputs] {
+    /// Of both branches.
+    public var inputs: [BranchInputs] {
         let width = configuration.crossAttentionDimension
         let mask = Latent(
             channels: 1, height: height, width: self.width,

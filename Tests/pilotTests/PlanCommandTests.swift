@@ -41,10 +41,14 @@ import Testing
         #expect(alternatives.count > 1 && alternatives[0]["layout"] as? String == found["layout"] as? String)
         let shares = try #require(found["utilisation"] as? [Double])
         #expect(shares.allSatisfy { $0 > 0 && $0 <= 1.000001 })
+        let sent = try ["sent_bytes_of_step", "sent_bytes_of_gradient_step"].map { try #require(found[$0] as? [Int]) }
+        #expect(sent[0].count == sent[1].count && zip(sent[0], sent[1]).allSatisfy { $0 > 0 && $0 < $1 })
 
         let table = try await plan(["--ranks", "4", "--jobs", "40", "--layout", "branches=2,stages=2"], runner)
         #expect(table.exitCode == 0 && table.errors.isEmpty, "\(table.errors)")
-        for words in ["replicas=1,branches=2,stages=2", "Stages", "Machines", "limited by", "Layouts compared"] {
+        for words in [
+            "replicas=1,branches=2,stages=2", "Stages", "Machines", "Sent by", "limited by", "Layouts compared",
+        ] {
             #expect(table.output.contains(words), "\(words) in \(table.output)")
         }
         #expect(table.output.split(separator: "\n").allSatisfy { $0.count <= 200 })

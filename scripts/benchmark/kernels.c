@@ -36,20 +36,30 @@ struct convolution {
     size_t results, side, inputs, outputs;
 };
 
-/// Seconds of the convolution and of its input gradient, and the result.
-static void run_convolution(const pilot_vector_kernels *kernels, const struct convolution *layer, const float *weights,
-                            const float *x, float *y, double *forward, double *backward) {
+/// One format of the numbers that are multiplied.
+struct format {
+    const char *name;
+    const pilot_winograd_kernels *winograd;
+    pilot_element type;
+    size_t bytes;  // of a number
+};
+
+/// Seconds of the convolution and of its input gradient, and the result. x and dy are of the format, y and dx of float32.
+static void run_convolution(const pilot_vector_kernels *kernels, const struct format *format,
+                            const struct convolution *layer, const float *weights, const void *x, float *y, const void *dy,
+                            double *forward, double *backward) {
+    const pilot_winograd_kernels *winograd = format->winograd;
     size_t width = kernels->winograd_panel_width(), sides = layer->results + 2, positions = sides * sides;
     size_t panels = (layer->outputs + width - 1) / width, input_panels = (layer->inputs + width - 1) / width;
-    size_t of_position = panels * layer->inputs * width;
+    size_t of_panel = layer->inputs * width * format->bytes / 4, of_position = panels * of_panel;
     size_t columns = (layer->side + layer->results - 1) / layer->results, tiles = columns * columns;
     size_t most = tiles < block ? tiles : block, in_row = input_panels * width + 16, out_row = panels * width + 16;
-    float *transformed = space(positions * of_position * sizeof(float));
-    float *in = space(positions * most * in_row * sizeof(float)), *out = space(positions * most * out_row * sizeof(float));
+    uint32_t *transformed = space(positions * of_position * sizeof *transformed);
+    char *in = space(positions * most * in_row * sizeof(float)), *out = space(positions * most * out_row * sizeof(float));
     float *dx = space(layer->side * layer->side * layer->inputs * sizeof(float));
     for (size_t panel = 0; panel < panels; panel++)
-        kernels->winograd_kernels(layer->results, weights, layer->outputs, layer->inputs, panel,
-                                  transformed + panel * layer->inputs * width, of_position);
+        winograd->kernels(layer->results, weights, layer->outputs, layer->inputs, panel, transformed + panel * of_panel,
+                          of_position);
     pilot_winograd_grid of_input = {layer->results, columns,        -1,     -1,           layer->side, layer->side,
                                     layer->inputs,  in_row, most * in_row};
     pilot_winograd_grid of_output = {layer->results, columns, 0,      0,             layer->side, layer->side,
@@ -59,37 +69,41 @@ static void run_convolution(const pilot_vector_kernels *kernels, const struct co
         double start = now();
         for (size_t first = 0; first < tiles; first += most) {
             size_t count = tiles - first < most ? tiles - first : most;
-            kernels->winograd_patches(of_input, x, first, count, in);
+            winograd->patches(of_input, x, first, count, in);
             for (size_t p = 0; p < positions; p++)
                 for (size_t o = 0; o < panels; o++)
-                    kernels->winograd_product(count, layer->inputs, in + p * most * in_row, in_row,
-                                              transformed + p * of_position + o * layer->inputs * width,
-                                              out + p * most * out_row + o * width, out_row);
-            kernels->winograd_tiles(of_output, out, first, count, NULL, 0, y);
+                    winograd->product(count, layer->inputs, in + p * most * in_row * format->bytes, in_row,
+                                      transformed + p * of_position + o * of_panel,
+                                      (float *)out + p * most * out_row + o * width, out_row);
+            kernels->winograd_tiles(of_output, (float *)out, first, count, NULL, 0, pilot_float32, y);
         }
         *forward = fmin(*forward, now() - start);
         start = now();
         for (size_t first = 0; first < tiles; first += most) {
             size_t count = tiles - first < most ? tiles - first : most;
-            kernels->winograd_tiles_gradient(of_output, y, first, count, out);
+            winograd->tiles_gradient(of_output, dy, first, count, out);
             for (size_t p = 0; p < positions; p++)
                 for (size_t o = 0; o < input_panels; o++)
-                    kernels->winograd_product_gradient(count, layer->outputs, layer->inputs, out + p * most * out_row,
-                                                       out_row, transformed + p * of_position, o,
-                                                       in + p * most * in_row + o * width, in_row);
-            kernels->winograd_patches_gradient(of_input, in, first, count, 0, layer->inputs, dx);
+                    winograd->product_gradient(count, layer->outputs, layer->inputs,
+                                               out + p * most * out_row * format->bytes, out_row,
+                                               transformed + p * of_position, o,
+                                               (float *)in + p * most * in_row + o * width, in_row);
+            kernels->winograd_patches_gradient(of_input, (float *)in, first, count, 0, layer->inputs, first == 0, dx);
         }
         *backward = fmin(*backward, now() - start);
     }
     free(transformed), free(in), free(out), free(dx);
 }
 
-/// The greatest error of y at some of its numbers, in the largest of them; and that of one float32 sum for each.
+/// Of y at some of its numbers, in the largest of them: the greatest error, the error as RMS, and the greatest of one
+/// float32 sum for each.
 static void judge_convolution(const struct convolution *layer, const float *weights, const float *x, const float *y,
-                              double *error, double *error_of_sum) {
-    double largest = 0, worst = 0, worst_sum = 0;
+                              double errors[3]) {
+    enum { samples = 4000 };
+    double largest = 0, squares = 0, all = 0;
+    errors[0] = errors[2] = 0;
     ptrdiff_t side = (ptrdiff_t)layer->side;
-    for (int sample = 0; sample < 4000; sample++) {
+    for (int sample = 0; sample < samples; sample++) {
         ptrdiff_t row = rand() % side, column = rand() % side;
         size_t output = (size_t)rand() % layer->outputs;
         double exact = 0;
@@ -104,32 +118,51 @@ static void judge_convolution(const struct convolution *layer, const float *weig
                 sum = fmaf(weight, pixel[i], sum);
             }
         }
+        double error = y[(size_t)(row * side + column) * layer->outputs + output] - exact;
         largest = fmax(largest, fabs(exact));
-        worst = fmax(worst, fabs(y[(size_t)(row * side + column) * layer->outputs + output] - exact));
-        worst_sum = fmax(worst_sum, fabs(sum - exact));
+        squares += error * error;
+        all += exact * exact;
+        errors[0] = fmax(errors[0], fabs(error));
+        errors[2] = fmax(errors[2], fabs(sum - exact));
     }
-    *error = worst / largest;
-    *error_of_sum = worst_sum / largest;
+    errors[0] /= largest;
+    errors[1] = sqrt(squares / all);
+    errors[2] /= largest;
+}
+
+static void convolution(const pilot_vector_kernels *kernels, const struct format *format,
+                        const struct convolution *layer) {
+    size_t inputs = layer->side * layer->side * layer->inputs, outputs = layer->side * layer->side * layer->outputs;
+    float *weights = numbers(layer->outputs * layer->inputs * 9), *x = numbers(inputs), *dy = numbers(outputs);
+    float *y = space(outputs * sizeof *y);
+    uint16_t *half_x = space(inputs * sizeof *half_x), *half_dy = space(outputs * sizeof *half_dy);
+    kernels->bfloat16_from_float32(x, half_x, inputs);
+    kernels->bfloat16_from_float32(dy, half_dy, outputs);
+    int whole = format->type == pilot_float32;
+    double forward, backward, errors[3];
+    run_convolution(kernels, format, layer, weights, whole ? (void *)x : half_x, y, whole ? (void *)dy : half_dy, &forward,
+                    &backward);
+    judge_convolution(layer, weights, x, y, errors);
+    double work = 18e-9 * (double)(layer->side * layer->side * layer->inputs * layer->outputs);
+    printf("| %s, %zux%zu | %zux%zu | %zu to %zu | %.0f | %.0f | %.1e | %.1e | %.1e |\n", format->name, layer->results,
+           layer->results, layer->side, layer->side, layer->inputs, layer->outputs, work / forward, work / backward,
+           errors[0], errors[1], errors[2]);
+    free(weights), free(x), free(y), free(dy), free(half_x), free(half_dy);
 }
 
 static void convolutions(const pilot_vector_kernels *kernels) {
+    const struct format float32 = {"float32", &kernels->winograd, pilot_float32, 4};
+    const struct format bfloat16 = {"bfloat16", &kernels->winograd_bfloat16, pilot_bfloat16, 2};
     // Of Stable Diffusion 1.5 at 512 x 512, and of its autoencoder.
-    const struct convolution layers[] = {{4, 64, 320, 320}, {4, 64, 960, 320}, {4, 32, 640, 640},  {4, 32, 1920, 640},
-                                         {2, 16, 1280, 1280}, {2, 8, 1280, 1280}, {4, 128, 512, 512}};
+    const struct convolution whole[] = {{4, 64, 320, 320}, {4, 64, 960, 320}, {4, 32, 640, 640},  {4, 32, 1920, 640},
+                                        {2, 16, 1280, 1280}, {2, 8, 1280, 1280}, {4, 128, 512, 512}};
+    const struct convolution halves[] = {{2, 64, 320, 320}, {2, 64, 960, 320}, {2, 32, 640, 640},
+                                         {2, 32, 1920, 640}, {2, 16, 1280, 1280}, {2, 8, 1280, 1280}};
     printf("\n%s: as many GFLOP/s a direct convolution would have to do\n\n", kernels->name);
-    printf("| tiles | picture | channels | forward | gradient | error | of one sum |\n|---|---|---|---|---|---|---|\n");
-    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
-        const struct convolution *layer = &layers[i];
-        float *weights = numbers(layer->outputs * layer->inputs * 9), *x = numbers(layer->side * layer->side * layer->inputs);
-        float *y = space(layer->side * layer->side * layer->outputs * sizeof(float));
-        double forward, backward, error, error_of_sum;
-        run_convolution(kernels, layer, weights, x, y, &forward, &backward);
-        judge_convolution(layer, weights, x, y, &error, &error_of_sum);
-        double work = 18e-9 * (double)(layer->side * layer->side * layer->inputs * layer->outputs);
-        printf("| %zux%zu | %zux%zu | %zu to %zu | %.0f | %.0f | %.1e | %.1e |\n", layer->results, layer->results, layer->side,
-               layer->side, layer->inputs, layer->outputs, work / forward, work / backward, error, error_of_sum);
-        free(weights), free(x), free(y);
-    }
+    printf("| tiles | picture | channels | forward | gradient | error | RMS | error of one float32 sum |\n");
+    printf("|---|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) convolution(kernels, &float32, &whole[i]);
+    for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) convolution(kernels, &bfloat16, &halves[i]);
 }
 
 static double difference(const float *a, const float *b, size_t rows, size_t width, size_t stride) {

@@ -48,7 +48,11 @@ def main() -> int:
     options.add_argument("--pilot", default=str(ROOT / ".build" / "release" / "pilot"))
     options.add_argument("--ranks", type=int, default=1)
     options.add_argument("--only", default="", help="control, adapter, or both (default: all three)")
+    options.add_argument("--write-nets", type=Path, metavar="FOLDER", help="write the nets there, and do no more")
     arguments = options.parse_args()
+    if arguments.write_nets:
+        write_nets(arguments.model, arguments.write_nets)
+        return 0
     failures = 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

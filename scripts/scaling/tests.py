@@ -9,13 +9,14 @@ import json
 import math
 import pathlib
 import random
+import shutil
 import sys
 import tempfile
 import unittest
 import xml.dom.minidom
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from scaling import figures, layouts, page, plots, runs, traces  # noqa: E402
+from scaling import figures, layouts, page, pictures, plots, runs, traces  # noqa: E402
 from scaling.results import Results  # noqa: E402
 
 
@@ -151,6 +152,15 @@ class Reports(unittest.TestCase):
         self.assertFalse(list(folder.glob(".*")))
         with open(folder / "scale.csv", newline="") as file:
             return json.loads((folder / "scale.json").read_text()), list(csv.DictReader(file)), text
+
+    @unittest.skipUnless(shutil.which("rsvg-convert"), "no rsvg-convert")
+    def test_plots_as_png(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.written(self.results(folder))
+            self.assertTrue(pictures.write_all(pathlib.Path(folder)))
+            found = list(pathlib.Path(folder).glob("*.png"))
+            self.assertEqual(len(found), 8)
+            self.assertTrue(all(plot.read_bytes().startswith(b"\x89PNG") for plot in found))
 
     def test_a_whole_report(self):
         with tempfile.TemporaryDirectory() as folder:

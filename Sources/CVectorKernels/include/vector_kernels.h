@@ -26,15 +26,15 @@ typedef struct {
     size_t first_query, first_key;  // the positions of the first row of Q and of K
 } pilot_attention_shape;
 
-/// How the tiles of a convolution by Winograd lie on a picture of float32, rows of `width` x `channels`; what reaches
-/// beyond it reads zeros and is not written.
+/// How the tiles of a convolution by Winograd lie on a picture, rows of `width` x `channels`; what reaches beyond it reads
+/// zeros and is not written.
 typedef struct {
     size_t results;     // 4 or 2: a tile has results x results pixels, a patch two more each way
     size_t columns;     // tiles in a row of the grid
     ptrdiff_t top, left;  // where the first tile, or its patch, begins in the picture
     size_t height, width, channels;
-    // Of the values at positions: floats from a tile's to the next one's, at least the channels filled up to a whole
-    // panel, and from a position's to the next.
+    // Of the values, or sums, at positions: numbers from a tile's to the next one's, at least the channels filled up to a
+    // whole panel, and from a position's to the next.
     size_t row, position;
 } pilot_winograd_grid;
 
@@ -60,6 +60,25 @@ typedef struct {
                      const void *k, const void *vt, const void *dy, const float *log_sum_exp, const float *d, float *dq,
                      float *dk, float *dv, float *scratch);
 } pilot_attention_kernels;
+
+/// Winograd's convolutions in one format of the numbers that are multiplied, which is the picture's as well. Tiles are
+/// counted from 0 along the rows of the grid; values and sums begin with those of tile `first`. A row of values is even.
+typedef struct {
+    /// Kernels of panel number `panel` of the outputs, from weights [outputs][inputs][3][3], to
+    /// target[position][inputs][panel width], an even number of inputs in bfloat16; `position` in words of 32 bits.
+    void (*kernels)(size_t results, const float *weights, size_t outputs, size_t inputs, size_t panel, void *target,
+                    size_t position);
+    /// C[rows][panel width] = A B: A [rows][depth] of values, B [depth][panel width] of kernels.
+    void (*product)(size_t rows, size_t depth, const void *a, size_t a_row, const void *b, float *c, size_t c_row);
+    /// The same for the way back: C[rows][panel width] = A B of panel number `panel` of the inputs, A [rows][outputs], B
+    /// from one position's kernels, [panels of outputs][inputs][panel width].
+    void (*product_gradient)(size_t rows, size_t outputs, size_t inputs, const void *a, size_t a_row, const void *kernels,
+                             size_t panel, float *c, size_t c_row);
+    /// Patches of the picture to values.
+    void (*patches)(pilot_winograd_grid grid, const void *picture, size_t first, size_t count, void *values);
+    /// The adjoint of `winograd_tiles`: tiles of the picture to values.
+    void (*tiles_gradient)(pilot_winograd_grid grid, const void *picture, size_t first, size_t count, void *values);
+} pilot_winograd_kernels;
 
 typedef struct {
     const char *name;
@@ -119,33 +138,20 @@ typedef struct {
     /// The largest block of queries that attention takes.
     size_t query_block;
 
-    // Convolutions of kernel 3 and stride 1 by Winograd: tiles are counted from 0 along the rows of the grid, `values`
-    // begin with those of tile `first`.
+    // Convolutions of kernel 3 and stride 1 by Winograd.
     /// Channels of a panel.
     size_t (*winograd_panel_width)(void);
-    /// Kernels of panel number `panel` of the outputs, from weights [outputs][inputs][3][3], to
-    /// target[position][inputs][panel width].
-    void (*winograd_kernels)(size_t results, const float *weights, size_t outputs, size_t inputs, size_t panel,
-                             float *target, size_t position);
-    /// C[rows][panel width] = A B: A [rows][depth], B [depth][panel width].
-    void (*winograd_product)(size_t rows, size_t depth, const float *a, size_t a_row, const float *b, float *c,
-                             size_t c_row);
-    /// The same for the way back: C[rows][panel width] = A B of panel number `panel` of the inputs, A [rows][outputs], B
-    /// from one position's kernels, [panels of outputs][inputs][panel width].
-    void (*winograd_product_gradient)(size_t rows, size_t outputs, size_t inputs, const float *a, size_t a_row,
-                                      const float *kernels, size_t panel, float *c, size_t c_row);
-    /// Patches of the picture to values.
-    void (*winograd_patches)(pilot_winograd_grid grid, const float *picture, size_t first, size_t count,
-                             float *values);
-    /// Values to tiles of the picture, with `bias` where it is not NULL; added when `adding`.
-    void (*winograd_tiles)(pilot_winograd_grid grid, const float *values, size_t first, size_t count,
-                           const float *bias, int adding, float *picture);
-    /// The adjoint of `winograd_tiles`: tiles of the picture to values.
-    void (*winograd_tiles_gradient)(pilot_winograd_grid grid, const float *picture, size_t first, size_t count,
-                                    float *values);
-    /// The adjoint of `winograd_patches`: values, added to the patches' pixels, tile after tile.
-    void (*winograd_patches_gradient)(pilot_winograd_grid grid, const float *values, size_t first, size_t count,
-                                      size_t first_channel, size_t channels, float *picture);
+    pilot_winograd_kernels winograd;
+    /// The same with values and kernels of bfloat16, two neighbouring channels in a word; sums are float32.
+    pilot_winograd_kernels winograd_bfloat16;
+    /// Sums of tiles to the picture's tiles, with `bias` where it is not NULL; added when `adding`.
+    void (*winograd_tiles)(pilot_winograd_grid grid, const float *sums, size_t first, size_t count, const float *bias,
+                           int adding, pilot_element type, void *picture);
+    /// The adjoint of `patches`, of whole rows of tiles: sums to patches, which overlap. Pixels that the first two rows of
+    /// a patch reach are added to, for the row of tiles above has left its part there; not those of the first row of tiles
+    /// where `is_top`. All others are written.
+    void (*winograd_patches_gradient)(pilot_winograd_grid grid, const float *sums, size_t first, size_t count,
+                                      size_t first_channel, size_t channels, int is_top, float *picture);
 } pilot_vector_kernels;
 
 /// The kernels for this processor.

@@ -1,4 +1,5 @@
 #include "vector.h"
+#include "pairs.h"
 
 #include "activations.h"
 #include "attention.h"
@@ -6,7 +7,10 @@
 #include "attention_bfloat16.h"
 #endif
 #include "norms.h"
-#include "winograd.h"
+#include "winograd_squares.h"
+
+#include "winograd_pictures.h"
+#include "winograd_products.h"
 
 const pilot_vector_kernels KERNELS = {
     .name = KERNELS_NAME,
@@ -51,11 +55,20 @@ const pilot_vector_kernels KERNELS = {
     .packed_keys = packed_keys,
     .query_block = QUERY_BLOCK,
     .winograd_panel_width = winograd_panel_width,
-    .winograd_kernels = winograd_kernels,
-    .winograd_product = winograd_product,
-    .winograd_product_gradient = winograd_product_gradient,
-    .winograd_patches = winograd_patches,
+    .winograd = {
+        .kernels = winograd_kernels,
+        .product = winograd_product,
+        .product_gradient = winograd_product_gradient,
+        .patches = winograd_patches,
+        .tiles_gradient = winograd_tiles_gradient,
+    },
+    .winograd_bfloat16 = {
+        .kernels = winograd_kernels_bfloat16,
+        .product = winograd_product_bfloat16,
+        .product_gradient = winograd_product_gradient_bfloat16,
+        .patches = winograd_patches_bfloat16,
+        .tiles_gradient = winograd_tiles_gradient_bfloat16,
+    },
     .winograd_tiles = winograd_tiles,
-    .winograd_tiles_gradient = winograd_tiles_gradient,
     .winograd_patches_gradient = winograd_patches_gradient,
 };

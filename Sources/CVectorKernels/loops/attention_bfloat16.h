@@ -49,17 +49,14 @@ DEFINE_PAIR_TILE(pair_strip_1, 1, 1, 0)
 /// `product` of pairs: strides of A and B in words.
 DEFINE_PRODUCT(pair_product, uint32_t, pair_tile_, pair_strip_)
 
-INLINE __m256i bfloat16_of(const float *p) { return (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(p)); }
-
 /// `count` numbers, a multiple of LANES, where the result may lie at the beginning of the source.
 INLINE void round_row(const float *source, uint16_t *target, size_t count) {
-    for (size_t j = 0; j < count; j += LANES) _mm256_storeu_si256((__m256i *)(target + j), bfloat16_of(source + j));
+    for (size_t j = 0; j < count; j += LANES) bfloat16_store(target + j, vector_load(source + j), LANES);
 }
 
 /// LANES words: `first` in the lower halves and `second` in the upper; at the place of `first`, too.
 INLINE void store_pairs(uint32_t *target, const float *first, const float *second) {
-    __m512i low = _mm512_cvtepu16_epi32(bfloat16_of(first)), high = _mm512_cvtepu16_epi32(bfloat16_of(second));
-    _mm512_storeu_si512(target, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+    words_store(target, pairs_of(vector_load(first), vector_load(second)));
 }
 
 /// Two rows, or one and zeros, to pairs of packed_width words, zero beyond `width`.

@@ -59,7 +59,7 @@ public struct StripShares: Sendable {
     private func shared(
         _ seconds: Double, of work: Work, _ share: Double, bytes: Double, _ rates: Calibration.Rates
     ) -> Double {
-        let fixed = min(seconds, Double(work.parameters) * rates.weight)
+        let fixed = min(seconds, Double(work.weightsRead) * rates.weight)
         let others = Double(strips - 1) / Double(strips)
         let received = bytes * (2 * work.borderElements + others * work.gatheredElements)
         return fixed + share * (seconds - fixed) + Double(work.exchanges) * link.latency + received / link.bandwidth

@@ -43,7 +43,7 @@ public struct Calibration: Sendable, Equatable {
         public var convolution: Double
         public var linear: Double
         public var attention: Double
-        /// For each weight of a layer: what counts at small sizes, where there is little to compute with it.
+        /// For each number of a layer's weights: what counts at small sizes, where there is little to compute with it.
         public var weight: Double
 
         public init(convolution: Double, linear: Double, attention: Double, weight: Double) {
@@ -55,7 +55,7 @@ public struct Calibration: Sendable, Equatable {
 
         public func seconds(_ work: Work) -> Double {
             work.doneConvolutions * convolution + work.linear * linear + work.attention * attention
-                + Double(work.parameters) * weight
+                + Double(work.weightsRead) * weight
         }
     }
 

@@ -101,7 +101,7 @@ public struct CalibrationRun {
         }
         let columns =
             [works.map(\.doneConvolutions), works.map(\.linear), works.map(\.attention)]
-            + [works.map { Double($0.parameters) }]
+            + [works.map { Double($0.weightsRead) }]
         let rates = NonNegativeFit.solve(columns: columns, values: seconds)
         let least = 1e-15
         return Calibration.Rates(

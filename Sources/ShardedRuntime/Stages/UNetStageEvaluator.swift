@@ -14,11 +14,14 @@ public final class UNetStageEvaluator: StageEvaluator {
     private let context: ComputeContext
     private let exchange: (any StripExchange)?
     private let strips: Int
+    private let store: WeightStore?
     private let state = Mutex(State())
 
     private struct State {
         var branches: [JobIdentity: [GuidanceBranch: Branch]] = [:]
         var times = RecentTimes()
+        /// The sizes `[h, w]` for which the weights are laid out.
+        var laidOut: Set<[Int]> = []
     }
 
     private struct Branch {
@@ -50,9 +53,10 @@ public final class UNetStageEvaluator: StageEvaluator {
     ///   - context: what this rank computes with.
     ///   - strips: among how many ranks a picture's rows are dealt.
     ///   - exchange: the way to the others; nil where there are none.
+    ///   - store: of the stage's weights, which ranks that share it lay out together.
     public init(
         _ stage: UNetStage, controls: [ControlStage] = [], images: [[String: ImageProjection]] = [],
-        context: ComputeContext, strips: Int = 1, exchange: (any StripExchange)? = nil
+        context: ComputeContext, strips: Int = 1, exchange: (any StripExchange)? = nil, store: WeightStore? = nil
     ) {
         self.stage = stage
         self.controls = controls
@@ -60,6 +64,7 @@ public final class UNetStageEvaluator: StageEvaluator {
         self.context = context
         self.strips = strips
         self.exchange = exchange
+        self.store = store
     }
 
     public var isLast: Bool { stage.isLast }
@@ -85,6 +90,7 @@ public final class UNetStageEvaluator: StageEvaluator {
                     + "\(controls.count)")
         }
         let images = try imageMemories(inputs, of: job)
+        try layOut(for: inputs)
         let known = state.withLock { $0.branches[job]?.values.first }
         let prepared = Branch(
             prompt: PromptMemory(embedding: embedding),
@@ -100,6 +106,20 @@ public final class UNetStageEvaluator: StageEvaluator {
                 ?? inputs.adapters.map { try stage.features($0, mask: inputs.mask, in: context) },
             images: images, context: context(of: inputs))
         state.withLock { $0.branches[job, default: [:]][branch] = prepared }
+    }
+
+    /// Lays out the UNet's weights for pictures of this size, together with the ranks that share them. A pass would have one
+    /// rank lay out what the others wait for, layer after layer.
+    private func layOut(for inputs: BranchInputs) throws {
+        let size = [inputs.mask.height, inputs.mask.width]
+        guard let store, store.isShared, state.withLock({ $0.laidOut.insert(size).inserted }) else { return }
+        let idle = ComputeContext(layingOutFor: context)
+        let masks = MaskPyramid(mask: inputs.mask, chunkLength: inputs.chunkLength)
+        let embedding = Tensor(inputs.embedding, shape: [inputs.tokens, inputs.width], in: idle)
+        let conditioning = Conditioning(
+            prompt: PromptMemory(embedding: embedding), time: try stage.timeMemory(timestep: 1, in: idle),
+            masks: { masks.masks([], height: $0, width: $1) })
+        try stage.goThrough(conditioning, height: size[0], width: size[1], in: idle)
     }
 
     private func imageMemories(_ inputs: BranchInputs, of job: JobIdentity) throws -> [ImageMemory] {

@@ -19,6 +19,10 @@ public final class ComputeContext: Sendable {
     let pool: BufferPool
     let kernels: VectorKernels
     private let grain: Int
+    /// False where layers only go through their shapes and exchanges, and leave all elements as they are.
+    let computes: Bool
+    /// With what weights are laid out meanwhile; nil where they are left as they are, too.
+    let layingOut: ComputeContext?
 
     /// Elements that one thread goes through in about the time that handing over to a team and waiting for it takes:
     /// a share of less work than this is done sooner by the thread that has it. A third of a small UNet's loops are
@@ -46,12 +50,45 @@ public final class ComputeContext: Sendable {
                     + "--dtype float32 or --backend openblas")
         }
         strips = nil
+        computes = true
+        layingOut = nil
         pool = BufferPool()
         kernels = try VectorKernels(instructionSet: instructionSet)
     }
 
+    /// A context in which layers compute nothing and touch next to no memory, but ask other strips for all that they would
+    /// ask for: so what they exchange can be counted for a network of any size at once.
+    ///
+    /// Elements are whatever was in the memory; weights are not read.
+    public convenience init(countingIn elementType: ElementType) throws {
+        self.init(idleIn: elementType, kernels: try VectorKernels(instructionSet: 0), layingOut: nil)
+    }
+
+    /// A context in which layers compute nothing, but lay out those of their weights that a `WeightStore` shares with other
+    /// processes and that none of these has begun with: gone through by all of them at once, it has each lay out a part of
+    /// a network.
+    ///
+    /// - Parameter context: lays them out, as it would when it computes.
+    public convenience init(layingOutFor context: ComputeContext) {
+        self.init(idleIn: context.elementType, kernels: context.kernels, layingOut: context)
+    }
+
+    private init(idleIn elementType: ElementType, kernels: VectorKernels, layingOut: ComputeContext?) {
+        threads = 1
+        grain = Self.grain
+        self.elementType = elementType
+        self.kernels = kernels
+        self.layingOut = layingOut
+        backend = IdleBackend()
+        strips = nil
+        computes = false
+        pool = BufferPool()
+    }
+
     private init(_ other: ComputeContext, elementType: ElementType, strips: Strips?) {
         threads = other.threads
+        computes = other.computes
+        layingOut = other.layingOut?.with(elementType: elementType)
         grain = other.grain
         self.elementType = elementType
         backend = other.backend
@@ -88,6 +125,7 @@ public final class ComputeContext: Sendable {
     /// - Parameter elements: how many elements each of `count` reads or writes, about; more where it computes much with
     ///   them.
     package func parallel(_ count: Int, of elements: Int, _ body: (Range<Int>) -> Void) {
+        guard computes else { return }
         // All threads or none: libgomp ends those that a smaller team has no use for.
         let team = count > 1 && count * elements >= 2 * grain ? threads : 1
         guard team > 1 else {

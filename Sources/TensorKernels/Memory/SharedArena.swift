@@ -125,12 +125,7 @@ public final class SharedArena: Sendable {
             case SharedArenaTable.Entry.ready: return UnsafeRawBufferPointer(try place(of: entry, byteCount, name))
             case SharedArenaTable.Entry.declined: return nil
             case SharedArenaTable.Entry.absent:
-                guard let maker = RunningProcess(identifier: getpid()) else {
-                    throw Self.failure("/proc/\(getpid())/stat can't be read")
-                }
-                let (isMine, _) = entry.state.pointee.compareExchange(
-                    expected: state, desired: maker.word, ordering: .acquiringAndReleasing)
-                if isMine { return try make(entry, byteCount, name, fill) }
+                if try claim(entry) { return try make(entry, byteCount, name, fill) }
             default:
                 if wait.isTimeToLook, !RunningProcess.isRunning(state) {
                     throw Self.failure(
@@ -139,6 +134,29 @@ public final class SharedArena: Sendable {
                 wait.pause()
             }
         }
+    }
+
+    /// Makes the block called `name` where nobody has begun with it, and waits for nobody.
+    ///
+    /// - Throws: what `fill` throws.
+    public func makeBlock(
+        called name: String, byteCount: Int, fill: (UnsafeMutableRawBufferPointer) throws -> Void
+    ) throws {
+        precondition(byteCount > 0, "a block without bytes")
+        guard let entry = table.entry(of: ArenaDigest(of: name)),
+            entry.state.pointee.load(ordering: .acquiring) == SharedArenaTable.Entry.absent, try claim(entry)
+        else { return }
+        _ = try make(entry, byteCount, name, fill)
+    }
+
+    /// Whether a block that nobody has begun with is now this thread's to make.
+    private func claim(_ entry: SharedArenaTable.Entry) throws -> Bool {
+        guard let maker = RunningProcess(identifier: getpid()) else {
+            throw Self.failure("/proc/\(getpid())/stat can't be read")
+        }
+        return entry.state.pointee.compareExchange(
+            expected: SharedArenaTable.Entry.absent, desired: maker.word, ordering: .acquiringAndReleasing
+        ).exchanged
     }
 
     /// Fills a block whose entry this thread has claimed.

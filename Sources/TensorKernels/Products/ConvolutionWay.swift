@@ -4,12 +4,11 @@ public enum ConvolutionWay: Sendable, Hashable {
     case direct(ConvolutionGeometry)
     case tiled(WinogradTiles)
 
-    /// The side of tiles where a convolution is computed by Winograd: in float32, and not by OpenBLAS, which is there to
-    /// compare with.
-    static func tileSide(
+    /// The side of tiles where a convolution is computed by Winograd: not by OpenBLAS, which is there to compare with.
+    package static func tileSide(
         _ geometry: ConvolutionGeometry, height: Int, width: Int, in context: ComputeContext
     ) -> Int? {
-        guard context.elementType == .float32, context.backend.name == .oneDNN else { return nil }
-        return geometry.tileSide(height: height, width: width)
+        guard context.backend.name == .oneDNN else { return nil }
+        return geometry.tileSide(height: height, width: width, as: context.elementType)
     }
 }

@@ -27,9 +27,9 @@ public final class PreparedConvolution: Sendable {
         case .direct(let geometry):
             return try kernel(geometry, in: context).forward(x, bias: bias, as: type, in: context)
         case .tiled(let tiles):
-            let (height, width) = window.outputSize
-            var y = TensorDraft(uninitialized: [height, width, geometry.outputs], as: type, in: context)
-            try tiled.forward(x, tiles, bias: bias, into: &y, adding: false, in: context)
+            var y = TensorDraft(
+                uninitialized: [window.rows.count, window.width, geometry.outputs], as: type, in: context)
+            try tiled.forward(x, tiles, through: window, bias: bias, into: &y, adding: false, in: context)
             return y.finished()
         }
     }
@@ -42,7 +42,8 @@ public final class PreparedConvolution: Sendable {
         switch window.way {
         case .direct(let geometry):
             try kernel(geometry, in: context).forward(x, bias: bias, addingTo: &sum, in: context)
-        case .tiled(let tiles): try tiled.forward(x, tiles, bias: bias, into: &sum, adding: true, in: context)
+        case .tiled(let tiles):
+            try tiled.forward(x, tiles, through: window, bias: bias, into: &sum, adding: true, in: context)
         }
     }
 
@@ -52,13 +53,12 @@ public final class PreparedConvolution: Sendable {
     public func gradient(
         _ dy: Tensor, through window: StripGradientWindow, as type: ElementType, in context: ComputeContext
     ) throws -> Tensor {
-        let (height, width) = (window.rows.count, window.width)
         switch window.way {
         case .direct(let geometry):
             return try kernel(geometry, in: context).gradient(
-                dy, height: height, width: width, as: type, in: context)
+                dy, height: window.rows.count, width: window.width, as: type, in: context)
         case .tiled(let tiles):
-            return try tiled.gradient(dy, tiles, height: height, width: width, in: context)
+            return try tiled.gradient(dy, tiles, through: window, as: type, in: context)
         }
     }
 
@@ -69,6 +69,7 @@ public final class PreparedConvolution: Sendable {
     /// In the layout of the backend that runs it, made when it first runs: one for a whole picture, and others for strips,
     /// which have no zeros at the side of a neighbour.
     private func kernel(_ geometry: ConvolutionGeometry, in context: ComputeContext) -> any ConvolutionKernel {
+        guard context.computes else { return context.backend.convolution(geometry, weight: weight) }
         let key = Key(backend: context.backend.name, geometry: geometry)
         return kernels.withLock { kernels in
             if let kernel = kernels[key] { return kernel }

@@ -72,7 +72,7 @@ public final class Weight: Sendable {
             return Tensor(sharing: place.pointer, shape: shape, type, owner: place.owner)
         }
         let copy = try made(as: "row-major \(type.rawValue)", byteCount: count * type.byteCount, in: context) {
-            target in
+            target, context in
             switch type {
             case .float32: source.copyFloat32(to: target.assumingMemoryBound(to: Float.self), in: context)
             case .bfloat16:
@@ -85,24 +85,35 @@ public final class Weight: Sendable {
     }
 
     /// The store's copy of the values in `form`, made by `fill` if it is not there yet: from the values as float32, into
-    /// `byteCount` bytes. The pages of a mapped file that were read for it are given back.
+    /// `byteCount` bytes, with the context that it is given. The pages of a mapped file that were read for it are given
+    /// back.
     func copy(
         as form: String, byteCount: Int, in context: ComputeContext,
-        fill: (UnsafePointer<Float>, UnsafeMutableRawPointer) throws -> Void
+        fill: (UnsafePointer<Float>, UnsafeMutableRawPointer, ComputeContext) throws -> Void
     ) throws -> Buffer {
-        try made(as: form, byteCount: byteCount, in: context) { target in
-            try withFloat32(in: context) { values in try fill(values, target) }
+        try made(as: form, byteCount: byteCount, in: context) { target, context in
+            try withFloat32(in: context) { values in try fill(values, target, context) }
         }
     }
 
     private func made(
-        as form: String, byteCount: Int, in context: ComputeContext, fill: (UnsafeMutableRawPointer) throws -> Void
+        as form: String, byteCount: Int, in context: ComputeContext,
+        fill: (UnsafeMutableRawPointer, ComputeContext) throws -> Void
     ) throws -> Buffer {
-        try making.withLock { _ in
-            try store.copy(of: identity, as: form, byteCount: byteCount, in: context) { target in
-                try fill(target)
-                source.releasePages()
+        func filled(_ target: UnsafeMutableRawPointer, _ context: ComputeContext) throws {
+            try fill(target, context)
+            source.releasePages()
+        }
+        guard context.computes else {
+            if let context = context.layingOut {
+                try making.withLock { _ in
+                    try store.layOut(identity, as: form, byteCount: byteCount) { try filled($0, context) }
+                }
             }
+            return Buffer(byteCount: byteCount, pool: context.pool)
+        }
+        return try making.withLock { _ in
+            try store.copy(of: identity, as: form, byteCount: byteCount, in: context) { try filled($0, context) }
         }
     }
 

@@ -34,6 +34,9 @@ public final class WeightStore: Sendable {
         }
     }
 
+    /// Whether other processes find what it makes.
+    public var isShared: Bool { state.withLock { $0.arena != nil } }
+
     /// What a store's copies take.
     public struct ByteCounts: Sendable, Equatable {
         /// In memory of this process alone.
@@ -69,7 +72,7 @@ public final class WeightStore: Sendable {
         of identity: WeightIdentity, as form: String, byteCount: Int, in context: ComputeContext,
         fill: (UnsafeMutableRawPointer) throws -> Void
     ) throws -> Buffer {
-        let name = "\(identity.text)\u{0}\(form)"
+        let name = Self.name(identity, form)
         let known = state.withLock { state in
             state.copies[name]?.isUsed = true
             return state.copies[name]?.buffer
@@ -83,6 +86,19 @@ public final class WeightStore: Sendable {
             return copy.buffer
         }
     }
+
+    /// Makes the copy in the arena, if there is one and nobody has begun with it: then the others need not.
+    func layOut(
+        _ identity: WeightIdentity, as form: String, byteCount: Int, fill: (UnsafeMutableRawPointer) throws -> Void
+    ) throws {
+        let name = Self.name(identity, form)
+        guard identity.isOfFile, let arena = state.withLock({ $0.copies[name] == nil ? $0.arena : nil }) else { return }
+        try arena.makeBlock(called: name, byteCount: byteCount) { block in
+            if let start = block.baseAddress { try fill(start) }
+        }
+    }
+
+    private static func name(_ identity: WeightIdentity, _ form: String) -> String { "\(identity.text)\u{0}\(form)" }
 
     private func make(
         _ name: String, _ identity: WeightIdentity, byteCount: Int, in context: ComputeContext,

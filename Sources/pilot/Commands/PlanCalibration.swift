@@ -13,6 +13,13 @@ struct PlanSubject: Sendable {
     let description: ModelDescription
     let geometry: JobGeometry
     let costs: LadderCosts
+
+    /// What the ranks of a layout send, without ControlNets and adapters.
+    func traffic(of layout: Layout) throws -> PassTraffic {
+        try PassTraffic(
+            description.unetConfiguration, layout, latent: (geometry.latentHeight, geometry.latentWidth),
+            tokens: description.textConfiguration.maximumPositions, elementType: costs.elementType)
+    }
 }
 
 /// `pilot plan --calibrate`: times the UNet's own rungs at the size, a decoding, and ranks beside each other.

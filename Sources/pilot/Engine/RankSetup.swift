@@ -64,7 +64,7 @@ struct RankSetup: Codable, Sendable {
             return StageWorkers(
                 stage: UNetStageEvaluator(
                     stage, controls: controls, images: images, context: compute.networkContext, strips: layout.strips,
-                    exchange: wires.stage),
+                    exchange: wires.stage, store: store),
                 pictures: layout.worksOnPictures(rank)
                     ? PictureNetworks(
                         loader, keepsNetworks: keepsNetworks, context: compute.exactContext,

@@ -81,6 +81,9 @@ struct PlanFigures: Encodable {
     let encodeGflop: Double
     let decodeGflop: Double
     let latentBytes: Int
+    /// What each rank of a replica sends for an evaluation of both branches: without the gradient, and with it.
+    let sentBytesOfStep: [Int]
+    let sentBytesOfGradientStep: [Int]
     let stepSeconds: Double
     let gradientStepSeconds: Double
     let pictureSeconds: Double
@@ -154,6 +157,9 @@ extension PlanFigures {
         encodeGflop = costs.pictures.encode.operations / 1e9
         decodeGflop = costs.pictures.decode.operations / 1e9
         latentBytes = costs.latentBytes
+        let traffic = try subject.traffic(of: choice.layout)
+        sentBytesOfStep = traffic.forward
+        sentBytesOfGradientStep = traffic.withGradient
         stepSeconds = prediction.stepSeconds
         gradientStepSeconds = prediction.gradientStepSeconds
         pictureSeconds = prediction.pictureSeconds

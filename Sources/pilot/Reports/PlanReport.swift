@@ -7,7 +7,7 @@ struct PlanReport {
     init(_ figures: PlanFigures) { self.figures = figures }
 
     var text: String {
-        ([heading] + (figures.note.map { ["note: \($0)"] } ?? []) + [stages, nodes, speed, alternatives])
+        ([heading] + (figures.note.map { ["note: \($0)"] } ?? []) + [stages, nodes, traffic, speed, alternatives])
             .joined(separator: "\n\n")
     }
 
@@ -66,6 +66,28 @@ struct PlanReport {
     }
 
     private static let mostNodes = 8
+
+    /// Ranks that send the same are told once.
+    private var traffic: String {
+        let sent = zip(figures.sentBytesOfStep, figures.sentBytesOfGradientStep).map { ($0, $1) }
+        var groups: [(first: Int, count: Int)] = []
+        for rank in sent.indices {
+            if let last = groups.last, sent[last.first] == sent[rank] {
+                groups[groups.count - 1].count += 1
+            } else {
+                groups.append((rank, 1))
+            }
+        }
+        let shown = groups.prefix(Self.mostNodes).map { group in
+            [
+                group.count == 1 ? "\(group.first)" : "\(group.first)-\(group.first + group.count - 1)",
+                bytes(sent[group.first].0), bytes(sent[group.first].1),
+            ]
+        }
+        let rest = groups.count > Self.mostNodes ? "\n  and \(groups.count - Self.mostNodes) more groups" : ""
+        return "Sent by each rank of a replica, both branches together\n"
+            + table(["rank", "a step", "a gradient step"], Array(shown)) + rest
+    }
 
     private var speed: String {
         let left =

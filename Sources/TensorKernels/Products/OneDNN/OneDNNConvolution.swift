@@ -110,7 +110,7 @@ final class OneDNNConvolution: ConvolutionKernel {
 
     /// The weights, from `[outputs, inputs, k, k]` into the library's layout.
     private func weights(in layout: OneDNNLayout, as form: String, in context: ComputeContext) throws -> Buffer {
-        try weight.copy(as: form, byteCount: layout.byteCount, in: context) { values, target in
+        try weight.copy(as: form, byteCount: layout.byteCount, in: context) { values, target, _ in
             let plain = try OneDNNLayout(
                 [geometry.outputs, geometry.inputs, geometry.kernel, geometry.kernel], dnnl_f32, dnnl_abcd)
             try layout.fill(target, from: values, in: plain, library)

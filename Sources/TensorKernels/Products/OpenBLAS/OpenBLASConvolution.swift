@@ -91,7 +91,7 @@ final class OpenBLASConvolution: ConvolutionKernel {
 
     /// `[outputs, k, k, inputs]` in float32, as a row of patches has them.
     private func channelsLastWeights(in context: ComputeContext) throws -> Buffer {
-        try weight.copy(as: "channels last float32", byteCount: weight.count * 4, in: context) { values, target in
+        try weight.copy(as: "channels last float32", byteCount: weight.count * 4, in: context) { values, target, _ in
             let ordered = target.assumingMemoryBound(to: Float.self)
             let taps = geometry.kernel * geometry.kernel
             for output in 0..<geometry.outputs {

@@ -1,6 +1,7 @@
 import CVectorKernels
 
-/// A convolution of kernel 3 and stride 1 by Winograd, and its input gradient, in float32.
+/// A convolution of kernel 3 and stride 1 by Winograd, and its input gradient, with products of the context's element type
+/// and sums of float32.
 ///
 /// The gradient is the exact adjoint and multiplies by the same transformed kernels, so both ways share one copy.
 struct WinogradConvolution {
@@ -8,83 +9,91 @@ struct WinogradConvolution {
     let inputs: Int
     let outputs: Int
 
-    /// y = the convolution + bias, or added to y.
+    /// y = the convolution + bias, or added to y, which has any element type.
     ///
     /// - Parameters:
-    ///   - x: the rows that the tiles' patches reach, `[height, width, inputs]`.
-    ///   - y: of float32, the rows that are wanted, `[rows, columns, outputs]`.
+    ///   - x: the rows that `window` reads, `[rows, width, inputs]`, of the context's element type.
+    ///   - y: the rows that are wanted, `[rows, columns, outputs]`.
     func forward(
-        _ x: Tensor, _ tiles: WinogradTiles, bias: [Float]?, into y: inout TensorDraft, adding: Bool,
-        in context: ComputeContext
+        _ x: Tensor, _ tiles: WinogradTiles, through window: StripWindow, bias: [Float]?, into y: inout TensorDraft,
+        adding: Bool, in context: ComputeContext
     ) throws {
         let kernels = try kernels(tiles, in: context)
-        let space = WinogradSpace(tiles, inputs: inputs, outputs: outputs, panelWidth: kernels.width, in: context)
-        let (input, output) = (space.patches(height: x.shape[0], width: x.shape[1]), space.tiles(of: y.shape))
-        let (source, target) = (x.pointer.assumingMemoryBound(to: Float.self), y.elements.floats)
+        let space = WinogradSpace(tiles, multiplied: inputs, summed: outputs, panelWidth: kernels.width, in: context)
+        let patches = space.values(tiles.patches(on: window.inputRows, width: x.shape[1]))
+        let results = space.sums
+        let grid = results.grid(tiles.tiles(on: window.rows, width: window.width))
+        let (source, target) = (x.pointer, y.elements)
+        let loops = context.winogradKernels
         for block in space.blocks {
             context.parallel(block.count, of: tiles.positions * inputs) { part in
-                context.kernels.winograd_patches(
-                    input.grid, source, block.lowerBound + part.lowerBound, part.count,
-                    input.values(of: part.lowerBound))
+                loops.patches(
+                    patches.grid, source, block.lowerBound + part.lowerBound, part.count,
+                    patches.of(tile: part.lowerBound))
             }
             space.forEachPosition(panels: kernels.panels, in: context) { position, panels in
                 for panel in panels {
-                    context.kernels.winograd_product(
-                        block.count, inputs, input.values(at: position), input.row,
-                        kernels.panel(panel, at: position),
-                        output.values(at: position) + panel * kernels.width, output.row)
+                    loops.product(
+                        block.count, inputs, patches.at(position), patches.row, kernels.panel(panel, at: position),
+                        results.at(position) + panel * kernels.width, results.row)
                 }
             }
             context.parallel(block.count, of: tiles.positions * outputs) { part in
                 context.kernels.winograd_tiles(
-                    output.grid, output.values(of: part.lowerBound), block.lowerBound + part.lowerBound, part.count,
-                    bias, adding ? 1 : 0, target)
+                    grid, results.of(tile: part.lowerBound), block.lowerBound + part.lowerBound, part.count,
+                    bias, adding ? 1 : 0, target.kernelType, target.pointer(at: 0))
             }
         }
     }
 
-    /// dx `[height, width, inputs]`.
+    /// dx `[rows, width, inputs]`, the rows of `window`.
     ///
-    /// - Parameters:
-    ///   - dy: of the tiles, whole rows of them as far as the result has them.
-    ///   - height: rows of dx that are wanted, as `width`.
+    /// - Parameter dy: the rows that `window` reads, of the context's element type.
     func gradient(
-        _ dy: Tensor, _ tiles: WinogradTiles, height: Int, width: Int, in context: ComputeContext
+        _ dy: Tensor, _ tiles: WinogradTiles, through window: StripGradientWindow, as type: ElementType,
+        in context: ComputeContext
     ) throws -> Tensor {
+        let dx = WinogradGradient(tiles, through: window, channels: inputs, in: context)
+        if !tiles.rows.isEmpty { try sumPatches(of: dy, tiles, from: window.slopeRows, into: dx, in: context) }
+        try dx.addNeighbours(in: context)
+        return dx.finished(as: type, in: context)
+    }
+
+    private func sumPatches(
+        of dy: Tensor, _ tiles: WinogradTiles, from rows: Range<Int>, into dx: WinogradGradient,
+        in context: ComputeContext
+    ) throws {
         let kernels = try kernels(tiles, in: context)
-        let space = WinogradSpace(tiles, inputs: inputs, outputs: outputs, panelWidth: kernels.width, in: context)
-        let (input, output) = (space.patches(height: height, width: width), space.tiles(of: dy.shape))
-        var dx = TensorDraft(uninitialized: [height, width, inputs], as: .float32, in: context)
-        let (source, target) = (dy.pointer.assumingMemoryBound(to: Float.self), dx.elements.floats)
-        context.parallel(height, of: width * inputs) { rows in
-            (target + rows.lowerBound * width * inputs).update(repeating: 0, count: rows.count * width * inputs)
-        }
+        let space = WinogradSpace(tiles, multiplied: outputs, summed: inputs, panelWidth: kernels.width, in: context)
+        let results = space.values(tiles.tiles(on: rows, width: dy.shape[1]))
+        let patches = space.sums
+        let source = dy.pointer
+        let loops = context.winogradKernels
         for block in space.blocks {
             context.parallel(block.count, of: tiles.positions * outputs) { part in
-                context.kernels.winograd_tiles_gradient(
-                    output.grid, source, block.lowerBound + part.lowerBound, part.count,
-                    output.values(of: part.lowerBound))
+                loops.tiles_gradient(
+                    results.grid, source, block.lowerBound + part.lowerBound, part.count,
+                    results.of(tile: part.lowerBound))
             }
-            space.forEachPosition(panels: input.panels, in: context) { position, panels in
+            space.forEachPosition(panels: patches.panels, in: context) { position, panels in
                 for panel in panels {
-                    context.kernels.winograd_product_gradient(
-                        block.count, outputs, inputs, output.values(at: position), output.row,
-                        kernels.panel(0, at: position), panel, input.values(at: position) + panel * kernels.width,
-                        input.row)
+                    loops.product_gradient(
+                        block.count, outputs, inputs, results.at(position), results.row, kernels.panel(0, at: position),
+                        panel, patches.at(position) + panel * kernels.width, patches.row)
                 }
             }
-            // Patches overlap, so threads share channels and not tiles: each pixel is added to in the order of tiles.
-            context.parallel(input.panels, of: block.count * tiles.positions * kernels.width) { part in
-                let first = part.lowerBound * kernels.width
-                context.kernels.winograd_patches_gradient(
-                    input.grid, input.values(of: 0), block.lowerBound, block.count, first,
-                    min(part.upperBound * kernels.width, inputs) - first, target)
-            }
+            dx.add(block, patches, in: context)
         }
-        return dx.finished()
     }
 
     private func kernels(_ tiles: WinogradTiles, in context: ComputeContext) throws -> WinogradKernels {
         try WinogradKernels(weight, results: tiles.results, inputs: inputs, outputs: outputs, in: context)
+    }
+}
+
+extension ComputeContext {
+    /// The loops that multiply numbers of the context's element type.
+    var winogradKernels: pilot_winograd_kernels {
+        elementType == .float32 ? kernels.winograd : kernels.winograd_bfloat16
     }
 }

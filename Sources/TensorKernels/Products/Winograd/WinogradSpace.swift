@@ -3,43 +3,50 @@ import CVectorKernels
 /// The memory in which a block of tiles is multiplied: their values at every position, of the input's channels and of the
 /// output's.
 struct WinogradSpace {
-    /// Tiles that are worked on at a time: enough that a kernel is read for many of them, few enough that their values
-    /// stay in the cache that cores share.
+    /// Tiles that are worked on at a time, where a row of them is not more: enough that a kernel is read for many of them,
+    /// few enough that their values stay in the cache that cores share.
     private static let largestBlock = 128
 
-    /// Runs of about the same number of tiles.
+    /// Runs of about the same number of tiles, whole rows of them.
     let blocks: [Range<Int>]
-    private let layout: WinogradTiles
-    private let inputs: Values
-    private let outputs: Values
+    private let positions: Int
+    private let multiplied: Numbers
+    private let summed: Numbers
+    private let elementType: ElementType
 
-    init(_ tiles: WinogradTiles, inputs: Int, outputs: Int, panelWidth: Int, in context: ComputeContext) {
-        let count = (tiles.count + Self.largestBlock - 1) / Self.largestBlock
-        blocks = (0..<count).map { tiles.count * $0 / count..<tiles.count * ($0 + 1) / count }
+    /// - Parameters:
+    ///   - multiplied: channels that go into the products, in the context's element type.
+    ///   - summed: channels that come out of them, in float32.
+    init(_ tiles: WinogradTiles, multiplied: Int, summed: Int, panelWidth: Int, in context: ComputeContext) {
+        let (rows, columns) = (tiles.rows.count, tiles.columns)
+        let rowsOfBlock = max(1, Self.largestBlock / columns)
+        let count = (rows + rowsOfBlock - 1) / rowsOfBlock
+        blocks = (0..<count).map { rows * $0 / count * columns..<rows * ($0 + 1) / count * columns }
         let largest = blocks.map(\.count).max() ?? 0
-        layout = tiles
-        func values(_ channels: Int) -> Values {
-            Values(channels: channels, panelWidth: panelWidth, tiles: largest, positions: tiles.positions, in: context)
+        positions = tiles.positions
+        elementType = context.elementType
+        func numbers(_ channels: Int, _ type: ElementType) -> Numbers {
+            Numbers(
+                channels: channels, panelWidth: panelWidth, tiles: largest, positions: tiles.positions, type: type,
+                in: context)
         }
-        self.inputs = values(inputs)
-        self.outputs = values(outputs)
+        self.multiplied = numbers(multiplied, context.elementType)
+        self.summed = numbers(summed, .float32)
     }
 
-    /// The patches of an input of which these rows are here.
-    func patches(height: Int, width: Int) -> Side {
-        Side(inputs, layout, top: layout.patchTop, left: layout.patchLeft, height: height, width: width)
+    /// What goes into the products, of squares that lie so in the picture.
+    func values(_ squares: WinogradTiles.Squares) -> Values {
+        Values(numbers: multiplied, grid: multiplied.grid(squares), byteCount: elementType.byteCount)
     }
 
-    /// The tiles of a result of `shape`.
-    func tiles(of shape: [Int]) -> Side {
-        Side(outputs, layout, top: layout.tileTop, left: 0, height: shape[0], width: shape[1])
-    }
+    /// What comes out of them.
+    var sums: Sums { Sums(numbers: summed) }
 
     /// Deals all panels of all positions out to the context's threads.
     func forEachPosition(
         panels: Int, in context: ComputeContext, _ body: (_ position: Int, _ panels: Range<Int>) -> Void
     ) {
-        context.parallel(layout.positions * panels, of: ComputeContext.grain) { part in
+        context.parallel(positions * panels, of: ComputeContext.grain) { part in
             var next = part.lowerBound
             while next < part.upperBound {
                 let position = next / panels
@@ -50,47 +57,64 @@ struct WinogradSpace {
         }
     }
 
-    /// Values of a block's tiles: `[position][tile][channel]`.
-    struct Values {
+    /// Numbers of a block's tiles: `[position][tile][channel]`.
+    struct Numbers {
         let channels: Int
         /// Whole panels that hold the channels.
         let panels: Int
-        /// Floats from a tile's values to the next one's.
+        /// Numbers from a tile's to the next one's.
         let row: Int
-        /// Floats from a position's values to the next one's.
+        /// Numbers from a position's to the next one's.
         let position: Int
         let buffer: Buffer
 
-        init(channels: Int, panelWidth: Int, tiles: Int, positions: Int, in context: ComputeContext) {
+        init(
+            channels: Int, panelWidth: Int, tiles: Int, positions: Int, type: ElementType, in context: ComputeContext
+        ) {
             self.channels = channels
             panels = (channels + panelWidth - 1) / panelWidth
             // A line more, so that tiles don't lie powers of two apart and push each other out of the cache.
-            row = panels * panelWidth + 16
+            row = panels * panelWidth + 64 / type.byteCount
             position = tiles * row
-            buffer = Buffer(byteCount: positions * position * MemoryLayout<Float>.size, pool: context.pool)
+            buffer = Buffer(byteCount: positions * position * type.byteCount, pool: context.pool)
+        }
+
+        func grid(_ squares: WinogradTiles.Squares) -> pilot_winograd_grid {
+            pilot_winograd_grid(
+                results: squares.step, columns: squares.columns, top: squares.top, left: squares.left,
+                height: squares.height, width: squares.width, channels: channels, row: row, position: position)
         }
     }
 
-    /// The values, and how tiles lie in the picture that they come from or go to.
-    struct Side {
+    /// What goes into the products, of the context's element type.
+    struct Values {
+        fileprivate let numbers: Numbers
         let grid: pilot_winograd_grid
-        private let space: Values
+        fileprivate let byteCount: Int
 
-        fileprivate init(
-            _ space: Values, _ layout: WinogradTiles, top: Int, left: Int, height: Int, width: Int
-        ) {
-            self.space = space
-            grid = pilot_winograd_grid(
-                results: layout.results, columns: layout.columns, top: top, left: left, height: height, width: width,
-                channels: space.channels, row: space.row, position: space.position)
+        var row: Int { numbers.row }
+
+        func at(_ position: Int) -> UnsafeMutableRawPointer {
+            numbers.buffer.pointer + position * numbers.position * byteCount
+        }
+        /// From the block's tile number `tile` on, at the first position.
+        func of(tile: Int) -> UnsafeMutableRawPointer { numbers.buffer.pointer + tile * row * byteCount }
+    }
+
+    /// What comes out of them.
+    struct Sums {
+        fileprivate let numbers: Numbers
+
+        var row: Int { numbers.row }
+        var panels: Int { numbers.panels }
+        private var start: UnsafeMutablePointer<Float> {
+            numbers.buffer.pointer.assumingMemoryBound(to: Float.self)
         }
 
-        var row: Int { space.row }
-        var panels: Int { space.panels }
-        private var start: UnsafeMutablePointer<Float> { space.buffer.pointer.assumingMemoryBound(to: Float.self) }
-
-        func values(at position: Int) -> UnsafeMutablePointer<Float> { start + position * space.position }
+        /// For squares that lie so in the picture.
+        func grid(_ squares: WinogradTiles.Squares) -> pilot_winograd_grid { numbers.grid(squares) }
+        func at(_ position: Int) -> UnsafeMutablePointer<Float> { start + position * numbers.position }
         /// From the block's tile number `tile` on, at the first position.
-        func values(of tile: Int) -> UnsafeMutablePointer<Float> { start + tile * space.row }
+        func of(tile: Int) -> UnsafeMutablePointer<Float> { start + tile * row }
     }
 }
