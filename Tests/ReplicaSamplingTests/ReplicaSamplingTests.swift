@@ -38,6 +38,7 @@ import Testing
     ) async throws -> Outcome {
         var ranks = try trial.ranks(replicas: 2, branches: 2)
         ranks.jobsInFlight = 1
+        ranks.observation = LocalRanks.leftAlone
         ranks.take = SamplerRun.taker(pace: pace)
         let run = try trial.run(image: 3)
         return try await ranks.withNetwork(communicators) { network in

@@ -19,6 +19,7 @@ import Testing
         let layout = try model.layout(replicas: replicas, branches: 2, stages: 2)
         var ranks = LocalRanks(model, layout)
         ranks.jobsInFlight = 2
+        ranks.observation = LocalRanks.leftAlone
         let communicators = LocalCommunicator.group(of: layout.ranks)
         try await ranks.withNetwork(communicators) { network in
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -14,6 +14,12 @@ public struct LocalRanks: Sendable {
     /// A branch whose last stage throws bad data.
     public var failing: GuidanceBranch?
     public var observation = Observation()
+    /// For tests that count messages: on a busy machine the ranks ask each other how they are.
+    public static let leftAlone = {
+        var observation = Observation(stallTimeout: 10_000)
+        observation.longestPatience = 10_000
+        return observation
+    }()
     /// Called on a rank's compute thread before each of its passes.
     public var beforePass: (@Sendable (_ rank: Int) -> Void)?
     /// What carries out orders.
