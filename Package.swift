@@ -27,8 +27,8 @@ let package = Package(
         .executableTarget(
             name: "pilot",
             dependencies: [
-                "InpaintingJobs", "PilotInpainting", "ShardedRuntime", "DiffusionModels", "ImageFiles",
-                "MessagePassing", "NeuralLayers", "TensorKernels", "Failures",
+                "InpaintingJobs", "ReplicaSampling", "PilotInpainting", "ShardedRuntime", "DiffusionModels",
+                "ImageFiles", "MessagePassing", "NeuralLayers", "TensorKernels", "Failures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             resources: [
@@ -39,6 +39,9 @@ let package = Package(
         room(
             "InpaintingJobs",
             uses: ["PilotInpainting", "DiffusionModels", "ImageFiles", "NeuralLayers", "TensorKernels", "Failures"]),
+        room(
+            "ReplicaSampling",
+            uses: ["PilotInpainting", "ShardedRuntime", "DiffusionModels", "MessagePassing", "Failures"]),
         room("PilotInpainting", uses: ["DiffusionModels", "TensorKernels", "Failures"]),
         room(
             "ShardedRuntime", uses: ["DiffusionModels", "NeuralLayers", "MessagePassing", "TensorKernels", "Failures"]),
@@ -108,6 +111,12 @@ let package = Package(
                 "ShardedRuntime", "DiffusionModels", "NeuralLayers", "MessagePassing", "TensorKernels", "Failures",
                 "TestSupport",
             ]),
+        tests(
+            "ReplicaSamplingTests",
+            of: [
+                "ReplicaSampling", "PilotInpainting", "ShardedRuntime", "DiffusionModels", "MessagePassing", "Failures",
+                "TestSupport",
+            ]),
         tests("PilotInpaintingTests", of: ["PilotInpainting", "DiffusionModels", "Failures"], fixtures: true),
         tests(
             "InpaintingJobsTests",
@@ -115,6 +124,6 @@ let package = Package(
                 "InpaintingJobs", "PilotInpainting", "DiffusionModels", "ImageFiles", "TensorKernels", "Failures",
                 "TestSupport",
             ]),
-        tests("pilotTests", of: ["TensorKernels", "ImageFiles", "TestSupport"], fixtures: true),
+        tests("pilotTests", of: ["InpaintingJobs", "TensorKernels", "ImageFiles", "TestSupport"], fixtures: true),
     ]
 )

@@ -16,10 +16,12 @@ public struct ByteWriter: Sendable {
     }
 
     /// The text's length in UTF-8, then the text.
-    public mutating func write(_ text: String) {
-        let utf8 = Array(text.utf8)
-        write(UInt32(clamping: utf8.count))
-        bytes.append(contentsOf: utf8.prefix(Int(UInt32.max)))
+    public mutating func write(_ text: String) { writeCounted(Array(text.utf8)) }
+
+    /// How many bytes there are, then the bytes.
+    public mutating func writeCounted(_ bytes: [UInt8]) {
+        write(UInt32(clamping: bytes.count))
+        self.bytes.append(contentsOf: bytes.prefix(Int(UInt32.max)))
     }
 }
 
@@ -58,10 +60,13 @@ public struct ByteReader: Sendable {
         }
     }
 
-    public mutating func readText() throws -> String {
+    public mutating func readText() throws -> String { String(decoding: try readCounted(), as: UTF8.self) }
+
+    /// As many bytes as the message says are next.
+    public mutating func readCounted() throws -> [UInt8] {
         let count = Int(try read(UInt32.self))
         let start = try take(count)
-        return String(decoding: bytes[start..<start + count], as: UTF8.self)
+        return Array(bytes[start..<start + count])
     }
 
     /// Checks that nothing is left over.

@@ -8,6 +8,13 @@ public final class LocalCommunicator: Communicator {
     private final class Place: Sendable {
         let mailbox = Mailbox()
         let traffic = Mutex(Traffic())
+        let routes = Mutex<[Route: Int]>([:])
+    }
+
+    /// Where messages go, and what they are about.
+    package struct Route: Hashable, Sendable {
+        package let destination: Int
+        package let channel: UInt32
     }
 
     public let rank: Int
@@ -31,6 +38,8 @@ public final class LocalCommunicator: Communicator {
 
     public var size: Int { places.count }
     public var traffic: Traffic { places[rank].traffic.withLock { $0 } }
+    /// How many messages this rank has sent, by where they went.
+    package var sentMessages: [Route: Int] { places[rank].routes.withLock { $0 } }
 
     /// The payload is copied once, so that the receiver owns its bytes as it does when MPI brings them.
     public func post(head: [UInt8], payload: (any ByteRegion)?, to destination: Int, tag: MessageTag) {
@@ -38,6 +47,7 @@ public final class LocalCommunicator: Communicator {
         let message = Message(
             source: rank, tag: tag, head: head, payload: payload.map { ReceivedBytes(copying: $0) })
         places[rank].traffic.withLock { $0.countSent(message.byteCount) }
+        places[rank].routes.withLock { $0[Route(destination: destination, channel: tag.channel), default: 0] += 1 }
         places[destination].traffic.withLock { $0.countReceived(message.byteCount) }
         places[destination].mailbox.deliver(message)
     }

@@ -14,9 +14,9 @@ public struct PilotSampler: Sendable {
     public let imageLatent: Latent
     public let plan: PilotPlan
     /// When each of the job's ControlNets acts.
-    private let controls: [ActingTime]
+    public let controls: [ActingTime]
     /// The same of its T2I-Adapters.
-    private let adapters: [ActingTime]
+    public let adapters: [ActingTime]
 
     let schedules: PilotSchedules
     let loss: PilotLoss

@@ -33,7 +33,7 @@ import Testing
         #expect(outcome.entries.allSatisfy { $0.result.status == .done && $0.result.loss != nil })
         #expect(engine.counts.mostInFlight <= inFlight)
         #expect(engine.counts.mostInFlight >= min(5, inFlight))
-        #expect(engine.counts.predictors == 12 && engine.counts.finished == 12)
+        #expect(engine.counts.runs == 12 && engine.counts.finished == 12)
         // A job's room is the next one's before it is decoded.
         #expect(engine.counts.mostAtDecoding < inFlight)
     }
@@ -145,7 +145,7 @@ import Testing
         batch.cancel()
         let result = await batch.result
         #expect(throws: Failure(.interrupted, "interrupted")) { try result.get() }
-        #expect(engine.counts.inFlight == 0 && engine.counts.predictors == 3)
+        #expect(engine.counts.inFlight == 0 && engine.counts.runs == 3)
         #expect(log.finished.isEmpty && folder.outputs.isEmpty)
     }
 

@@ -9,7 +9,7 @@ import Synchronization
 /// counts what it is asked.
 final class FakeEngine: InpaintingEngine {
     struct Counts {
-        var predictors = 0
+        var runs = 0
         var finished = 0
         var inFlight = 0
         var mostInFlight = 0
@@ -82,20 +82,20 @@ final class FakeEngine: InpaintingEngine {
         }
     }
 
-    func predictor(for inputs: [BranchInputs]) async throws -> FakePredictor {
+    func sample(_ run: SamplerRun, observer: @escaping PilotObserver) async throws -> SampledLatent {
         state.withLock { counts in
-            counts.predictors += 1
+            counts.runs += 1
             counts.inFlight += 1
             counts.mostInFlight = max(counts.mostInFlight, counts.inFlight)
         }
-        return FakePredictor(inputs: inputs, slowest: slowest)
-    }
-
-    func finish(_ predictor: FakePredictor) async {
-        state.withLock { counts in
-            counts.finished += 1
-            counts.inFlight -= 1
+        defer {
+            state.withLock { counts in
+                counts.finished += 1
+                counts.inFlight -= 1
+            }
         }
+        return try await run.sampled(
+            by: FakePredictor(inputs: run.branches, slowest: slowest), observer: observer)
     }
 }
 

@@ -37,6 +37,6 @@ import Testing
             let picture = try JobRecord(fromResult: folder.file("a-\(number).png"))
             #expect(picture.settings.method.seed == UInt64(number - 1))
         }
-        #expect(engine.counts.predictors == engine.counts.finished)
+        #expect(engine.counts.runs == engine.counts.finished)
     }
 }

@@ -21,7 +21,8 @@ extension Scenario {
             of: communicator.rank, in: layout, wires: StripWires(layout, communicator: communicator), failing: failing)
         guard communicator.rank == 0 else {
             return try await ShardedNetwork.serve(
-                layout: layout, jobsInFlight: jobs, communicator: communicator, workers: workers)
+                layout: layout, jobsInFlight: jobs, communicator: communicator, workers: workers,
+                take: TrialJob.taker(model.configuration))
         }
         let network = ShardedNetwork(
             layout: layout, jobsInFlight: jobs, communicator: communicator, workers: workers)

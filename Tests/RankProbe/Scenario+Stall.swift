@@ -17,7 +17,8 @@ extension Scenario {
         case slow
     }
 
-    /// Jobs on three stages or strips, `stall MISHAP RANK TIMEOUT [JOBS [DIMENSION]]`; each rank says its process first.
+    /// Jobs on three stages or strips, or on two replicas of two stages, `stall MISHAP RANK TIMEOUT [JOBS [DIMENSION]]`;
+    /// each rank says its process first.
     func stall(_ communicator: any Communicator, _ arguments: [String]) async throws {
         guard arguments.count >= 3, let mishap = Mishap(rawValue: arguments[0]), let unlucky = Int(arguments[1]),
             let timeout = Double(arguments[2])
@@ -25,8 +26,13 @@ extension Scenario {
         let jobs = arguments.count > 3 ? Int(arguments[3]) ?? 1 : 1
         say("process \(communicator.rank) \(getpid())")
         let model = try StageModel(fixture: "odd")
-        let isInStrips = arguments.count > 4 && arguments[4] == "strips"
-        let layout = try model.layout(branches: 1, stages: isInStrips ? 1 : 3, strips: isInStrips ? 3 : 1)
+        let dimension = arguments.count > 4 ? arguments[4] : "stages"
+        let layout =
+            switch dimension {
+            case "strips": try model.layout(branches: 1, stages: 1, strips: 3)
+            case "replicas": try model.layout(replicas: 2, branches: 1, stages: 2)
+            default: try model.layout(branches: 1, stages: 3)
+            }
         let isUnlucky = communicator.rank == unlucky
         let workers = try await model.workers(
             of: communicator.rank, in: layout, wires: StripWires(layout, communicator: communicator)
@@ -43,7 +49,7 @@ extension Scenario {
         guard communicator.rank == 0 else {
             return try await ShardedNetwork.serve(
                 layout: layout, jobsInFlight: jobs, communicator: communicator, workers: workers,
-                observation: observation)
+                observation: observation, take: TrialJob.taker(model.configuration))
         }
         let network = ShardedNetwork(
             layout: layout, jobsInFlight: jobs, communicator: communicator, workers: workers,

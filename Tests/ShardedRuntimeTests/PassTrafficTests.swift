@@ -24,11 +24,13 @@ import Testing
                 group.addTask {
                     try await ShardedNetwork.serve(
                         layout: layout, jobsInFlight: 1, communicator: communicators[rank],
-                        workers: try await workers(rank))
+                        workers: try await workers(rank), observation: LocalRanks.leftAlone,
+                        take: TrialJob.taker(model.configuration))
                 }
             }
             let network = ShardedNetwork(
-                layout: layout, jobsInFlight: 1, communicator: communicators[0], workers: try await workers(0))
+                layout: layout, jobsInFlight: 1, communicator: communicators[0], workers: try await workers(0),
+                observation: LocalRanks.leftAlone)
             let inputs = TrialJob(model.configuration, height: Self.height, width: Self.width, steps: 1).inputs
             let predictor = try await network.openJob(inputs)
             // Opening the job is under way until an evaluation is through.

@@ -7,7 +7,7 @@ import Testing
     @Test(arguments: [
         (2, "stages=2"), (2, "branches=2"), (4, "branches=2,stages=2"), (3, "stages=3"), (2, "strips=2"),
         (3, "strips=3"),
-        (4, "stages=2,strips=2"),
+        (4, "stages=2,strips=2"), (4, "replicas=2,stages=2"), (6, "replicas=3,branches=2"),
     ])
     func rankedLayoutsPrintTheFingerprintOfOneRank(ranks: Int, layout: String) async throws {
         let alone = try await Launcher.run("RankProbe", ["infer", "odd", "stages=1", "3", "5"])

@@ -15,29 +15,12 @@ import Testing
         elementType: ElementType = .float32, failing: GuidanceBranch? = nil,
         _ body: @escaping @Sendable (ShardedNetwork) async throws -> Value
     ) async throws -> Value {
-        let communicators = LocalCommunicator.group(of: layout.ranks)
-        return try await withThrowingTaskGroup(of: Void.self) { group in
-            for rank in 1..<max(layout.ranks, 1) {
-                group.addTask {
-                    let workers = try await model.workers(
-                        of: rank, in: layout, wires: StripWires(layout, communicator: communicators[rank]),
-                        threads: threads, elementType: elementType, failing: failing)
-                    try await ShardedNetwork.serve(
-                        layout: layout, jobsInFlight: jobsInFlight, communicator: communicators[rank],
-                        workers: workers)
-                }
-            }
-            let workers = try await model.workers(
-                of: 0, in: layout, wires: StripWires(layout, communicator: communicators[0]), threads: threads,
-                elementType: elementType, failing: failing)
-            let network = ShardedNetwork(
-                layout: layout, jobsInFlight: jobsInFlight, communicator: communicators[0], workers: workers)
-            let result: Result<Value, any Error>
-            do { result = .success(try await body(network)) } catch { result = .failure(error) }
-            network.stop()
-            try await group.waitForAll()
-            return try result.get()
-        }
+        var ranks = LocalRanks(model, layout)
+        ranks.jobsInFlight = jobsInFlight
+        ranks.threads = threads
+        ranks.elementType = elementType
+        ranks.failing = failing
+        return try await ranks.withNetwork(nil, body)
     }
 
     /// Every rank has let go of all passes, now or as soon as the discards that are under way have come to it.

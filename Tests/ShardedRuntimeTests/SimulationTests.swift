@@ -99,19 +99,21 @@ import Testing
         #expect(slow.pictureSeconds < quick.pictureSeconds + 2 * 30 * 0.5)
     }
 
-    /// The driver of thousands of replicas has something to do, too.
-    @Test func theDriverCanBeWhatAllWaitFor() throws {
+    /// A driver has something to do, too: for its own replica, however many there are.
+    @Test(arguments: [1, 100]) func theDriverCanBeWhatItsReplicaWaitsFor(replicas: Int) throws {
         var (calibration, speed) = PlanCosts.machine(Self.costs, seconds: Self.even)
         speed.threads = 1
-        calibration.driverSeconds = 1
+        calibration.driverSeconds = Self.secondsOfPicture
         let simulation = Simulation(
-            Self.costs, cluster: Cluster(ranks: 100, ranksPerNode: 100, memoryPerNode: nil),
+            Self.costs, cluster: Cluster(ranks: replicas, ranksPerNode: replicas, memoryPerNode: nil),
             passes: PicturePasses(plain: 5, recorded: 5), calibration: calibration, speed: speed,
             network: calibration.node)
-        let result = try simulation.predict(try layout(replicas: 100), jobsInFlight: 1, pictures: 1000)
+        let result = try simulation.predict(
+            try layout(replicas: replicas), jobsInFlight: 16, pictures: 1000 * replicas)
         #expect(result.driverUtilisation == 1)
         // Fifteen answers for each picture.
-        #expect(abs(result.picturesPerHour - 3600 / 15) < 1e-6)
+        let expected = Double(replicas) * 3600 / (15 * Self.secondsOfPicture)
+        #expect(abs(result.picturesPerHour / expected - 1) < 1e-6)
     }
 
     /// Large questions are as quick to answer as small ones: what is simulated is bounded, and so is the error.

@@ -18,7 +18,8 @@ import Testing
     ) -> StallNotice? {
         StallReport(
             layout: Layout(branches: 1, stages: [0..<2, 2..<5, 5..<6]), timeout: 300,
-            waits: [.init(task: .leg(pass, .down), ranks: [0, 1, 2], seconds: waited)], states: states,
+            waits: [.init(.task(.leg(pass, .down)), ranks: [0, 1, 2], seconds: waited)], ranks: [0, 1, 2],
+            states: states,
             hosts: hosts ?? self.hosts
         ).notice(patience: 10, secondsSinceArrival: secondsSinceArrival ?? waited)
     }

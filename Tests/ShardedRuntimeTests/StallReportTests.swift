@@ -27,7 +27,7 @@ import Testing
     ) -> StallReport {
         StallReport(
             layout: layout, timeout: 300,
-            waits: [.init(task: .leg(pass(), .down), ranks: [0, 1, 2], seconds: waits)],
+            waits: [.init(.task(.leg(pass(), .down)), ranks: [0, 1, 2], seconds: waits)], ranks: Array(0..<6),
             states: [3: state(), 4: state(), 5: state()].merging(states) { $1 }, hosts: hosts ?? self.hosts)
     }
 
@@ -90,7 +90,8 @@ import Testing
         let failure = try #require(
             StallReport(
                 layout: layout, timeout: 1,
-                waits: [.init(task: .leg(pass(), .down), ranks: Array(0..<12), seconds: 2)], states: [:], hosts: [:]
+                waits: [.init(.task(.leg(pass(), .down)), ranks: Array(0..<12), seconds: 2)],
+                ranks: Array(0..<12), states: [:], hosts: [:]
             ).failure)
         #expect(failure.message.contains("and 8 more ranks"))
         #expect(failure.message.count < 900)

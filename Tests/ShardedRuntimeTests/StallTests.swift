@@ -5,13 +5,15 @@ import Testing
 /// Ranks that stop, hang or are slow, in jobs under mpirun.
 @Suite(.serialized) struct StallTests {
     /// Runs the scenario and returns what came of it, with the seconds it took; no process is left.
-    private func stall(_ arguments: [String]) async throws -> (result: ProgramResult, seconds: Double) {
+    private func stall(
+        _ arguments: [String], ranks: Int = 3
+    ) async throws -> (result: ProgramResult, seconds: Double) {
         let start = ContinuousClock.now
-        let result = try await Launcher.mpirun(ranks: 3, "RankProbe", ["stall"] + arguments)
+        let result = try await Launcher.mpirun(ranks: ranks, "RankProbe", ["stall"] + arguments)
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         let processes = result.output.split(separator: "\n").filter { $0.hasPrefix("process ") }
             .compactMap { $0.split(separator: " ").last.flatMap { Int32($0) } }
-        #expect(processes.count == 3, "\(result.output)\(result.errors)")
+        #expect(processes.count == ranks, "\(result.output)\(result.errors)")
         for process in processes {
             let isGone = await isGone(process)
             #expect(isGone, "process \(process) is left")
@@ -84,6 +86,36 @@ import Testing
         #expect(line.contains("rank 1 on ") && line.contains("does not answer"), "\(line)")
         #expect(!line.contains("has run"), "\(line)")
         #expect(seconds < 25, "took \(seconds) s: \(line)")
+    }
+
+    /// Of the second replica its driver, which rank 0 asks, and the other rank, which the driver asks.
+    @Test(arguments: [2, 3]) func aRankOfAnotherReplicaThatIsStoppedIsNamed(rank: Int) async throws {
+        let (result, seconds) = try await stall(["stop", String(rank), "3", "2", "replicas"], ranks: 4)
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 70, "\(result.errors)")
+        let line = try #require(result.failureLines.first)
+        #expect(result.failureLines.count == 1, "\(result.errors)")
+        #expect(line.contains("rank \(rank) on ") && line.contains("does not answer"), "\(line)")
+        #expect(line.contains("job "), "\(line)")
+        #expect(seconds < 25, "took \(seconds) s: \(line)")
+    }
+
+    @Test(arguments: [2, 3]) func aTaskOfAnotherReplicaThatNeverEndsIsNamed(rank: Int) async throws {
+        let (result, seconds) = try await stall(["hang", String(rank), "3", "2", "replicas"], ranks: 4)
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 70, "\(result.errors)")
+        let line = try #require(result.failureLines.first)
+        #expect(result.failureLines.count == 1, "\(result.errors)")
+        #expect(line.contains("rank \(rank) on ") && line.contains("has run `down` of job "), "\(line)")
+        #expect(seconds < 20, "took \(seconds) s: \(line)")
+    }
+
+    @Test(arguments: [2, 3]) func aRankOfAnotherReplicaThatIsKilledEndsTheJob(rank: Int) async throws {
+        let (result, seconds) = try await stall(["die", String(rank), "60", "2", "replicas"], ranks: 4)
+        #expect(!result.hasHung)
+        #expect(result.exitCode == 128 + SIGKILL, "\(result.errors)")
+        #expect(result.failureLines.count == 1 && result.errors.contains("rank \(rank)"), "\(result.errors)")
+        #expect(seconds < 10, "took \(seconds) s: \(result.errors)")
     }
 
     /// The others are in the middle of an exchange with it.

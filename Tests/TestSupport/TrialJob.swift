@@ -1,4 +1,5 @@
 import DiffusionModels
+import MessagePassing
 import ShardedRuntime
 
 /// A job that uses a predictor as the method does: both branches at once, some steps with gradients, some without,
@@ -19,12 +20,46 @@ public struct TrialJob: Sendable {
         self.number = number
     }
 
+    /// Runs on whichever replica has room for it.
     public func run(on network: ShardedNetwork) async throws -> Latent {
+        let room = try await network.room()
+        defer { room.leave() }
+        guard !room.isHere else {
+            let predictor = room.open(inputs)
+            defer { predictor.close() }
+            return try await run(on: predictor)
+        }
+        for try await news in room.order(order) {
+            guard case .done(let bytes) = news else { continue }
+            var reader = ByteReader(bytes, subject: "a trial's result")
+            return try reader.readLatent()
+        }
+        throw CancellationError()
+    }
+
+    private var order: [UInt8] {
+        var writer = ByteWriter()
+        for number in [height, width, steps, number] { writer.write(UInt32(clamping: number)) }
+        return writer.bytes
+    }
+
+    /// Carries out trial jobs on a replica's driver.
+    public static func taker(_ configuration: UNetConfiguration) -> OrderTaker {
+        { order, open, _ in
+            var reader = ByteReader(order, subject: "a trial job")
+            let numbers = try (0..<4).map { _ in Int(try reader.read(UInt32.self)) }
+            let job = TrialJob(
+                configuration, height: numbers[0], width: numbers[1], steps: numbers[2], number: numbers[3])
+            var writer = ByteWriter()
+            writer.write(try await job.run(on: open(job.inputs)))
+            return writer.bytes
+        }
+    }
+
+    private func run(on predictor: StagePredictor) async throws -> Latent {
         let channels = configuration.outputChannels
         let values = (0..<channels * height * width).map { Float(($0 * 31 + number * 7) % 97) / 50 - 1 }
         var latent = Latent(channels: channels, height: height, width: width, values: values)
-        let predictor = try await network.openJob(inputs)
-        defer { predictor.close() }
         for step in 0..<steps {
             let timestep = 981 - step % 40 * 20
             let change =

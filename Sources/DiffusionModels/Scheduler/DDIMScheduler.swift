@@ -7,7 +7,8 @@ public struct DDIMScheduler: Sendable {
     public let cumulativeAlphas: [Float]
     /// abar beyond the last step: 1, or abar_0.
     public let finalCumulativeAlpha: Float
-    private let file: String
+    /// The configuration's file name, for messages.
+    public let file: String
 
     /// - Parameter file: the configuration's file name, for messages.
     /// - Throws: `Failure.badData` as `SchedulerConfiguration.validate(file:)`, and when the betas make no schedule in

@@ -22,8 +22,6 @@ public struct Embedding: Equatable, Sendable {
 /// Many jobs may ask at once. Equal arguments give equal bits, whatever else is in flight. Every function throws
 /// `CancellationError` or a `Failure` of kind `interrupted` when its task is cancelled.
 public protocol InpaintingEngine: Sendable {
-    associatedtype Predictor: NoisePredictor
-
     /// How many jobs keep all of the machine busy.
     var jobsInFlight: Int { get }
     /// How the machine is used, in a few words, for summaries: `2 ranks of 4 threads, float32, onednn`.
@@ -44,27 +42,12 @@ public protocol InpaintingEngine: Sendable {
     /// Pictures `[3, H, W]` about [-1, 1].
     func decode(_ latents: [Latent]) async throws -> [[Float]]
 
-    /// The UNet for one picture, with the inputs of the unconditional branch and of the conditional one, in this
-    /// order. Predictors are independent of each other; the one that was asked for earlier is the older one.
-    func predictor(for inputs: [BranchInputs]) async throws -> Predictor
-
-    /// The predictor is not used any more: what is held for it may go. Called once for every predictor.
-    func finish(_ predictor: Predictor) async
-}
-
-extension InpaintingEngine {
-    /// Runs `body` with a predictor that is finished when `body` is.
-    func withPredictor<Value>(
-        for inputs: [BranchInputs], prepared ledger: PhaseLedger, _ body: (Predictor) async throws -> Value
-    ) async throws -> Value {
-        let predictor = try await ledger.measure(.preparing) { try await self.predictor(for: inputs) }
-        do {
-            let value = try await body(predictor)
-            await finish(predictor)
-            return value
-        } catch {
-            await finish(predictor)
-            throw error
-        }
-    }
+    /// Runs the sampler for one picture, wherever in the machine there is room for it first; what it held is free when
+    /// this returns. Runs are independent of each other; the one that was asked for earlier is the older one.
+    ///
+    /// - Parameter observer: hears, one at a time and in their order, the events that the run wants, at last
+    ///   `PilotEvent.finalLatent`, and of the others at least what somebody who watches needs. An error that it throws
+    ///   ends the run.
+    /// - Throws: as `PilotSampler.sample`.
+    func sample(_ run: SamplerRun, observer: @escaping PilotObserver) async throws -> SampledLatent
 }

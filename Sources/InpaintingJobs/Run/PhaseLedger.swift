@@ -21,61 +21,38 @@ public final class PhaseLedger: Sendable {
         public var count = 0
     }
 
-    private struct State {
-        var entries: [JobPhase: Entry] = [:]
-        /// Since when the sampler has been at its present piece of work.
-        var mark = ContinuousClock.now
-    }
-
     private let start = ContinuousClock.now
-    private let state = Mutex(State())
+    private let entries = Mutex<[JobPhase: Entry]>([:])
 
     public init() {}
 
     public var secondsSinceStart: Double { (ContinuousClock.now - start).inSeconds }
 
-    public func entry(_ phase: JobPhase) -> Entry { state.withLock { $0.entries[phase] ?? Entry() } }
+    public func entry(_ phase: JobPhase) -> Entry { entries.withLock { $0[phase] ?? Entry() } }
 
     /// Runs `body` and counts its time.
     public func measure<Value>(_ phase: JobPhase, _ body: () async throws -> Value) async rethrows -> Value {
         let begin = ContinuousClock.now
-        defer { add(ContinuousClock.now - begin, to: phase) }
+        defer { add((ContinuousClock.now - begin).inSeconds, to: phase) }
         return try await body()
     }
 
-    /// Counts the time since the sampler's last event. Events come one at a time, before anything else is done.
-    func observe(_ event: PilotEvent) {
-        switch event {
-        case .gradientStep: addSinceMark(to: .gradientSteps)
-        case .stepFinished: addSinceMark(to: .denoisingSteps)
-        case .noise: addSinceMark(to: .denoisingSteps, count: 0)
-        default: break
-        }
+    /// Counts what a sampler's run took.
+    func add(_ sampled: SampledLatent) {
+        add(sampled.secondsWaited, to: .preparing)
+        add(sampled.gradientSteps.seconds, to: .gradientSteps, count: sampled.gradientSteps.count)
+        add(sampled.denoisingSteps.seconds, to: .denoisingSteps, count: sampled.denoisingSteps.count)
     }
-
-    /// The sampler goes on: what observers did meanwhile is not its time.
-    func setMark() { state.withLock { $0.mark = .now } }
 
     /// Counts what `other` has counted, too.
     public func add(_ other: PhaseLedger) {
-        let entries = other.state.withLock { $0.entries }
-        state.withLock { state in
-            for (phase, entry) in entries {
-                state.entries[phase, default: Entry()].seconds += entry.seconds
-                state.entries[phase, default: Entry()].count += entry.count
-            }
-        }
+        for (phase, entry) in other.entries.withLock({ $0 }) { add(entry.seconds, to: phase, count: entry.count) }
     }
 
-    private func addSinceMark(to phase: JobPhase, count: Int = 1) {
-        let since = state.withLock { $0.mark }
-        add(ContinuousClock.now - since, to: phase, count: count)
-    }
-
-    private func add(_ duration: Duration, to phase: JobPhase, count: Int = 1) {
-        state.withLock { state in
-            state.entries[phase, default: Entry()].seconds += duration.inSeconds
-            state.entries[phase, default: Entry()].count += count
+    private func add(_ seconds: Double, to phase: JobPhase, count: Int = 1) {
+        entries.withLock { entries in
+            entries[phase, default: Entry()].seconds += seconds
+            entries[phase, default: Entry()].count += count
         }
     }
 }

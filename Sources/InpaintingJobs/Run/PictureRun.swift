@@ -28,7 +28,7 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
     func make(_ index: Int) async throws -> PictureResult {
         let ledger = PhaseLedger()
         let extras = ExtraFiles()
-        let last = LastLoss()
+        var loss: LossValues?
         var painted: [RGBImage?] = []
         let dumps =
             outputs.dump == nil
@@ -43,12 +43,14 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
                 }
             }
             let run = run(index, number)
-            let decoded = try await picture(of: part, part.sampler, index + number, ledger) { event in
-                last.observe(event)
+            let (decoded, lastLoss) = try await picture(
+                of: part, part.sampler, index + number, wants: wants, ledger
+            ) { event in
                 dump?.observe(event)
                 if extras.failure == nil { try await extras.write { try await preview(event, number, index, ledger) } }
                 observer(.sampling(event, run: run))
             }
+            loss = lastLoss ?? loss
             let size = part.part.geometry.picture
             dump?.add("decoded", decoded, shape: [3, size.height, size.width])
             painted.append(try writer.painted(decoded, part.part))
@@ -65,10 +67,18 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
             try await extras.write { try await compare(painted, index, to: comparison, ledger) }
         }
         let made = PictureResult(
-            file: file, seed: writer.record.settings.method.seed &+ UInt64(index), loss: last.value,
+            file: file, seed: writer.record.settings.method.seed &+ UInt64(index), loss: loss,
             seconds: ledger.secondsSinceStart, ledger: ledger, failureBeside: extras.failure)
         observer(.written(made, image: index))
         return made
+    }
+
+    /// The events that files are made of.
+    private var wants: SamplerRun.Wants {
+        var wants: SamplerRun.Wants = []
+        if outputs.dump != nil { wants.insert(.latents) }
+        if outputs.preview != nil { wants.insert(.reconstructions) }
+        return wants
     }
 
     /// The number of a run of the sampler among all of the job.
@@ -80,7 +90,7 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
             let blender = try part.sampler.blendingAlone()
             let run = run(index, number)
             observer(.comparing(blender.plan, run: run))
-            let decoded = try await picture(of: part, blender, index + number, ledger) { event in
+            let (decoded, _) = try await picture(of: part, blender, index + number, ledger) { event in
                 observer(.samplingComparison(event, run: run))
             }
             blended.append(try writer.painted(decoded, part.part))
@@ -88,27 +98,22 @@ struct PictureRun<Engine: InpaintingEngine>: Sendable {
         try await ledger.measure(.writing) { try writer.writeComparison(painted, blended: blended, to: file) }
     }
 
-    /// The decoded picture, `[3, H, W]` about [-1, 1].
+    /// The decoded picture, `[3, H, W]` about [-1, 1], and what the loss was last.
     ///
     /// - Parameter seed: what is added to the job's seed.
     private func picture(
-        of part: PreparedPart, _ sampler: PilotSampler, _ seed: Int, _ ledger: PhaseLedger,
-        observer: @escaping PilotObserver
-    ) async throws -> [Float] {
-        // The predictor goes before the picture is decoded: its room is the next job's, or ranks that do not decode
-        // would wait for those that do.
-        let final = try await engine.withPredictor(for: part.branches, prepared: ledger) { predictor in
-            ledger.setMark()
-            return try await sampler.sample(
-                image: seed, initialLatent: inputs.initialLatent, predictor: predictor
-            ) { event in
-                ledger.observe(event)
-                try await observer(event)
-                ledger.setMark()
-            }
-        }
+        of part: PreparedPart, _ sampler: PilotSampler, _ seed: Int, wants: SamplerRun.Wants = [],
+        _ ledger: PhaseLedger, observer: @escaping PilotObserver
+    ) async throws -> (decoded: [Float], loss: LossValues?) {
+        // Its room is given away before the picture is decoded: it is the next job's, or ranks that do not decode would
+        // wait for those that do.
+        let sampled = try await engine.sample(
+            SamplerRun(
+                sampler: sampler, branches: part.branches, image: seed, initialLatent: inputs.initialLatent,
+                wants: wants), observer: observer)
+        ledger.add(sampled)
         self.observer(.began(.decoding))
-        return try await ledger.measure(.decoding) { try await decoded([final])[0] }
+        return (try await ledger.measure(.decoding) { try await decoded([sampled.latent])[0] }, sampled.loss)
     }
 
     private func decoded(_ latents: [Latent]) async throws -> [[Float]] {
@@ -187,17 +192,5 @@ private final class ExtraFiles: Sendable {
         } catch let failure as Failure where failure.kind == .inputOutput {
             firstFailure.withLock { $0 = $0 ?? failure }
         }
-    }
-}
-
-/// The loss of the gradient step that came last.
-private final class LastLoss: Sendable {
-    private let loss = Mutex<LossValues?>(nil)
-
-    var value: LossValues? { loss.withLock { $0 } }
-
-    func observe(_ event: PilotEvent) {
-        guard case .gradientStep(_, _, let values) = event else { return }
-        loss.withLock { $0 = values }
     }
 }

@@ -83,6 +83,14 @@ public struct Layout: Sendable, Equatable, Codable {
         ((place.replica * stages.count + place.stage) * branches + place.chain) * strips + place.strip
     }
 
+    /// The rank that runs the samplers of a replica's jobs: its first.
+    public func driver(ofReplica replica: Int) -> Int { replica * ranksOfReplica }
+
+    /// The ranks of a replica.
+    public func ranks(ofReplica replica: Int) -> Range<Int> {
+        replica * ranksOfReplica..<(replica + 1) * ranksOfReplica
+    }
+
     /// The ranks of all strips of a place's stage, from the top down.
     public func ranksOfStrips(at place: Place) -> [Int] {
         let first = rank(of: Place(replica: place.replica, chain: place.chain, stage: place.stage))

@@ -10,8 +10,10 @@ struct ReplicaModel: Sendable {
     private let legSeconds: [[Double]]
     /// Seconds until a leg's result has come from one stage's rank to the next, by chain, stage and leg.
     private let messageSeconds: [[[Double]]]
-    /// Seconds between each rank and the driver, for a latent.
+    /// Seconds between each rank and the replica's driver, for a latent.
     let driverSeconds: [Double]
+    /// Seconds between the rank that works on pictures and rank 0, which asks for that and has what comes of it.
+    let dealerSeconds: Double
     private let pictureSeconds: [PictureWork: Double]
     private let bits: [PictureWork: Int]
     let overhead: Double
@@ -55,8 +57,10 @@ struct ReplicaModel: Sendable {
             }
         }
         driverSeconds = (0..<alone.ranks).map {
-            machine.seconds(from: 0, to: first + layout.strips * $0, costs.latentBytes)
+            machine.seconds(from: first, to: first + layout.strips * $0, costs.latentBytes)
         }
+        dealerSeconds = machine.seconds(
+            from: 0, to: first + layout.strips * alone.pictureRanks[0], costs.latentBytes)
         let scale = slowdown / thinning
         let team = layout.pictureTeam(of: replica)
         let pictureTimes = machine.times.inStrips(

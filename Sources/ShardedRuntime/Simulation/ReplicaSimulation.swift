@@ -2,7 +2,8 @@ import DiffusionModels
 import Failures
 
 /// One replica at work, event by event: the scheduler of every rank decides as it does in the server, tasks and messages
-/// take the time that the model says, and a driver does with every job what the sampler does.
+/// take the time that the model says, and the replica's driver does with every job what the sampler does. What rank 0 asks
+/// of pictures comes from there.
 ///
 /// A job is begun when there is room for it, or for the one before it: its prompts and its photograph are encoded while
 /// others are painted.
@@ -166,7 +167,7 @@ package struct ReplicaSimulation {
                 .arrived(rank: next.stage * branches + rank % branches, .leg(pass, next.leg), isRecorded: isRecorded),
                 at: time + model.messageSeconds(of: leg, from: rank))
         case .picture(let job, let work, let number):
-            queue.push(.pictureDone(job, work, number: number), at: time + model.driverSeconds[rank])
+            queue.push(.pictureDone(job, work, number: number), at: time + model.dealerSeconds)
         }
     }
 
@@ -183,9 +184,7 @@ package struct ReplicaSimulation {
 
     private mutating func ask(_ work: PictureWork, number: UInt32, of job: Int, at time: Double) {
         let task = StageTask.picture(JobIdentity(number: UInt32(job)), work, number: number)
-        queue.push(
-            .arrived(rank: model.pictureRank, task, isRecorded: false),
-            at: time + model.driverSeconds[model.pictureRank])
+        queue.push(.arrived(rank: model.pictureRank, task, isRecorded: false), at: time + model.dealerSeconds)
     }
 
     private mutating func pictureDone(_ job: Int, _ work: PictureWork, _ number: UInt32, at time: Double) {

@@ -2,12 +2,12 @@ import DiffusionModels
 
 /// Predicts what a layout makes of a number of pictures.
 ///
-/// One replica is simulated, event by event, or two where the first has its driver on the same machine and others have
-/// not: replicas share nothing but the driver. Three times as many jobs as are in flight are simulated at most; when the
+/// One replica is simulated, event by event, or two where the first has rank 0, which pictures come from and go to, on the
+/// same machine and others have not: replicas share nothing but that. Three times as many jobs as are in flight are simulated at most; when the
 /// first of these waves is painted a replica is in its stride, and until the second is it stays there, with the third to
 /// go on with: the time of further jobs is extrapolated from the work done meanwhile. Where that would be more than
 /// `taskBudget` tasks, pictures of fewer rounds stand for the real ones, with less work on the pictures themselves in the
-/// same proportion. Messages do not wait for each other on a link. The driver's own time is counted for all replicas.
+/// same proportion. Messages do not wait for each other on a link. A driver's own time is counted for its replica.
 public struct Simulation: Sendable {
     /// What is predicted.
     public struct Prediction: Sendable, Equatable {
@@ -20,7 +20,7 @@ public struct Simulation: Sendable {
         public let picturesPerHour: Double
         /// The share of its time in which each rank of a replica computes, strips of one stage counted as one.
         public let utilisation: [Double]
-        /// The share of its time that the driver needs for all replicas; 1 where it is what all wait for.
+        /// The share of its time that a replica's driver needs at most; 1 where it is what all wait for.
         public let driverUtilisation: Double
         /// How many jobs of how many replicas were simulated, and how many times fewer rounds they had.
         public let simulatedJobs: Int
@@ -62,7 +62,7 @@ public struct Simulation: Sendable {
             ? try stream(layout, replica: layout.replicas - 1, jobsInFlight: jobsInFlight, jobs: mostJobs) : first
         let replicas = Double(layout.replicas)
         let perSecond = 1 / first.interval + (replicas - 1) / others.interval
-        let driver = perSecond * driverSecondsOfPicture
+        let driver = driverSecondsOfPicture / min(first.interval, others.interval)
         let slowdown = max(1, driver)
         let rounds = Double(alone.completions.last ?? 0)
         return Prediction(

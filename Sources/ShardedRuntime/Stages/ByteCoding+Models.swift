@@ -3,14 +3,14 @@ import Failures
 import MessagePassing
 
 extension ByteWriter {
-    mutating func write(_ latent: Latent) {
+    package mutating func write(_ latent: Latent) {
         write(UInt32(latent.channels))
         write(UInt32(latent.height))
         write(UInt32(latent.width))
         write(latent.values)
     }
 
-    mutating func write(_ inputs: BranchInputs) {
+    package mutating func write(_ inputs: BranchInputs) {
         write(UInt32(inputs.tokens))
         write(UInt32(inputs.chunkLength))
         write(UInt32(inputs.width))
@@ -43,13 +43,13 @@ extension ByteWriter {
 }
 
 extension ByteReader {
-    mutating func readLatent() throws -> Latent {
+    package mutating func readLatent() throws -> Latent {
         let shape = [Int(try read(UInt32.self)), Int(try read(UInt32.self)), Int(try read(UInt32.self))]
         let values = try readFloats(count: try product(of: shape))
         return Latent(channels: shape[0], height: shape[1], width: shape[2], values: values)
     }
 
-    mutating func readInputs() throws -> BranchInputs {
+    package mutating func readInputs() throws -> BranchInputs {
         let tokens = Int(try read(UInt32.self))
         let chunkLength = Int(try read(UInt32.self))
         guard chunkLength > 0, tokens % chunkLength == 0 else {

@@ -12,6 +12,7 @@ extension StageMessage {
         case result, pictureDone, passFailed, jobFailed, pictureFailed, report
         case askState, askTrace, state, trace
         case pictureBit
+        case present, order, cancelOrder, news, orderDone, orderFailed, notice, verdict
     }
 
     /// The message as it travels: what is small in the head, the numbers of hidden states as they lie in memory.
@@ -81,6 +82,35 @@ extension StageMessage {
         case .trace(let trace):
             begin(.trace)
             writer.write(trace)
+        case .present(let hostName):
+            begin(.present)
+            writer.write(hostName)
+        case .order(let job, let bytes):
+            // With all that the networks see beside the prompt it may be larger than a head can be.
+            begin(.order)
+            writer.write(job.number)
+            payload = bytes
+        case .cancelOrder(let job):
+            begin(.cancelOrder)
+            writer.write(job.number)
+        case .news(let job, let bytes):
+            begin(.news)
+            writer.write(job.number)
+            writer.writeCounted(bytes)
+        case .orderDone(let job, let bytes):
+            begin(.orderDone)
+            writer.write(job.number)
+            writer.writeCounted(bytes)
+        case .orderFailed(let job, let failure):
+            begin(.orderFailed)
+            writer.write(job.number)
+            writer.write(failure)
+        case .notice(let notice):
+            begin(.notice)
+            writer.write(notice)
+        case .verdict(let failure):
+            begin(.verdict)
+            writer.write(failure)
         }
         return (writer.bytes, payload)
     }
@@ -119,6 +149,16 @@ extension StageMessage {
         case .jobFailed: self = .jobFailed(try reader.readJob(), try reader.readFailure())
         case .pictureFailed: self = .pictureFailed(try reader.readRequest(), try reader.readFailure())
         case .report: self = .report(try reader.readText())
+        case .present: self = .present(try reader.readText())
+        case .order:
+            usesPayload = payload != nil
+            self = .order(try reader.readJob(), payload.map { $0.withUnsafeBytes { Array($0) } } ?? [])
+        case .cancelOrder: self = .cancelOrder(try reader.readJob())
+        case .news: self = .news(try reader.readJob(), try reader.readCounted())
+        case .orderDone: self = .orderDone(try reader.readJob(), try reader.readCounted())
+        case .orderFailed: self = .orderFailed(try reader.readJob(), try reader.readFailure())
+        case .notice: self = .notice(try reader.readNotice())
+        case .verdict: self = .verdict(try reader.readFailure())
         case nil: throw Failure.internalFault("rank \(source) sent a message of the unknown kind \(code)")
         }
         try reader.finish()
@@ -194,7 +234,7 @@ extension ByteReader {
         PassIdentity(job: try readJob(), branch: try readBranch(), number: try read(UInt32.self))
     }
 
-    mutating func readFlag() throws -> Bool {
+    package mutating func readFlag() throws -> Bool {
         let flag = try read(UInt8.self)
         guard flag < 2 else { throw Failure.internalFault("a message says \(flag) where it must say 0 or 1") }
         return flag == 1

@@ -17,41 +17,62 @@ enum StageMessage: Sendable {
     case discardReturned(PassIdentity)
     /// Down the chain: the job is over.
     case close(JobIdentity)
-    /// From the driver: work on a picture.
+    /// From rank 0: work on a picture.
     case picture(PictureRequest, PictureValue)
     /// To the other strips of a stage: the next bit of work on a picture.
     case pictureBit(PictureRequest)
-    /// From the driver: tell what you did.
+    /// From rank 0: tell what you did.
     case askReport
-    /// From the driver: tell what you are at.
+    /// From rank 0 or the driver: tell what you are at.
     case askState
-    /// From the driver: give what you took down.
+    /// From rank 0: give what you took down.
     case askTrace
-    /// From the driver: end the service.
+    /// From rank 0: end the service.
     case stop
 
     /// To the driver: the noise, or the latent's gradient, of a pass.
     case result(PassIdentity, isGradient: Bool, Latent)
-    /// To the driver: what was asked of a picture.
+    /// To rank 0: what was asked of a picture.
     case pictureDone(PictureRequest, PictureValue)
     /// To the driver: the pass can't go on.
     case passFailed(PassIdentity, Failure)
     /// To the driver: the job can't begin.
     case jobFailed(JobIdentity, Failure)
-    /// To the driver: the work on a picture can't go on.
+    /// To rank 0: the work on a picture can't go on.
     case pictureFailed(PictureRequest, Failure)
-    /// To the driver: what the rank did, a `RankReport` as text.
+    /// To rank 0: what the rank did, a `RankReport` as text.
     case report(String)
-    /// To the driver: what the rank is at.
+    /// To whoever asked: what the rank is at.
     case state(StageState)
-    /// To the driver: what the rank took down.
+    /// To rank 0: what the rank took down.
     case trace(RankTrace)
+    /// To the driver: the rank has begun to serve, on a machine of this name.
+    case present(String)
 
-    /// Whether it is for a rank's driver, and not for its stage.
+    /// From rank 0 to the driver of another replica: a job, in bytes that only whoever wrote them reads.
+    case order(JobIdentity, [UInt8])
+    /// From rank 0 to the driver of another replica: the job is not wanted any more.
+    case cancelOrder(JobIdentity)
+    /// To rank 0 from there: how far an order is, in bytes as well.
+    case news(JobIdentity, [UInt8])
+    /// To rank 0: what came of an order.
+    case orderDone(JobIdentity, [UInt8])
+    /// To rank 0: why an order can't go on.
+    case orderFailed(JobIdentity, Failure)
+    /// To rank 0: a wait in another replica has grown long; nil when it is over.
+    case notice(StallNotice?)
+    /// To rank 0: another replica stands still, and why.
+    case verdict(Failure)
+
+    /// Whether it is for a rank's driver, or for rank 0 as who asks, and not for its stage.
     var isForDriver: Bool {
         switch self {
-        case .result, .pictureDone, .passFailed, .jobFailed, .pictureFailed, .report, .state, .trace: true
-        default: false
+        case .open, .leg, .discard, .discardReturned, .close, .picture, .pictureBit, .askReport, .askState, .askTrace,
+            .stop:
+            false
+        case .result, .pictureDone, .passFailed, .jobFailed, .pictureFailed, .report, .state, .trace, .present, .order,
+            .cancelOrder, .news, .orderDone, .orderFailed, .notice, .verdict:
+            true
         }
     }
 }

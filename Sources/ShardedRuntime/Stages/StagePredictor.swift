@@ -16,13 +16,14 @@ public final class StagePredictor: Sendable {
 
     private let driver: StageDriver
     private let job: JobIdentity
-    private let replica: Int
+    private let closed: @Sendable () -> Void
     private let state = Mutex(State())
 
-    init(driver: StageDriver, job: JobIdentity, replica: Int) {
+    /// - Parameter closed: called when the job is over and its room is free.
+    init(driver: StageDriver, job: JobIdentity, closed: @escaping @Sendable () -> Void) {
         self.driver = driver
         self.job = job
-        self.replica = replica
+        self.closed = closed
     }
 
     deinit { close() }
@@ -33,8 +34,7 @@ public final class StagePredictor: Sendable {
     public func noise(_ evaluation: Evaluation) async throws -> Latent {
         let pass = try begin(evaluation.branch)
         defer { end(pass) }
-        return try await driver.ask(
-            pass, replica: replica, .down, settings(of: evaluation, isRecorded: false), evaluation.latent)
+        return try await driver.ask(pass, .down, settings(of: evaluation, isRecorded: false), evaluation.latent)
     }
 
     /// As `noise`, with the pullback s -> J^T s with respect to the latent, to be called once at most. Dropping it
@@ -45,7 +45,7 @@ public final class StagePredictor: Sendable {
         let pass = try begin(evaluation.branch)
         let settings = settings(of: evaluation, isRecorded: true)
         do {
-            let noise = try await driver.ask(pass, replica: replica, .down, settings, evaluation.latent)
+            let noise = try await driver.ask(pass, .down, settings, evaluation.latent)
             let kept = KeptPass(pass, settings, of: self)
             return (noise, { seed in try await kept.callPullback(seed) })
         } catch {
@@ -65,8 +65,9 @@ public final class StagePredictor: Sendable {
         }
         guard let left else { return }
         // Before the next job takes the room: a stage must never hold one pass too many.
-        for pass in left { driver.discard(pass, replica: replica) }
-        driver.close(job, replica: replica)
+        for pass in left { driver.discard(pass) }
+        driver.close(job)
+        closed()
     }
 
     private func settings(of evaluation: Evaluation, isRecorded: Bool) -> PassSettings {
@@ -97,14 +98,14 @@ public final class StagePredictor: Sendable {
 
     fileprivate func pullback(_ pass: PassIdentity, _ settings: PassSettings, _ seed: Latent) async throws -> Latent {
         defer { end(pass) }
-        return try await driver.ask(pass, replica: replica, .upGradient, settings, seed)
+        return try await driver.ask(pass, .upGradient, settings, seed)
     }
 
     fileprivate func drop(_ pass: PassIdentity) {
         // The discard goes before anybody can know that the branch is free, or the next pass might overtake it.
         state.withLock { state in
             guard state.underWay[pass.branch] == pass else { return }
-            driver.discard(pass, replica: replica)
+            driver.discard(pass)
             state.underWay[pass.branch] = nil
         }
     }

@@ -10,7 +10,10 @@ struct ChainPosition: Sendable {
     let above: Int?
     /// The rank of the stage below; nil where the way down turns round.
     let below: Int?
+    /// The rank that runs the replica's samplers.
     let driver: Int
+    /// The rank that has pictures encoded and decoded.
+    static let dealer = 0
     /// The ranks of the stage's other strips, which do what this one does; none where this is not the first.
     let followers: [Int]
     /// Whether this is a strip that does what the first one says.
@@ -31,7 +34,7 @@ struct ChainPosition: Sendable {
         followsPictures = team.dropFirst().contains(own)
         above = place.stage > 0 ? rank(place.stage - 1) : nil
         below = place.stage + 1 < layout.stages.count ? rank(place.stage + 1) : nil
-        driver = 0
+        driver = layout.driver(ofReplica: place.replica)
     }
 }
 
@@ -108,11 +111,12 @@ final class StageServer: Sendable {
         case .picture(let request, let value):
             handle(.arrived(request.task, isRecorded: false), input: TaskInput(.picture(value), nil, sent: sent))
         case .askReport:
-            onBench { [self] bench in report(bench) }
+            onBench { [self] bench in report(bench, to: source) }
         case .askState:
-            tell(.state(state.withLock { $0.activity.state($0.scheduler, at: position, awaited: wires.awaited) }))
+            let own = state.withLock { $0.activity.state($0.scheduler, at: position, awaited: wires.awaited) }
+            post.send(.state(own), to: source)
         case .askTrace:
-            post.clock.compare(tries: RankClock.tries) { [self] in tell(.trace(RankTrace(post))) }
+            post.clock.compare(tries: RankClock.tries) { [post] in post.send(.trace(RankTrace(post)), to: source) }
         case .stop:
             stopped()
         default:
@@ -162,6 +166,8 @@ final class StageServer: Sendable {
     }
 
     private func tell(_ message: StageMessage) { post.send(message, to: position.driver) }
+
+    private func tellDealer(_ message: StageMessage) { post.send(message, to: ChainPosition.dealer) }
 
     private func discardReturned(_ pass: PassIdentity) {
         handle(.discardReturned(pass))
@@ -248,18 +254,18 @@ final class StageServer: Sendable {
 
     private func deliver(_ task: StageTask, _ value: PictureValue) {
         guard case .picture(let job, let work, let number) = task else { return }
-        tell(.pictureDone(PictureRequest(job: job, work: work, number: number), value))
+        tellDealer(.pictureDone(PictureRequest(job: job, work: work, number: number), value))
     }
 
     private func fail(_ task: StageTask, _ failure: Failure) {
         switch task {
         case .leg(let pass, _): tell(.passFailed(pass, failure))
         case .picture(let job, let work, let number):
-            tell(.pictureFailed(PictureRequest(job: job, work: work, number: number), failure))
+            tellDealer(.pictureFailed(PictureRequest(job: job, work: work, number: number), failure))
         }
     }
 
-    private func report(_ bench: StageBench) {
+    private func report(_ bench: StageBench, to rank: Int) {
         let communicator = post.communicator
         var traffic = communicator.traffic
         traffic.sentBytes += wires.sharedBytes
@@ -267,7 +273,7 @@ final class StageServer: Sendable {
             rank: communicator.rank, hostName: communicator.hostName, times: bench.times, traffic: traffic,
             keptPullbacks: bench.passCount, memory: .current())
         do {
-            tell(.report(try report.encodedText()))
+            post.send(.report(try report.encodedText()), to: rank)
         } catch {
             fault(located(error))
         }
@@ -276,7 +282,7 @@ final class StageServer: Sendable {
     /// Rank 0's own failures need no address: they are said where they happened.
     private func located(_ error: any Error) -> Failure {
         let failure = error as? Failure ?? .internalFault("unexpected error: \(error)")
-        guard post.rank != position.driver else { return failure }
+        guard post.rank != 0 else { return failure }
         let place = "rank \(post.rank) on \(post.communicator.hostName)"
         return Failure(failure.kind, "\(place): \(failure.message)")
     }

@@ -44,6 +44,9 @@ package struct TraceSubject: Sendable, Hashable {
         case close
         case discard
         case discardReturned
+        /// A job for the driver of another replica, and what came of it.
+        case order
+        case orderDone
     }
 
     let content: Content
@@ -86,6 +89,8 @@ package struct TraceSubject: Sendable, Hashable {
         case .pictureDone(let request, _): self.init(.pictureDone(request.work), request)
         case .open(let job, let branch, _): self.init(content: .open, job: job.number, branch: branch, number: 0)
         case .close(let job): self.init(content: .close, job: job.number, branch: nil, number: 0)
+        case .order(let job, _): self.init(content: .order, job: job.number, branch: nil, number: 0)
+        case .orderDone(let job, _): self.init(content: .orderDone, job: job.number, branch: nil, number: 0)
         default: return nil
         }
     }
@@ -103,6 +108,8 @@ extension TraceSubject.Content {
         case .close: 0x51
         case .discard: 0x52
         case .discardReturned: 0x53
+        case .order: 0x54
+        case .orderDone: 0x55
         }
     }
 
@@ -116,6 +123,8 @@ extension TraceSubject.Content {
         case (0x51, _): self = .close
         case (0x52, _): self = .discard
         case (0x53, _): self = .discardReturned
+        case (0x54, _): self = .order
+        case (0x55, _): self = .orderDone
         default: return nil
         }
     }

@@ -185,6 +185,8 @@ extension TraceSubject {
         case .close: "close"
         case .discard: "discard"
         case .discardReturned: "discard returned"
+        case .order: "job"
+        case .orderDone: "job done"
         }
     }
 

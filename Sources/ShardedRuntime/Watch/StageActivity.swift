@@ -76,7 +76,7 @@ struct StageActivity {
 extension ChainPosition {
     /// The rank that gets what a task here makes.
     func destination(of task: StageTask) -> Int {
-        guard case .leg(_, let leg) = task else { return driver }
+        guard case .leg(_, let leg) = task else { return Self.dealer }
         let goesDown = leg == .down || leg == .upGradient
         return (goesDown ? below : nil) ?? above ?? driver
     }

@@ -1,8 +1,8 @@
 /// What is known of a wait that has grown long, for whoever watches the job: since when nothing came, and from whom.
 public struct StallNotice: Sendable, Equatable {
-    public enum Cause: Sendable, Equatable {
+    public enum Cause: UInt8, Sendable, Equatable {
         /// The ranks do not answer: they are stopped, or their machines or their network are gone.
-        case silence
+        case silence = 1
         /// The ranks have not begun to serve: they read their share of the model still, or are stopped.
         case absence
         /// The ranks answer, and compute.

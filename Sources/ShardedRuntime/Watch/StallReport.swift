@@ -4,15 +4,27 @@ import Failures
 /// What is known when nothing has come back for too long, and what it means: whether the job stands still, and who holds
 /// it up.
 package struct StallReport: Sendable {
-    /// Something that the driver waits for.
+    /// What is waited for.
+    package enum Subject: Sendable {
+        case task(StageTask)
+        /// A word from the driver that a job was given to: whether its replica moves, it watches itself.
+        case order(JobIdentity)
+
+        var task: StageTask? {
+            guard case .task(let task) = self else { return nil }
+            return task
+        }
+    }
+
+    /// Something that whoever watches waits for.
     package struct Wait: Sendable {
-        let task: StageTask
+        let subject: Subject
         /// The ranks that take part in it, in their order.
         let ranks: [Int]
         let seconds: Double
 
-        package init(task: StageTask, ranks: [Int], seconds: Double) {
-            self.task = task
+        package init(_ subject: Subject, ranks: [Int], seconds: Double) {
+            self.subject = subject
             self.ranks = ranks
             self.seconds = seconds
         }
@@ -25,17 +37,20 @@ package struct StallReport: Sendable {
     /// In seconds.
     let timeout: Double
     let waits: [Wait]
-    /// The answers of the ranks that answered.
+    /// The ranks that were asked.
+    let ranks: [Int]
+    /// The answers of those that answered.
     let states: [Int: StageState]
     /// The machines of the ranks heard of.
     let hosts: [Int: String]
 
     package init(
-        layout: Layout, timeout: Double, waits: [Wait], states: [Int: StageState], hosts: [Int: String]
+        layout: Layout, timeout: Double, waits: [Wait], ranks: [Int], states: [Int: StageState], hosts: [Int: String]
     ) {
         self.layout = layout
         self.timeout = timeout
         self.waits = waits
+        self.ranks = ranks
         self.states = states
         self.hosts = hosts
     }
@@ -46,9 +61,9 @@ package struct StallReport: Sendable {
     /// - A rank that has run one task for longer than the limit holds the others up.
     /// - Where no rank that takes part in what is overdue has ended a task for so long, it is lost on its way.
     package var failure: Failure? {
-        let silent = (0..<layout.ranks).filter { states[$0] == nil }
+        let silent = ranks.filter { states[$0] == nil }
         // Of strips that wait for each other, the one for which another waits and that waits for none is to blame.
-        let stuck = (0..<layout.ranks).filter { runningSeconds($0) >= timeout && states[$0]?.awaited == nil }
+        let stuck = ranks.filter { runningSeconds($0) >= timeout && states[$0]?.awaited == nil }
         let culprits = silent.map(describeSilent) + stuck.map(describeStuck)
         if !culprits.isEmpty {
             return stalled(
@@ -56,15 +71,17 @@ package struct StallReport: Sendable {
                     + victims(of: silent + stuck)
                     + (silent.isEmpty ? "; should that be only slow, give a longer --stall-timeout" : ""))
         }
-        let lost = waits.filter { $0.seconds >= timeout && secondsSinceProgress($0.ranks) >= timeout }
-        guard let wait = lost.max(by: { $0.seconds < $1.seconds }) else { return nil }
-        return stalled("no rank runs a task: \(describeLost(wait))")
+        let lost = waits.filter {
+            $0.subject.task != nil && $0.seconds >= timeout && secondsSinceProgress($0.ranks) >= timeout
+        }
+        guard let wait = lost.max(by: { $0.seconds < $1.seconds }), let task = wait.subject.task else { return nil }
+        return stalled("no rank runs a task: \(describeLost(wait, task))")
     }
 
     /// In how many seconds, at the earliest, the same question can have another answer.
     package var secondsToNextQuestion: Double {
         let progress = waits.filter { $0.seconds >= timeout }.map { secondsSinceProgress($0.ranks) }.max() ?? 0
-        let running = (0..<layout.ranks).map(runningSeconds).max() ?? 0
+        let running = ranks.map(runningSeconds).max() ?? 0
         return min(max(timeout - max(progress, running), timeout / 10), timeout)
     }
 
@@ -106,20 +123,24 @@ package struct StallReport: Sendable {
         guard let wait = involving.first else { return nil }
         for (source, state) in states.sorted(by: { $0.key < $1.key }) where state.destination == rank {
             guard case .leg(let pass, let leg) = state.finished?.task,
-                let ranks = involving.first(where: { $0.task.pass == pass })?.ranks,
+                let ranks = involving.first(where: { $0.subject.task?.pass == pass })?.ranks,
                 let from = ranks.firstIndex(of: source), let to = ranks.firstIndex(of: rank)
             else { continue }
             let next = from < to ? leg : leg.isGradient ? .downGradient : .up
             return describe(.leg(pass, next), on: rank)
         }
-        guard case .leg = wait.task, wait.ranks.first != rank else { return describe(wait.task, on: rank) }
-        return "a part of \(describe(wait.task, on: nil))"
+        switch wait.subject {
+        case .order(let job): return "job \(job.number)"
+        case .task(let task):
+            guard case .leg = task, wait.ranks.first != rank else { return describe(task, on: rank) }
+            return "a part of \(describe(task, on: nil))"
+        }
     }
 
-    private func describeLost(_ wait: Wait) -> String {
-        let what = "\(describe(wait.task, on: nil)) has been under way for \(Self.whole(wait.seconds)) s"
+    private func describeLost(_ wait: Wait, _ task: StageTask) -> String {
+        let what = "\(describe(task, on: nil)) has been under way for \(Self.whole(wait.seconds)) s"
         for rank in wait.ranks {
-            guard let state = states[rank], let finished = state.finished, finished.task.pass == wait.task.pass,
+            guard let state = states[rank], let finished = state.finished, finished.task.pass == task.pass,
                 let destination = state.destination
             else { continue }
             return

@@ -1,17 +1,20 @@
 import Failures
 import Synchronization
 
-/// The driver's watch over all ranks: asks them what they are at when something has not come back for long, tells since
-/// when and from whom, and ends the job when it stands still for too long.
+/// A driver's watch over the ranks of its replica, and rank 0's over the drivers as well: asks them what they are at when
+/// something has not come back for long, tells since when and from whom, and ends the job when it stands still for too
+/// long.
 final class StallWatch: Sendable {
     /// How long a rank may take to say what it is at: a message there and back, while its machine is busy.
     private static let longestAnswer = 5.0
 
-    /// What the watch sees of the driver.
+    /// What the watch sees of whoever waits.
     struct Subject: Sendable {
         let layout: Layout
-        /// What is waited for, since when, by this rank's clock.
-        let underWay: @Sendable () -> [(task: StageTask, ranks: [Int], since: Int64)]
+        /// The ranks that are asked in any case; others are when something of theirs is overdue.
+        let ownRanks: Range<Int>
+        /// What is waited for.
+        let underWay: @Sendable () -> [PendingWait]
         /// When anything that was waited for last came, by the same clock.
         let lastArrival: @Sendable () -> Int64
         let host: @Sendable (_ rank: Int) -> String?
@@ -23,6 +26,8 @@ final class StallWatch: Sendable {
 
     private struct State {
         var asked: Int64?
+        /// Who was asked then.
+        var ranks: [Int] = []
         var answers: [Int: StageState] = [:]
         var nextQuestion = Int64.min
         /// When this process was last let go on.
@@ -61,43 +66,43 @@ final class StallWatch: Sendable {
     }
 
     func answered(_ answer: StageState, from rank: Int) {
-        state.withLock { if $0.asked != nil { $0.answers[rank] = answer } }
+        state.withLock { if $0.asked != nil, $0.ranks.contains(rank) { $0.answers[rank] = answer } }
     }
 
     private enum Step {
-        case ask
+        case ask([Int])
         /// Some ranks have not answered so far.
-        case wait([Int: StageState])
-        case judge([Int: StageState])
+        case wait([Int], [Int: StageState])
+        case judge([Int], [Int: StageState])
     }
 
     private func tick(wasStopped: Bool) {
         let now = MonotonicTime.now()
         let waits = subject.underWay()
-        let ranks = subject.layout.ranks
         let step = state.withLock { state -> Step? in
             if wasStopped {
                 state.resumed = now
                 state.asked = nil
             }
             guard let asked = state.asked else {
-                guard waits.contains(where: { seconds($0.since, state, now) >= patience }), now >= state.nextQuestion
-                else { return nil }
+                let overdue = waits.filter { seconds($0.since, state, now) >= patience }
+                guard !overdue.isEmpty, now >= state.nextQuestion else { return nil }
                 state.asked = now
+                state.ranks = Set(subject.ownRanks).union(overdue.flatMap(\.ranks)).sorted()
                 state.answers = [:]
-                return .ask
+                return .ask(state.ranks)
             }
             let passed = MonotonicTime.seconds(now - asked)
-            if state.answers.count < ranks, passed < Self.longestAnswer {
-                return passed < lateAnswer ? nil : .wait(state.answers)
+            if state.answers.count < state.ranks.count, passed < Self.longestAnswer {
+                return passed < lateAnswer ? nil : .wait(state.ranks, state.answers)
             }
             state.asked = nil
-            return .judge(state.answers)
+            return .judge(state.ranks, state.answers)
         }
         switch step {
-        case .ask: for rank in 0..<ranks { subject.ask(rank) }
-        case .wait(let answers): tell(report(answers, waits, now), now)
-        case .judge(let answers): judge(report(answers, waits, now), now)
+        case .ask(let ranks): for rank in ranks { subject.ask(rank) }
+        case .wait(let ranks, let answers): tell(report(ranks, answers, waits, now), now)
+        case .judge(let ranks, let answers): judge(report(ranks, answers, waits, now), now)
         case nil: break
         }
         if hasMoved(waits, now) { tell(nil) }
@@ -108,15 +113,16 @@ final class StallWatch: Sendable {
     }
 
     private func report(
-        _ answers: [Int: StageState], _ waits: [(task: StageTask, ranks: [Int], since: Int64)], _ now: Int64
+        _ ranks: [Int], _ answers: [Int: StageState], _ waits: [PendingWait], _ now: Int64
     ) -> StallReport {
+        // What has become overdue since then is judged when its ranks were asked.
+        let known = waits.filter { Set($0.ranks).isSubset(of: ranks) }
         let aged = state.withLock { state in
-            waits.map { StallReport.Wait(task: $0.task, ranks: $0.ranks, seconds: seconds($0.since, state, now)) }
+            known.map { StallReport.Wait($0.subject, ranks: $0.ranks, seconds: seconds($0.since, state, now)) }
         }
-        let ranks = 0..<subject.layout.ranks
         let hosts = ranks.compactMap { rank in subject.host(rank).map { (rank, $0) } }
         return StallReport(
-            layout: subject.layout, timeout: timeout, waits: aged, states: answers,
+            layout: subject.layout, timeout: timeout, waits: aged, ranks: ranks, states: answers,
             hosts: Dictionary(uniqueKeysWithValues: hosts))
     }
 
@@ -151,7 +157,7 @@ final class StallWatch: Sendable {
     }
 
     /// Whether what was told last is not true any more, for all that is known without asking.
-    private func hasMoved(_ waits: [(task: StageTask, ranks: [Int], since: Int64)], _ now: Int64) -> Bool {
+    private func hasMoved(_ waits: [PendingWait], _ now: Int64) -> Bool {
         let arrival = subject.lastArrival()
         return state.withLock { state in
             guard let told = state.told else { return false }

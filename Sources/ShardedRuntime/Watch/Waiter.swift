@@ -1,12 +1,18 @@
+/// Something that is waited for: what, who takes part in it, and since when by this rank's clock.
+struct PendingWait: Sendable {
+    let subject: StallReport.Subject
+    let ranks: [Int]
+    let since: Int64
+}
+
 /// Somebody who waits for what the stages make, and since when.
 struct Waiter<Value: Sendable>: Sendable {
     private let continuation: CheckedContinuation<Value, any Error>
-    /// What is waited for, who takes part in it, and since when by this rank's clock.
-    let wait: (task: StageTask, ranks: [Int], since: Int64)
+    let wait: PendingWait
 
     init(_ continuation: CheckedContinuation<Value, any Error>, for task: StageTask, of ranks: [Int]) {
         self.continuation = continuation
-        wait = (task, ranks, MonotonicTime.now())
+        wait = PendingWait(subject: .task(task), ranks: ranks, since: MonotonicTime.now())
     }
 
     func resume(returning value: Value) { continuation.resume(returning: value) }

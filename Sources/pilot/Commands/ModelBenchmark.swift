@@ -77,7 +77,7 @@ struct ModelBenchmark: RankedCommand {
             result.peakBytesPerRank = try await engine.reports().map(\.peakMemoryBytes)
             guard try Console.print(try result.line()) else { break }
         }
-        await engine.finish(predictor)
+        predictor.close()
         try await computation.writeFiles(engine, try await engine.reports())
         engine.stop()
     }

@@ -1,6 +1,8 @@
 import Failures
 import Foundation
 import MessagePassing
+import PilotInpainting
+import ReplicaSampling
 import ShardedRuntime
 import TensorKernels
 
@@ -31,6 +33,7 @@ enum RankOrder: Codable, Sendable {
         try await ShardedNetwork.serve(
             layout: setup.layout, jobsInFlight: setup.jobsInFlight, communicator: communicator, workers: workers,
             observation: setup.observation,
-            onNotice: { Console.warn($0.text(seconds: $0.seconds)) })
+            onNotice: { Console.warn($0.text(seconds: $0.seconds)) },
+            take: SamplerRun.taker(pace: ProgressPace(jobs: setup.jobsInFlight * setup.layout.replicas)))
     }
 }

@@ -3,10 +3,9 @@ import Failures
 import InpaintingJobs
 import MessagePassing
 import PilotInpainting
+import ReplicaSampling
 import ShardedRuntime
 import TensorKernels
-
-extension StagePredictor: NoisePredictor {}
 
 /// The machine as jobs see it, on rank 0: a model's networks on the ranks of a layout.
 final class ShardedEngine: InpaintingEngine {
@@ -72,9 +71,17 @@ final class ShardedEngine: InpaintingEngine {
         return pictures
     }
 
-    func predictor(for inputs: [BranchInputs]) async throws -> StagePredictor { try await network.openJob(inputs) }
+    func sample(_ run: SamplerRun, observer: @escaping PilotObserver) async throws -> SampledLatent {
+        let start = ContinuousClock.now
+        let room = try await network.room()
+        let waited = ContinuousClock.now - start
+        var sampled = try await run.sampled(in: room, observer: observer)
+        sampled.secondsWaited = waited.inSeconds
+        return sampled
+    }
 
-    func finish(_ predictor: StagePredictor) async { predictor.close() }
+    /// The UNet by itself, on the replica of rank 0, until the predictor is closed.
+    func predictor(for inputs: [BranchInputs]) async throws -> StagePredictor { try await network.openJob(inputs) }
 
     /// What every rank did so far, in the order of the ranks.
     func reports() async throws -> [RankReport] { try await network.reports() }

@@ -178,7 +178,9 @@ extension PlanFigures {
         _ choice: LayoutChooser.Choice, _ prediction: Simulation.Prediction, jobs: Int
     ) -> String {
         let layout = choice.layout
-        if prediction.driverUtilisation >= 1 { return "the driver, which all replicas' evaluations go through" }
+        if prediction.driverUtilisation >= 1 {
+            return "the driver of each replica, which all its evaluations go through"
+        }
         let busiest =
             prediction.utilisation.indices.max { prediction.utilisation[$0] < prediction.utilisation[$1] } ?? 0
         let stage = layout.place(of: busiest * layout.strips)?.stage ?? 0
