@@ -103,19 +103,40 @@ import Testing
     func convolution(
         cut: (height: Int, width: Int, strips: Int), kind: (stride: Int, before: Int, type: ElementType)
     ) throws {
+        try convolution(cut, kind, inputs: 48, outputs: 32)
+    }
+
+    /// Pictures of few rows and many channels: of these oneDNN sums the channels in another order for another number of
+    /// rows.
+    @Test(
+        arguments: [(4, 4, 2), (3, 3, 3), (4, 3, 4), (2, 2, 2)] as [(height: Int, width: Int, strips: Int)],
+        [(1, 640), (2, 640), (1, 1280)])
+    func convolutionOfFewRows(
+        result: (height: Int, width: Int, strips: Int), layer: (stride: Int, inputs: Int)
+    ) throws {
+        let cut = (layer.stride * result.height, layer.stride * result.width, result.strips)
+        for type in ElementType.allCases {
+            try convolution(cut, (layer.stride, 1, type), inputs: layer.inputs, outputs: 640)
+        }
+    }
+
+    private func convolution(
+        _ cut: (height: Int, width: Int, strips: Int), _ kind: (stride: Int, before: Int, type: ElementType),
+        inputs: Int, outputs: Int
+    ) throws {
         let whole = try ComputeContext(threads: 2, grain: 1).with(elementType: kind.type)
         // An asymmetric one is an autoencoder's, whose sides are even.
         guard whole.backend.computes(in: kind.type), kind.before == 1 || cut.height % 2 + cut.width % 2 == 0 else {
             return
         }
         let stored = StoredTensor(
-            name: "w", shape: [32, 48, 3, 3],
-            values: DoubleTensor(normal: [32, 48, 3, 3], seed: 1, deviation: 0.1).floats)
+            name: "w", shape: [outputs, inputs, 3, 3],
+            values: DoubleTensor(normal: [outputs, inputs, 3, 3], seed: 1, deviation: 0.1).floats)
         let geometry = ConvolutionGeometry(
-            inputs: 48, outputs: 32, kernel: 3, stride: kind.stride, before: kind.before, after: 1)
-        let x = picture(cut.height, cut.width, 48, seed: 2)
+            inputs: inputs, outputs: outputs, kernel: 3, stride: kind.stride, before: kind.before, after: 1)
+        let x = picture(cut.height, cut.width, inputs, seed: 2)
         let slope = DoubleTensor(
-            normal: [geometry.outputHeight(of: cut.height), geometry.outputWidth(of: cut.width), 32], seed: 3)
+            normal: [geometry.outputHeight(of: cut.height), geometry.outputWidth(of: cut.width), outputs], seed: 3)
         @Sendable func run(_ context: ComputeContext) throws -> [Tensor] {
             let convolution = PreparedConvolution(geometry, weight: Weight(stored))
             let part = context.ownRows(of: x.tensor(in: context))

@@ -33,7 +33,8 @@ public final class PreparedConvolution: Sendable {
     ) throws -> Tensor {
         switch window.way {
         case .direct(let geometry):
-            return try kernel(geometry, in: context).forward(x, bias: bias, as: type, in: context)
+            let y = try kernel(geometry, in: context).forward(x, bias: bias, as: type, in: context)
+            return window.computesAll ? y.rows(window.rows, in: context) : y
         case .tiled(let tiles):
             var y = TensorDraft(
                 uninitialized: [window.rows.count, window.width, geometry.outputs], as: type, in: context)
@@ -50,11 +51,24 @@ public final class PreparedConvolution: Sendable {
         try context.measured(.convolution, operations: operations(window.way, rows: window.rows.count, window.width)) {
             switch window.way {
             case .direct(let geometry):
-                try kernel(geometry, in: context).forward(x, bias: bias, addingTo: &sum, in: context)
+                try add(kernel(geometry, in: context), x, through: window, bias: bias, to: &sum, in: context)
             case .tiled(let tiles):
                 try tiled.forward(x, tiles, through: window, bias: bias, into: &sum, adding: true, in: context)
             }
         }
+    }
+
+    private func add(
+        _ kernel: any ConvolutionKernel, _ x: Tensor, through window: StripWindow, bias: [Float]?,
+        to sum: inout TensorDraft, in context: ComputeContext
+    ) throws {
+        guard window.computesAll else {
+            return try kernel.forward(x, bias: bias, addingTo: &sum, in: context)
+        }
+        let own = sum.converted(to: sum.elementType, in: context).finished()
+        var all = try context.gathered(own).draft(in: context)
+        try kernel.forward(x, bias: bias, addingTo: &all, in: context)
+        sum.copy(all.finished().rows(window.rows, in: context), in: context)
     }
 
     /// This rank's rows of the input gradient, `[rows, columns, inputs]`.
@@ -66,6 +80,10 @@ public final class PreparedConvolution: Sendable {
         let operations = operations(window.way, rows: dy.shape[0], dy.shape[1])
         return try context.measured(.convolution, operations: operations) {
             switch window.way {
+            case .direct(let geometry) where window.computesAll:
+                try kernel(geometry, in: context).gradient(
+                    dy, height: window.height, width: window.width, as: type, in: context
+                ).rows(window.rows, in: context)
             case .direct(let geometry):
                 try kernel(geometry, in: context).gradient(
                     dy, height: window.rows.count, width: window.width, as: type, in: context)

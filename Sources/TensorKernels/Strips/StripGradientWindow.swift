@@ -8,6 +8,10 @@ public struct StripGradientWindow: Sendable {
     public let width: Int
     /// The rows of the output's gradient that are read here.
     let slopeRows: Range<Int>
+    /// Whether all rows of the input's gradient are computed here, of which `rows` are kept.
+    let computesAll: Bool
+    /// The rows of the whole input.
+    let height: Int
     /// Nil where each strip computes all of its own rows.
     let parts: StripParts?
     /// Of every strip; nil where all is here.
@@ -24,6 +28,7 @@ public struct StripGradientWindow: Sendable {
         let own = context.ownStrip
         rows = input.rows[own]
         self.width = width
+        self.height = input.height
         let isWhole = input.isShared && output.isShared
         let all = 0..<output.height
         if let side = ConvolutionWay.tileSide(geometry, height: height, width: width, in: context) {
@@ -40,6 +45,7 @@ public struct StripGradientWindow: Sendable {
             // A strip without tiles reads what it has.
             let reading = zip(tiles, output.rows).map { $0.rows.isEmpty ? $1 : $0.results(within: output.height) }
             way = .tiled(tiles[own])
+            computesAll = false
             parts =
                 addsParts
                 ? StripParts(owned: input.rows, reached: tiles.map { $0.reach.clamped(to: 0..<input.height) }) : nil
@@ -47,9 +53,11 @@ public struct StripGradientWindow: Sendable {
             slopeRows = isWhole ? all : reading[own]
             return
         }
+        computesAll = !isWhole && geometry.isSmall(height: input.height, width: width)
         let (stride, kernel, top) = (geometry.stride, geometry.kernel, geometry.padding.top)
         // Input row i is read by the outputs o with 0 <= i + top - o stride < kernel.
-        let reading = input.rows.map { rows in
+        let reading = input.rows.map { [computesAll] rows in
+            if computesAll { return all }
             let first = max(0, rows.lowerBound + top - kernel + stride) / stride
             let last = (rows.upperBound - 1 + top) / stride
             return (first..<max(first, last) + 1).clamped(to: all)
@@ -57,7 +65,7 @@ public struct StripGradientWindow: Sendable {
         parts = nil
         needed = isWhole ? nil : reading
         slopeRows = isWhole ? all : reading[own]
-        guard !isWhole else {
+        guard !isWhole, !computesAll else {
             way = .direct(geometry)
             return
         }

@@ -9,6 +9,8 @@ public struct StripWindow: Sendable {
     let inputRows: Range<Int>
     /// Of every strip; nil where all is here.
     let needed: [Range<Int>]?
+    /// Whether all rows of the output are computed here, of which `rows` are kept.
+    let computesAll: Bool
 
     /// - Parameter x: this rank's rows of the input.
     public init(_ geometry: ConvolutionGeometry, of x: Tensor, in context: ComputeContext) {
@@ -31,15 +33,19 @@ public struct StripWindow: Sendable {
             let first = rows.lowerBound * geometry.stride - geometry.padding.top
             return first..<(rows.count - 1) * geometry.stride + geometry.kernel + first
         }
-        let inside = windows.map { $0.clamped(to: 0..<input.height) }
-        needed = input.isShared && output.isShared ? nil : inside
+        let isShared = input.isShared && output.isShared
+        computesAll = !isShared && side == nil && geometry.isSmall(height: height, width: width)
+        let inside = windows.map { [computesAll] in
+            computesAll ? 0..<input.height : $0.clamped(to: 0..<input.height)
+        }
+        needed = isShared ? nil : inside
         let own = context.ownStrip
         rows = output.rows[own]
         self.width = geometry.outputWidth(of: width)
         inputRows = needed == nil ? 0..<input.height : inside[own]
         if let side {
             way = .tiled(WinogradTiles(side, WinogradTiles.rows(side, having: rows), geometry, width: width))
-        } else if needed == nil {
+        } else if isShared || computesAll {
             way = .direct(geometry)
         } else {
             way = .direct(
@@ -57,6 +63,15 @@ public struct StripWindow: Sendable {
 }
 
 extension ConvolutionGeometry {
+    /// Whether a convolution is so small that every strip computes all of it where it is not computed in tiles: which order
+    /// oneDNN sums channels in depends on the rows there (results of up to 4 x 4, of some numbers of channels), and reading
+    /// the kernel takes most of the time, which strips would not save.
+    ///
+    /// - Parameter height: of the whole input, as `width`.
+    func isSmall(height: Int, width: Int) -> Bool {
+        kernel > 1 && outputHeight(of: height) * outputWidth(of: width) <= 64
+    }
+
     /// The same with other rows of zeros.
     func with(top: Int, bottom: Int) -> ConvolutionGeometry {
         ConvolutionGeometry(
