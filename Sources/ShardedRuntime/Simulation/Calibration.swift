@@ -126,11 +126,13 @@ public struct Calibration: Sendable, Equatable {
         self.driverSeconds = driverSeconds
     }
 
-    /// One core of an AMD EPYC with AVX-512 and bfloat16 products, as docs/sharding.md has its figures: for planning
-    /// before anything is measured, and to weigh rungs against each other.
+    /// One core of an AMD EPYC (Zen 4) with AVX-512 and bfloat16 products, fitted to the calibrated legs of Stable Diffusion
+    /// 1.5 at 256x256, in bfloat16 to `pilot model benchmark --by-kind`: for planning before anything is measured, and to
+    /// weigh rungs against each other.
     public static let builtIn: Calibration = {
-        let float = Rates(convolution: 1 / 240e9, linear: 1 / 165e9, attention: 1 / 160e9, weight: 4 / 20e9)
-        let half = Rates(convolution: 1 / 460e9, linear: 1 / 330e9, attention: 1 / 160e9, weight: 2 / 20e9)
+        // Weights are read while what was read before is multiplied, so next to nothing of that is left to see.
+        let float = Rates(convolution: 1 / 98e9, linear: 1 / 95e9, attention: 1 / 89e9, weight: 4 / 140e9)
+        let half = Rates(convolution: 1 / 210e9, linear: 1 / 195e9, attention: 1 / 145e9, weight: 2 / 140e9)
         func speed(_ type: ElementType, _ rates: Rates) -> Speed {
             Speed(
                 elementType: type.rawValue, backend: BackendName.oneDNN.rawValue, threads: 1, network: rates,
@@ -292,6 +294,6 @@ public struct TaskTimes: Sendable {
         let counted = costs.pictures.work(of: work)
         let seconds = speed.pictures.seconds(counted)
         guard let strips, work == .encode || work == .decode else { return seconds }
-        return strips.pictureSeconds(seconds, of: counted, rates: speed.pictures)
+        return strips.pictureSeconds(seconds, of: counted)
     }
 }

@@ -69,7 +69,9 @@ final class StageBench: @unchecked Sendable {
 
     func open(_ job: JobIdentity, _ branch: GuidanceBranch, _ inputs: BranchInputs) throws {
         try evaluator.open(job, branch, inputs)
+        // The others prepare at the same time.
         tell?(.open(job, branch, inputs))
+        try evaluator.prepare(for: inputs)
     }
 
     func close(_ job: JobIdentity) {

@@ -42,6 +42,8 @@ public protocol StageEvaluator: Sendable {
     func passedOn(_ inputs: BranchInputs) -> BranchInputs
     /// Sets what a branch of a job works with, and computes what depends on it alone.
     func open(_ job: JobIdentity, _ branch: GuidanceBranch, _ inputs: BranchInputs) throws
+    /// Does what would delay a first pass with these inputs, for all jobs of their size at once.
+    func prepare(for inputs: BranchInputs) throws
     /// Forgets the job.
     func close(_ job: JobIdentity)
     /// Starts a pass of a branch that is open. Releasing what it returns frees what the pass holds.
@@ -50,6 +52,7 @@ public protocol StageEvaluator: Sendable {
 
 extension StageEvaluator {
     public func passedOn(_ inputs: BranchInputs) -> BranchInputs { inputs.belowFirstStage }
+    public func prepare(for inputs: BranchInputs) throws {}
 }
 
 /// A pass on its way through a stage.

@@ -90,7 +90,6 @@ public final class UNetStageEvaluator: StageEvaluator {
                     + "\(controls.count)")
         }
         let images = try imageMemories(inputs, of: job)
-        try layOut(for: inputs)
         let known = state.withLock { $0.branches[job]?.values.first }
         let prepared = Branch(
             prompt: PromptMemory(embedding: embedding),
@@ -110,7 +109,7 @@ public final class UNetStageEvaluator: StageEvaluator {
 
     /// Lays out the UNet's weights for pictures of this size, together with the ranks that share them. A pass would have one
     /// rank lay out what the others wait for, layer after layer.
-    private func layOut(for inputs: BranchInputs) throws {
+    public func prepare(for inputs: BranchInputs) throws {
         let size = [inputs.mask.height, inputs.mask.width]
         guard let store, store.isShared, state.withLock({ $0.laidOut.insert(size).inserted }) else { return }
         let idle = ComputeContext(layingOutFor: context)
