@@ -49,8 +49,8 @@ public struct Linear: Layer {
     ) throws {
         try context.measured(.linear, operations: operations(rows: x.rows)) {
             try context.backend.multiply(
-                x.converted(in: context), by: weight.tensor(in: context), transposed: false, bias: bias?.vector(),
-                into: &y, accumulating: accumulating, in: context)
+                x.converted(in: context), by: weight, transposed: false, bias: bias?.vector(), into: &y,
+                accumulating: accumulating, in: context)
         }
     }
 
@@ -83,7 +83,7 @@ public struct Linear: Layer {
     ) throws {
         try context.measured(.linear, operations: operations(rows: dy.rows)) {
             try context.backend.multiply(
-                dy.converted(in: context), by: weight.tensor(in: context), transposed: true, bias: nil, into: &dx,
+                dy.converted(in: context), by: weight, transposed: true, bias: nil, into: &dx,
                 accumulating: accumulating, in: context)
         }
     }
@@ -93,6 +93,7 @@ public struct Linear: Layer {
     public func work(rows: Int) -> Work {
         Work(
             linear: operations(rows: rows), parameters: weight.count + (bias?.count ?? 0),
+            packedParameters: PackedWeights.pay(rows: rows, in: .float32) ? weight.count : 0,
             widestLayer: Double(rows) * Double(inputs + outputs))
     }
 }

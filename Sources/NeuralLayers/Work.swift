@@ -22,6 +22,8 @@ public struct Work: Sendable, Equatable {
     public var promptElements: Double
     /// The numbers that were trained.
     public var parameters: Int
+    /// Those of them that linear layers have in the product library's layout in float32, once for each way.
+    public var packedParameters: Int
     /// Those of them that are kernels of convolutions, which a library lays out anew.
     public var kernelParameters: Int
     /// Of the largest kernel among them.
@@ -69,7 +71,7 @@ public struct Work: Sendable, Equatable {
     public init(
         convolutions: Double = 0, linear: Double = 0, attention: Double = 0, attentionGradient: Double = 0,
         keptElements: Double = 0, keptSums: Double = 0, promptElements: Double = 0, parameters: Int = 0,
-        kernelParameters: Int = 0, largestKernel: Int = 0, widestLayer: Double = 0,
+        packedParameters: Int = 0, kernelParameters: Int = 0, largestKernel: Int = 0, widestLayer: Double = 0,
         exchanges: Int = 0, borderElements: Double = 0, gatheredElements: Double = 0,
         fewestHeads: Int? = nil, tiles: Tiles = Tiles(), bfloat16Tiles: Tiles = Tiles()
     ) {
@@ -81,6 +83,7 @@ public struct Work: Sendable, Equatable {
         self.keptSums = keptSums
         self.promptElements = promptElements
         self.parameters = parameters
+        self.packedParameters = packedParameters
         self.kernelParameters = kernelParameters
         self.largestKernel = largestKernel
         self.widestLayer = widestLayer
@@ -100,11 +103,16 @@ public struct Work: Sendable, Equatable {
     /// How many numbers of weights are read for it, kernels as tiles have them.
     public var weightsRead: Int { parameters - tiles.kernelParameters + tiles.kernelValues }
 
-    /// What is done in a format, as `tiles` has it then.
+    /// How many numbers lie in memory once more for the gradient: kernels turned round, but for those of tiles, which serve
+    /// both ways, and weights in the product library's layout.
+    public var weightsOfGradient: Int { kernelParameters - tiles.kernelParameters + packedParameters }
+
+    /// What is done in a format, as `tiles` and `packedParameters` have it then.
     public func done(in elementType: ElementType) -> Work {
         guard elementType != .float32 else { return self }
         var work = self
         work.tiles = bfloat16Tiles
+        work.packedParameters = parameters - kernelParameters
         return work
     }
 
@@ -116,6 +124,7 @@ public struct Work: Sendable, Equatable {
             keptElements: first.keptElements + second.keptElements, keptSums: first.keptSums + second.keptSums,
             promptElements: first.promptElements + second.promptElements,
             parameters: first.parameters + second.parameters,
+            packedParameters: first.packedParameters + second.packedParameters,
             kernelParameters: first.kernelParameters + second.kernelParameters,
             largestKernel: max(first.largestKernel, second.largestKernel),
             widestLayer: max(first.widestLayer, second.widestLayer), exchanges: first.exchanges + second.exchanges,

@@ -3,6 +3,9 @@ import TensorKernels
 extension DoubleTensor {
     /// The same numbers for the engine.
     public func tensor(in context: ComputeContext) -> Tensor { Tensor(floats, shape: shape, in: context) }
+
+    /// The same numbers as a layer's parameter.
+    public var weight: Weight { Weight(StoredTensor(name: "weight", shape: shape, values: floats)) }
 }
 
 extension Tensor {

@@ -95,7 +95,7 @@ import Testing
             }
             var product = dy.tensor(in: context).draft(in: context)
             try context.backend.multiply(
-                x.tensor(in: context), by: matrix.tensor(in: context), transposed: false, bias: bias, into: &product,
+                x.tensor(in: context), by: matrix.weight, transposed: false, bias: bias, into: &product,
                 accumulating: true, in: context)
             let input = x.tensor(in: context)
             let sums = try [ElementType.float32, context.elementType].map { type in

@@ -55,14 +55,14 @@ public struct MemoryModel: Sendable {
         public var newBytes: Double { bytes - process }
     }
 
-    /// Bytes of a stage's weights: kernels once more for the gradient, turned round, but for those of tiles, which serve
-    /// both ways.
+    /// Bytes of a stage's weights: for the gradient kernels once more, turned round, but for those of tiles, which serve both
+    /// ways, and once more the weights of linear layers that are in the product library's layout.
     public func weights(of stage: Range<Int>) -> Double {
         let work = costs.work(of: stage) + costs.timeEmbedding
         let direct = (work.kernelParameters - work.tiles.kernelParameters) * (isRecorded ? 2 : 1)
         let kernels = Double(direct + work.tiles.kernelValues) * Self.kernelRounding
-        let others = Double(work.parameters - work.kernelParameters)
-        return (kernels + others) * Double(costs.elementType.byteCount)
+        let others = work.parameters - work.kernelParameters + (isRecorded ? work.packedParameters : 0)
+        return (kernels + Double(others)) * Double(costs.elementType.byteCount)
     }
 
     /// Bytes that a stage keeps of one pass: what its pullbacks hold, or its skips.

@@ -7,9 +7,16 @@ struct IdleBackend: ProductBackend {
     func computes(in elementType: ElementType) -> Bool { true }
 
     func multiply(
-        _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: inout TensorDraft,
+        _ x: Tensor, by weight: Weight, transposed: Bool, bias: [Float]?, into y: inout TensorDraft,
         accumulating: Bool, in context: ComputeContext
-    ) {}
+    ) throws {
+        let size = ProductSize(rows: x.rows, inputs: x.columns, outputs: y.columns, transposed: transposed)
+        try layOut(weight, for: size, in: context)
+    }
+
+    func layOut(_ weight: Weight, for size: ProductSize, in context: ComputeContext) throws {
+        try context.layingOut?.backend.layOut(weight, for: size, in: context)
+    }
 
     func convolution(_ geometry: ConvolutionGeometry, weight: Weight) -> any ConvolutionKernel {
         IdleConvolution(geometry: geometry)

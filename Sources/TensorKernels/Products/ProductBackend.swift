@@ -17,6 +17,14 @@ public enum BackendName: String, Sendable, CaseIterable {
     }
 }
 
+/// The sizes of `y = x W^T`, or of `y = x W` when transposed: x `[rows, inputs]`, y `[rows, outputs]`.
+public struct ProductSize: Sendable, Hashable {
+    let rows: Int
+    let inputs: Int
+    let outputs: Int
+    let transposed: Bool
+}
+
 /// A library of convolutions and matrix products.
 public protocol ProductBackend: Sendable {
     var name: BackendName { get }
@@ -27,10 +35,13 @@ public protocol ProductBackend: Sendable {
     /// `y = x W^T + bias`, or `y += x W^T + bias` when accumulating; with `transposed`, `x W` instead.
     ///
     /// x `[rows, inputs]`, weight `[outputs, inputs]` (`[inputs, outputs]` when transposed), y `[rows, outputs]`.
-    /// x and weight have the context's element type, y has any.
+    /// x has the context's element type, in which it is multiplied; y has any.
     func multiply(
-        _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: inout TensorDraft,
+        _ x: Tensor, by weight: Weight, transposed: Bool, bias: [Float]?, into y: inout TensorDraft,
         accumulating: Bool, in context: ComputeContext) throws
+
+    /// Lays out what `multiply` by the weight reads, as `context` lays weights out.
+    func layOut(_ weight: Weight, for size: ProductSize, in context: ComputeContext) throws
 
     /// A convolution ready to run at any input size.
     func convolution(_ geometry: ConvolutionGeometry, weight: Weight) -> any ConvolutionKernel

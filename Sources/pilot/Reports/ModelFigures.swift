@@ -150,9 +150,8 @@ extension ModelFigures.Memory {
     init(_ work: Work, _ elementType: ElementType) {
         self.elementType = elementType.rawValue
         let work = work.done(in: elementType)
-        let tiles = work.tiles
-        weightBytes = (work.parameters - tiles.kernelParameters + tiles.kernelValues) * elementType.byteCount
-        gradientWeightBytes = (work.kernelParameters - tiles.kernelParameters) * elementType.byteCount
+        weightBytes = work.weightsRead * elementType.byteCount
+        gradientWeightBytes = work.weightsOfGradient * elementType.byteCount
         keptBytes = Int(work.keptElements) * elementType.byteCount + Int(work.keptSums) * MemoryLayout<Float>.size
     }
 }

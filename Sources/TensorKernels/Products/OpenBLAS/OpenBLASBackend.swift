@@ -12,13 +12,13 @@ final class OpenBLASBackend: ProductBackend {
     func computes(in elementType: ElementType) -> Bool { true }
 
     func multiply(
-        _ x: Tensor, by weight: Tensor, transposed: Bool, bias: [Float]?, into y: inout TensorDraft,
+        _ x: Tensor, by weight: Weight, transposed: Bool, bias: [Float]?, into y: inout TensorDraft,
         accumulating: Bool, in context: ComputeContext
     ) throws {
         precondition(weight.count == x.columns * y.columns && x.rows == y.rows, "sizes of a product differ")
         let single = context.with(elementType: .float32)
         let x = x.converted(in: single)
-        let weight = weight.converted(in: single)
+        let weight = try weight.tensor(in: context).converted(in: single)
         y.asFloat32(accumulating: accumulating, in: context) { y in
             multiply(
                 rows: x.rows, inputs: x.columns, outputs: y.columns, x: x.pointer, weight: weight.pointer,
@@ -27,7 +27,11 @@ final class OpenBLASBackend: ProductBackend {
         }
     }
 
-    /// The same on plain float32 rows; y's rows are `outputs` apart.
+    func layOut(_ weight: Weight, for size: ProductSize, in context: ComputeContext) throws {
+        _ = try weight.tensor(in: context)
+    }
+
+    /// The product of plain float32 rows; y's rows are `outputs` apart.
     func multiply(
         rows: Int, inputs: Int, outputs: Int, x: UnsafeRawPointer, weight: UnsafeRawPointer, transposed: Bool,
         accumulating: Bool, y: UnsafeMutableRawPointer
