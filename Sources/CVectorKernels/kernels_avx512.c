@@ -1,5 +1,6 @@
 // The loops for AVX-512: 16 lanes, 8 x 3 vectors of accumulators in the products.
 #if defined(__x86_64__)
+#include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,bmi2"), min_vector_width(512))), apply_to = function)
 #define LANES 16
 #define TILE_ROWS 8

@@ -108,9 +108,14 @@ INLINE void softmax_begin(softmax_state *state, size_t count) {
 /// 2^t, as exact as the weights must be.
 typedef vf power_of_2(vf t);
 
+/// Writes the weights of keys number j to j + LANES of a row, in the format in which they are multiplied.
+typedef void weights_store(float *row, size_t j, vf weights);
+
+INLINE void weights_store_floats(float *row, size_t j, vf weights) { vector_store(row + j, weights); }
+
 /// Turns a query's scores of the keys [key, key + valid) into weights, and scales down what `out` has of the keys before.
 INLINE void softmax_row(const pilot_attention_shape *shape, softmax_state *state, size_t query, size_t i, size_t key,
-                        size_t valid, power_of_2 *power, float *row, float *out) {
+                        size_t valid, power_of_2 *power, weights_store *store, float *row, float *out) {
     size_t padded = packed_keys(valid), columns = product_columns(shape->width);
     float scale = shape->scale * LOG2_E;
     blank_unseen(shape, query, key, valid, row);
@@ -118,21 +123,23 @@ INLINE void softmax_row(const pilot_attention_shape *shape, softmax_state *state
     // NaN is no maximum, and comes back in the exponentials.
     vf top = vector_of(-INFINITY);
     for (size_t j = 0; j < padded; j += LANES) top = vector_max(vector_load(row + j), top);
-    float maximum = state->maxima[i];
-    for (int lane = 0; lane < LANES; lane++) maximum = top[lane] > maximum ? top[lane] : maximum;
+    float before = state->maxima[i], highest = vector_highest(top), maximum = highest > before ? highest : before;
     // No key seen so far: leave the sums at 0; 2^(-inf - 0) below is 0 for all of them.
     float base = maximum == -INFINITY ? 0 : maximum * scale;
-    float correction = vector_power_of_2(vector_of(state->maxima[i] * scale - base))[0];
     vf sum = {0};
     for (size_t j = 0; j < padded; j += LANES) {
         vf p = power(vector_load(row + j) * scale - base);
         sum += p;
-        vector_store(row + j, p);
+        store(row, j, p);
     }
-    state->sums[i] = state->sums[i] * correction + vector_sum(sum);
-    state->maxima[i] = maximum;
-    if (key > 0)
-        for (size_t c = 0; c < columns; c++) out[c] *= correction;
+    if (maximum > before) {
+        float correction = vector_power_of_2(vector_of(before * scale - base))[0];
+        state->sums[i] *= correction;
+        state->maxima[i] = maximum;
+        if (key > 0)
+            for (size_t c = 0; c < columns; c++) out[c] *= correction;
+    }
+    state->sums[i] += vector_sum(sum);
 }
 
 INLINE void softmax_end(const pilot_attention_shape *shape, const softmax_state *state, size_t count, float *output,
@@ -155,23 +162,32 @@ static void attention(const pilot_attention_shape *shape, size_t first, size_t c
         size_t valid = shape->keys - key < KEY_BLOCK ? shape->keys - key : KEY_BLOCK, padded = packed_keys(valid);
         scores_of(q, count, width, kt, key, padded, scores);
         for (size_t i = 0; i < count; i++)
-            softmax_row(shape, &state, first + i, i, key, valid, vector_power_of_2, scores + i * KEY_BLOCK,
-                        output + i * padded_width);
+            softmax_row(shape, &state, first + i, i, key, valid, vector_power_of_2, weights_store_floats,
+                        scores + i * KEY_BLOCK, output + i * padded_width);
         product(count, product_columns(width), valid, scores, KEY_BLOCK, 1, (const float *)v + key * padded_width,
                 padded_width, output, padded_width, key > 0);
     }
     softmax_end(shape, &state, count, output, log_sum_exp);
 }
 
+/// The weights of some keys from their scores.
+INLINE vf weights_again(const pilot_attention_shape *shape, power_of_2 *power, float log_sum_exp, const float *scores) {
+    return power(vector_load(scores) * (shape->scale * LOG2_E) - log_sum_exp * LOG2_E);
+}
+
+/// The gradients of some scores from those of their weights.
+INLINE vf slopes_of(const pilot_attention_shape *shape, vf weights, float d, const float *slopes) {
+    return weights * (vector_load(slopes) - d) * shape->scale;
+}
+
 /// A query's scores of the keys [key, key + valid) become weights, and the weights' gradients those of the scores.
 INLINE void gradient_row(const pilot_attention_shape *shape, size_t query, size_t key, size_t valid, size_t padded,
-                         power_of_2 *power, float log_sum_exp, float d, float *weight, float *slope) {
-    float scale = shape->scale * LOG2_E, base = log_sum_exp * LOG2_E;
+                         float log_sum_exp, float d, float *weight, float *slope) {
     blank_unseen(shape, query, key, valid, weight);
     for (size_t j = 0; j < padded; j += LANES) {
-        vf p = power(vector_load(weight + j) * scale - base);
+        vf p = weights_again(shape, vector_power_of_2, log_sum_exp, weight + j);
         vector_store(weight + j, p);
-        vector_store(slope + j, p * (vector_load(slope + j) - d) * shape->scale);
+        vector_store(slope + j, slopes_of(shape, p, d, slope + j));
     }
 }
 
@@ -186,8 +202,8 @@ static void attention_gradient(const pilot_attention_shape *shape, size_t first,
         scores_of(q, count, width, kt, key, padded, weights);
         scores_of(dy, count, width, vt, key, padded, slopes);
         for (size_t i = 0; i < count; i++)
-            gradient_row(shape, first + i, key, valid, padded, vector_power_of_2, log_sum_exp[i], d[i],
-                         weights + i * KEY_BLOCK, slopes + i * KEY_BLOCK);
+            gradient_row(shape, first + i, key, valid, padded, log_sum_exp[i], d[i], weights + i * KEY_BLOCK,
+                         slopes + i * KEY_BLOCK);
         if (dq)
             product(count, columns, valid, slopes, KEY_BLOCK, 1, (const float *)k + key * padded_width, padded_width, dq,
                     padded_width, key > 0);

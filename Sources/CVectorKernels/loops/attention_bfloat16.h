@@ -65,9 +65,9 @@ INLINE vf rounded_power_of_2(vf t) {
     return __builtin_bit_cast(vf, _mm512_scalef_ps(__builtin_bit_cast(__m512, p), n));
 }
 
-/// `count` numbers, a multiple of LANES, where the result may lie at the beginning of the source.
-INLINE void round_row(const float *source, uint16_t *target, size_t count) {
-    for (size_t j = 0; j < count; j += LANES) bfloat16_store(target + j, vector_load(source + j), LANES);
+/// In place: scores are read before their half of a word, or of one to the left, is written.
+INLINE void weights_store_bfloat16(float *row, size_t j, vf weights) {
+    bfloat16_store((uint16_t *)row + j, weights, LANES);
 }
 
 /// LANES words: `first` in the lower halves and `second` in the upper; at the place of `first`, too.
@@ -154,27 +154,47 @@ static void attention_bfloat16(const pilot_attention_shape *shape, size_t first,
     for (size_t key = 0; key < shape->keys; key += KEY_BLOCK) {
         size_t valid = shape->keys - key < KEY_BLOCK ? shape->keys - key : KEY_BLOCK, padded = packed_keys(valid);
         pair_scores_of(q, count, width, kt, key, padded, scores);
-        for (size_t i = 0; i < count; i++) {
-            float *row = scores + i * KEY_BLOCK;
-            softmax_row(shape, &state, first + i, i, key, valid, rounded_power_of_2, row, output + i * padded_width);
-            // In place: a weight is read before its half of a word, or of one to the left, is written.
-            round_row(row, (uint16_t *)row, padded);
-        }
+        for (size_t i = 0; i < count; i++)
+            softmax_row(shape, &state, first + i, i, key, valid, rounded_power_of_2, weights_store_bfloat16,
+                        scores + i * KEY_BLOCK, output + i * padded_width);
         pair_product(count, product_columns(width), (valid + 1) / 2, (const uint32_t *)scores, KEY_BLOCK, 1,
                      (const uint32_t *)v + key / 2 * padded_width, padded_width, output, padded_width, key > 0);
     }
     softmax_end(shape, &state, count, output, log_sum_exp);
 }
 
-/// Rows of KEY_BLOCK numbers, two by two, to pairs in the place of the first; zeros beside the last where their number is
-/// odd.
-INLINE void pair_rows(float *rows, size_t count, size_t padded) {
-    static const float zeros[KEY_BLOCK] = {0};
-    for (size_t i = 0; i < count; i += 2) {
-        float *first = rows + i * KEY_BLOCK;
-        const float *second = i + 1 < count ? first + KEY_BLOCK : zeros;
-        for (size_t j = 0; j < padded; j += LANES) store_pairs((uint32_t *)first + j, first + j, second + j);
+/// Numbers of two rows, in bfloat16: those of the first, then those of the second.
+INLINE __m512i two_rows(vf first, vf second) {
+    return (__m512i)_mm512_cvtne2ps_pbh(__builtin_bit_cast(__m512, second), __builtin_bit_cast(__m512, first));
+}
+
+/// The same as pairs of both.
+INLINE void store_row_pairs(float *target, __m512i rows) {
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21,
+                                           5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    _mm512_storeu_si512(target, _mm512_permutexvar_epi16(order, rows));
+}
+
+/// `gradient_row` of two queries, or of the last one with zeros for a second: in place of the first's rows pairs of
+/// weights and of slopes, in `rows` both queries' slopes in bfloat16.
+INLINE void gradient_rows(const pilot_attention_shape *shape, size_t query, int has_second, size_t key, size_t valid,
+                          size_t padded, const float *log_sum_exp, const float *d, float *weights, float *slopes,
+                          uint16_t *rows) {
+    for (int i = 0; i <= has_second; i++) blank_unseen(shape, query + i, key, valid, weights + i * KEY_BLOCK);
+    for (size_t j = 0; j < padded; j += LANES) {
+        vf p[2] = {{0}, {0}}, s[2] = {{0}, {0}};
+        for (int i = 0; i <= has_second; i++) {
+            p[i] = weights_again(shape, rounded_power_of_2, log_sum_exp[i], weights + i * KEY_BLOCK + j);
+            s[i] = slopes_of(shape, p[i], d[i], slopes + i * KEY_BLOCK + j);
+        }
+        __m512i both = two_rows(s[0], s[1]);
+        store_row_pairs(weights + j, two_rows(p[0], p[1]));
+        store_row_pairs(slopes + j, both);
+        _mm256_storeu_si256((__m256i *)(rows + j), _mm512_castsi512_si256(both));
+        _mm256_storeu_si256((__m256i *)(rows + KEY_BLOCK + j), _mm512_extracti64x4_epi64(both, 1));
     }
+    // Keys beyond the last are no part of the sum, and a pair may have one.
+    for (size_t j = valid; j < padded; j++) rows[j] = rows[KEY_BLOCK + j] = 0;
 }
 
 static void attention_gradient_bfloat16(const pilot_attention_shape *shape, size_t first, size_t count, const void *q,
@@ -189,27 +209,22 @@ static void attention_gradient_bfloat16(const pilot_attention_shape *shape, size
         size_t valid = shape->keys - key < KEY_BLOCK ? shape->keys - key : KEY_BLOCK, padded = packed_keys(valid);
         pair_scores_of(q, count, width, kt, key, padded, weights);
         pair_scores_of(dy, count, width, vt, key, padded, slopes);
-        for (size_t i = 0; i < count; i++)
-            gradient_row(shape, first + i, key, valid, padded, rounded_power_of_2, log_sum_exp[i], d[i],
-                         weights + i * KEY_BLOCK, slopes + i * KEY_BLOCK);
-        if (dq) {
-            for (size_t i = 0; i < count; i++) {
-                // Keys beyond the last are no part of the sum, and a pair may have one.
-                for (size_t j = valid; j < padded; j++) slopes[i * KEY_BLOCK + j] = 0;
-                round_row(slopes + i * KEY_BLOCK, rows + i * KEY_BLOCK, padded);
-            }
+        for (size_t i = 0; i < count; i += 2) {
+            size_t at = i * KEY_BLOCK;
+            float *weight = weights + at, *slope = slopes + at;
+            if (i + 1 < count)
+                gradient_rows(shape, first + i, 1, key, valid, padded, log_sum_exp + i, d + i, weight, slope, rows + at);
+            else
+                gradient_rows(shape, first + i, 0, key, valid, padded, log_sum_exp + i, d + i, weight, slope, rows + at);
+        }
+        if (dq)
             pair_product(count, columns, (valid + 1) / 2, (const uint32_t *)rows, KEY_BLOCK / 2, 1,
                          (const uint32_t *)k + key / 2 * padded_width, padded_width, dq, padded_width, key > 0);
-        }
-        if (dk) {
-            pair_rows(slopes, count, padded);
+        if (dk)
             pair_product(valid, columns, (count + 1) / 2, (const uint32_t *)slopes, 1, 2 * KEY_BLOCK,
                          (const uint32_t *)q + pairs_at, padded_width, dk + key * padded_width, padded_width, 1);
-        }
-        if (dv) {
-            pair_rows(weights, count, padded);
+        if (dv)
             pair_product(valid, columns, (count + 1) / 2, (const uint32_t *)weights, 1, 2 * KEY_BLOCK,
                          (const uint32_t *)dy + pairs_at, padded_width, dv + key * padded_width, padded_width, 1);
-        }
     }
 }

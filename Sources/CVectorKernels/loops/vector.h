@@ -22,6 +22,17 @@ INLINE vf vector_of(float x) { return (vf)(x); }
 
 INLINE vf vector_max(vf a, vf b) { return a > b ? a : b; }
 
+/// The largest of numbers of which none is NaN.
+INLINE float vector_highest(vf v) {
+#if LANES == 16
+    return _mm512_reduce_max_ps(__builtin_bit_cast(__m512, v));
+#else
+    float highest = v[0];
+    for (int i = 1; i < LANES; i++) highest = v[i] > highest ? v[i] : highest;
+    return highest;
+#endif
+}
+
 INLINE float vector_sum(vf v) {
     float sum = 0;
     for (int i = 0; i < LANES; i++) sum += v[i];
