@@ -1,6 +1,7 @@
 /// Attention of the positions of a picture to each other, wherever its rows are.
 ///
-/// A query's row needs the keys and values of all rows, which are gathered. The gradient of a key is a sum over the queries
+/// A query's row needs the keys and values of all rows, which are gathered, and gone through while others are on their way
+/// still. The gradient of a key is a sum over the queries
 /// of all rows, in their order. So heads are dealt out, each with all its rows, which is the work of one rank shared out;
 /// or, where there are too few heads for that, a rank goes through all queries for the keys of its own rows, and computes
 /// two products of five once more. The bits are the same.
@@ -20,17 +21,37 @@ extension ScaledDotProductAttention {
         let saved: Saved
     }
 
+    /// Goes through the keys as they come, in the order of the positions.
+    ///
     /// - Parameters:
-    ///   - q: of this rank's rows `[rows, width, heads d]`, as `k` and `v`.
+    ///   - q: of this rank's rows `[rows, width, heads d]`.
+    ///   - arrivals: the keys and the values of all rows.
     ///   - mask: of the whole picture.
     /// - Throws: what the way to the other strips throws.
     public func forward(
-        strip q: Tensor, _ k: Tensor, _ v: Tensor, mask: AttentionMask?, in context: ComputeContext
+        strip q: Tensor, _ arrivals: StripArrivals, mask: AttentionMask?, in context: ComputeContext
     ) throws -> (y: Tensor, saved: StripSaved) {
-        let keys = try context.gathered(k)
-        let values = try context.gathered(v)
-        let (y, saved) = forward(
-            q, keys, values, mask: mask, firstQuery: context.firstPosition(of: q), in: context)
+        let first = context.firstPosition(of: q)
+        var runs: AttentionInRuns?
+        var rows = try arrivals.rows(after: 0)
+        while rows < arrivals.height {
+            let done = runs?.keys ?? 0
+            let here = AttentionInRuns.wholeBlocks(rows * q.shape[1], in: context)
+            if here > done {
+                let run = arrivals.positions(done..<here)
+                if runs == nil { runs = AttentionInRuns(self, q, mask: mask, firstQuery: first, in: context) }
+                runs?.add(run[0], run[1])
+            }
+            rows = try arrivals.rows(after: rows)
+        }
+        let all = try arrivals.finished()
+        let (keys, values) = (all[0], all[1])
+        guard let runs else {
+            let (y, saved) = forward(q, keys, values, mask: mask, firstQuery: first, in: context)
+            return (y, StripSaved(keys: keys, values: values, saved: saved))
+        }
+        let rest = runs.keys..<keys.rows
+        let (y, saved) = runs.finish(keys.positions(rest), values.positions(rest))
         return (y, StripSaved(keys: keys, values: values, saved: saved))
     }
 
