@@ -40,9 +40,11 @@ public struct SelfAttention: Sendable {
         return (
             try output(mixed, addedTo: residual, in: context),
             { dy in
+                // On their way while the gradient goes through the projection.
+                let queries = try attention.gradientQueries(strip: q, in: context)
+                let dMixed = try output.gradient(dy, in: context)
                 let (dq, dk, dv) = try attention.gradient(
-                    strip: output.gradient(dy, in: context), q: q, k: k, v: v, y: mixed, saved: saved, mask: mask,
-                    in: context)
+                    strip: dMixed, q: q, queries: queries, k: k, v: v, y: mixed, saved: saved, mask: mask, in: context)
                 let fromQueries = try query.gradient(dq, as: .float32, in: context)
                 let andKeys = try key.gradient(dk, addedTo: consume fromQueries, in: context)
                 return try value.gradient(dv, addedTo: consume andKeys, in: context)

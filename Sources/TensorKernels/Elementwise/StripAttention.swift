@@ -55,10 +55,23 @@ extension ScaledDotProductAttention {
         return (y, StripSaved(keys: keys, values: values, saved: saved))
     }
 
+    /// Begins what the gradient asks other strips for and what does not wait for dy: the queries.
+    ///
+    /// - Parameter q: of this rank's rows.
+    /// - Throws: what the way to the other strips throws.
+    public func gradientQueries(strip q: Tensor, in context: ComputeContext) throws -> StripArrivals {
+        guard !context.cut(of: q).isShared, let share = share(of: q, in: context) else {
+            return try context.gathering([q])
+        }
+        return try context.dealing([(q, share.columns)])
+    }
+
     /// The gradients for the queries, keys and values of this rank's rows.
+    ///
+    /// - Parameter queries: what `gradientQueries` began.
     public func gradient(
-        strip dy: Tensor, q: Tensor, k: Tensor, v: Tensor, y: Tensor, saved: StripSaved, mask: AttentionMask?,
-        in context: ComputeContext
+        strip dy: Tensor, q: Tensor, queries: StripArrivals, k: Tensor, v: Tensor, y: Tensor, saved: StripSaved,
+        mask: AttentionMask?, in context: ComputeContext
     ) throws -> (dq: Tensor, dk: Tensor, dv: Tensor) {
         guard !context.cut(of: q).isShared else {
             return gradient(dy, q: q, k: k, v: v, y: y, saved: saved.saved, mask: mask, in: context)
@@ -66,36 +79,45 @@ extension ScaledDotProductAttention {
         let statistics = table(
             QueryStatistics(logSumExp: saved.saved.logSumExp, products: rowProducts(y, dy, in: context)), of: q,
             in: context)
-        if let share = HeadShare(heads: heads, width: q.columns / heads, strips: context.stripCount) {
-            return try gradient(share, dy, q: q, saved: saved, statistics: statistics, mask: mask, in: context)
+        let allQueries = try queries.finished()[0]
+        if let share = share(of: q, in: context) {
+            return try gradient(share, dy, q: allQueries, saved: saved, statistics: statistics, mask: mask, in: context)
         }
         let first = context.firstPosition(of: q)
+        let arrivals = try context.gathering([dy, statistics])
+        // Of this rank's rows alone, so while the others' are on their way.
         let dq = queryGradient(
             dy, q: q, k: saved.keys, v: saved.values, y: y, saved: saved.saved, mask: mask, firstQuery: first,
             in: context)
+        let all = try arrivals.finished()
         let (_, dk, dv) = gradient(
-            try context.gathered(dy), q: try context.gathered(q), k: k, v: v,
-            statistics: Self.statistics(try context.gathered(statistics)), mask: mask, firstKey: first,
+            all[0], q: allQueries, k: k, v: v, statistics: Self.statistics(all[1]), mask: mask, firstKey: first,
             hasQueries: false, in: context)
         return (dq, dk, dv)
     }
 
     /// Every rank has all rows of its heads.
+    ///
+    /// - Parameter q: its heads' columns of all rows.
     private func gradient(
         _ share: HeadShare, _ dy: Tensor, q: Tensor, saved: StripSaved, statistics: Tensor, mask: AttentionMask?,
         in context: ComputeContext
     ) throws -> (dq: Tensor, dk: Tensor, dv: Tensor) {
         let own = share.columns(of: context.ownStrip)
+        let arrivals = try context.dealing([(dy, share.columns), (statistics, share.statistics)])
+        let k = saved.keys.channels(own, in: context)
+        let v = saved.values.channels(own, in: context)
+        let dealt = try arrivals.finished()
         let (dq, dk, dv) = ScaledDotProductAttention(heads: share.heads(of: context.ownStrip).count).gradient(
-            try context.dealt(dy, columns: share.columns), q: try context.dealt(q, columns: share.columns),
-            k: saved.keys.channels(own, in: context), v: saved.values.channels(own, in: context),
-            statistics: Self.statistics(try context.dealt(statistics) { share.statistics(of: $0) }), mask: mask,
-            hasQueries: true, in: context)
+            dealt[0], q: q, k: k, v: v, statistics: Self.statistics(dealt[1]), mask: mask, hasQueries: true,
+            in: context)
         guard let dq else { preconditionFailure("queries were asked for") }
-        return (
-            try context.collected(dq, columns: share.columns), try context.collected(dk, columns: share.columns),
-            try context.collected(dv, columns: share.columns)
-        )
+        let collected = try context.collected([dq, dk, dv], columns: share.columns)
+        return (collected[0], collected[1], collected[2])
+    }
+
+    private func share(of q: Tensor, in context: ComputeContext) -> HeadShare? {
+        HeadShare(heads: heads, width: q.columns / heads, strips: context.stripCount)
     }
 
     /// `[rows, width, 2 heads]`: both numbers of each head, head by head, so that a strip's are a run of rows and a
