@@ -58,7 +58,8 @@ public struct SelfAttention: Sendable {
         return projections + .attention(queries: positions, keys: positions, channels: channels, areKeysConstant: false)
             + .kept(positions: positions, channels: 4 * channels)
             + Work(
-                exchanges: 1, gatheredElements: 2 * Double(positions) * Double(channels), fewestHeads: attention.heads)
+                exchanges: 1, gatheredElements: 2 * Double(positions) * Double(channels),
+                gatheringLinear: query.work(rows: positions).linear, fewestHeads: attention.heads)
     }
 }
 
