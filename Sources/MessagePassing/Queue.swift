@@ -8,6 +8,7 @@ package struct Queue<Element> {
     package init() {}
 
     package var isEmpty: Bool { front.isEmpty && back.isEmpty }
+    package var count: Int { front.count + back.count }
 
     /// The element that has waited longest.
     package var first: Element? { front.last ?? back.first }

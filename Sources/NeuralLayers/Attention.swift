@@ -21,10 +21,10 @@ public struct SelfAttention: Sendable {
     public func callAsFunction(
         _ normalized: Tensor, addedTo residual: consuming Tensor, mask: AttentionMask?, in context: ComputeContext
     ) throws -> Tensor {
-        let y = try attention.forward(
-            strip: query(normalized, in: context), key(normalized, in: context), value(normalized, in: context),
-            mask: mask, in: context
-        ).y
+        let arrivals = try context.gathering([key(normalized, in: context), value(normalized, in: context)])
+        // The queries while keys and values are on their way.
+        let q = try query(normalized, in: context)
+        let y = try attention.forward(strip: q, arrivals, mask: mask, in: context).y
         return try output(y, addedTo: residual, in: context)
     }
 
@@ -32,16 +32,19 @@ public struct SelfAttention: Sendable {
     public func withPullback(
         _ normalized: Tensor, addedTo residual: consuming Tensor, mask: AttentionMask?, in context: ComputeContext
     ) throws -> (y: Tensor, pullback: Pullback) {
-        let q = try query(normalized, in: context)
         let k = try key(normalized, in: context)
         let v = try value(normalized, in: context)
-        let (mixed, saved) = try attention.forward(strip: q, k, v, mask: mask, in: context)
+        let arrivals = try context.gathering([k, v])
+        let q = try query(normalized, in: context)
+        let (mixed, saved) = try attention.forward(strip: q, arrivals, mask: mask, in: context)
         return (
             try output(mixed, addedTo: residual, in: context),
             { dy in
+                // On their way while the gradient goes through the projection.
+                let queries = try attention.gradientQueries(strip: q, in: context)
+                let dMixed = try output.gradient(dy, in: context)
                 let (dq, dk, dv) = try attention.gradient(
-                    strip: output.gradient(dy, in: context), q: q, k: k, v: v, y: mixed, saved: saved, mask: mask,
-                    in: context)
+                    strip: dMixed, q: q, queries: queries, k: k, v: v, y: mixed, saved: saved, mask: mask, in: context)
                 let fromQueries = try query.gradient(dq, as: .float32, in: context)
                 let andKeys = try key.gradient(dk, addedTo: consume fromQueries, in: context)
                 return try value.gradient(dv, addedTo: consume andKeys, in: context)
@@ -55,7 +58,8 @@ public struct SelfAttention: Sendable {
         return projections + .attention(queries: positions, keys: positions, channels: channels, areKeysConstant: false)
             + .kept(positions: positions, channels: 4 * channels)
             + Work(
-                exchanges: 2, gatheredElements: 2 * Double(positions) * Double(channels), fewestHeads: attention.heads)
+                exchanges: 1, gatheredElements: 2 * Double(positions) * Double(channels),
+                gatheringLinear: query.work(rows: positions).linear, fewestHeads: attention.heads)
     }
 }
 

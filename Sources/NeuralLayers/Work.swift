@@ -36,6 +36,8 @@ public struct Work: Sendable, Equatable {
     public var borderElements: Double
     /// The elements of all that strips give each other whole, in self-attention.
     public var gatheredElements: Double
+    /// Operations of the linear layers that are computed while these are on their way.
+    public var gatheringLinear: Double
     /// The heads of self-attention where they are fewest; nil without any.
     public var fewestHeads: Int?
     /// What tiles change of the convolutions, in float32.
@@ -72,7 +74,7 @@ public struct Work: Sendable, Equatable {
         convolutions: Double = 0, linear: Double = 0, attention: Double = 0, attentionGradient: Double = 0,
         keptElements: Double = 0, keptSums: Double = 0, promptElements: Double = 0, parameters: Int = 0,
         packedParameters: Int = 0, kernelParameters: Int = 0, largestKernel: Int = 0, widestLayer: Double = 0,
-        exchanges: Int = 0, borderElements: Double = 0, gatheredElements: Double = 0,
+        exchanges: Int = 0, borderElements: Double = 0, gatheredElements: Double = 0, gatheringLinear: Double = 0,
         fewestHeads: Int? = nil, tiles: Tiles = Tiles(), bfloat16Tiles: Tiles = Tiles()
     ) {
         self.convolutions = convolutions
@@ -90,6 +92,7 @@ public struct Work: Sendable, Equatable {
         self.exchanges = exchanges
         self.borderElements = borderElements
         self.gatheredElements = gatheredElements
+        self.gatheringLinear = gatheringLinear
         self.fewestHeads = fewestHeads
         self.tiles = tiles
         self.bfloat16Tiles = bfloat16Tiles
@@ -130,6 +133,7 @@ public struct Work: Sendable, Equatable {
             widestLayer: max(first.widestLayer, second.widestLayer), exchanges: first.exchanges + second.exchanges,
             borderElements: first.borderElements + second.borderElements,
             gatheredElements: first.gatheredElements + second.gatheredElements,
+            gatheringLinear: first.gatheringLinear + second.gatheringLinear,
             fewestHeads: [first.fewestHeads, second.fewestHeads].compactMap { $0 }.min(),
             tiles: first.tiles + second.tiles, bfloat16Tiles: first.bfloat16Tiles + second.bfloat16Tiles)
     }

@@ -43,17 +43,43 @@ public struct StripsOnThreads: Sendable {
         let meeting: Meeting
         let delays: Bool
 
-        func exchange(
+        func begin(
             _ outgoing: [(strip: Int, bytes: StripBytes)],
             _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
-        ) throws {
-            if delays { usleep(UInt32.random(in: 0..<300)) }
+        ) -> any StripTransfer {
+            pause()
             for (other, bytes) in outgoing { meeting.leave(bytes, from: strip, for: other) }
-            for (other, target) in incoming {
-                let bytes = try meeting.take(from: other, for: strip)
+            return Transfer(self, incoming)
+        }
+
+        func pause() { if delays { usleep(UInt32.random(in: 0..<300)) } }
+    }
+
+    private final class Transfer: StripTransfer {
+        private let exchange: Exchange
+        /// What was not taken yet.
+        private var incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
+
+        init(_ exchange: Exchange, _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]) {
+            self.exchange = exchange
+            self.incoming = incoming
+        }
+
+        func wait(for strip: Int) throws { try take { $0 == strip } }
+
+        /// With delays each strip's comes as late as can be, so that all is done piece by piece that can be.
+        func hasCome(from strip: Int) -> Bool { !exchange.delays || !incoming.contains { $0.strip == strip } }
+
+        func finish() throws { try take { _ in true } }
+
+        private func take(_ isWanted: (_ strip: Int) -> Bool) throws {
+            exchange.pause()
+            for (other, target) in incoming where isWanted(other) {
+                let bytes = try exchange.meeting.take(from: other, for: exchange.strip)
                 guard bytes.count == target.count else { throw Misfit(expected: target.count, found: bytes.count) }
                 bytes.withUnsafeBytes { target.copyMemory(from: $0) }
             }
+            incoming.removeAll { isWanted($0.strip) }
         }
     }
 

@@ -200,9 +200,12 @@ import Testing
             let make = { @Sendable in try ComputeContext(threads: 1, elementType: type, backend: .openBLAS) }
             let all = try StripsOnThreads(grid(cut))(context: make) { context in
                 let parts = inputs.map { context.ownRows(of: $0.tensor(in: context)) }
-                let (y, saved) = try attention.forward(strip: parts[0], parts[1], parts[2], mask: mask, in: context)
+                let arrivals = try context.gathering([parts[1], parts[2]])
+                let (y, saved) = try attention.forward(strip: parts[0], arrivals, mask: mask, in: context)
+                let queries = try attention.gradientQueries(strip: parts[0], in: context)
                 let (dq, dk, dv) = try attention.gradient(
-                    strip: parts[3], q: parts[0], k: parts[1], v: parts[2], y: y, saved: saved, mask: mask, in: context)
+                    strip: parts[3], q: parts[0], queries: queries, k: parts[1], v: parts[2], y: y, saved: saved,
+                    mask: mask, in: context)
                 return [y, dq, dk, dv]
             }
             for (index, whole) in [y, dq, dk, dv].enumerated() {

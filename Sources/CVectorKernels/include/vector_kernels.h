@@ -26,6 +26,12 @@ typedef struct {
     size_t first_query, first_key;  // the positions of the first row of Q and of K
 } pilot_attention_shape;
 
+/// What a block of queries has of keys before, from call to call: for each query the largest score and the sum.
+typedef struct {
+    float *maxima, *sums;
+    int resumes;  // 0: there are none before, and the rest is still to be written
+} pilot_attention_progress;
+
 /// How the tiles of a convolution by Winograd lie on a picture, rows of `width` x `channels`; what reaches beyond it reads
 /// zeros and is not written.
 typedef struct {
@@ -54,6 +60,12 @@ typedef struct {
     /// Queries [first, first + count) of one head: output rows (float32, stride packed_width) and log-sum-exp.
     void (*forward)(const pilot_attention_shape *shape, size_t first, size_t count, const void *q, const void *kt,
                     const void *v, float *output, float *log_sum_exp, float *scratch);
+    /// The same, run of keys after run of keys: those of the shape after those of the calls before. The bits are those of all
+    /// keys at once where every run but the last has whole blocks of `key_block`. `output` has sums until the last run, which
+    /// is the one with `log_sum_exp`, NULL before.
+    void (*forward_run)(const pilot_attention_shape *shape, const pilot_attention_progress *progress, size_t first,
+                        size_t count, const void *q, const void *kt, const void *v, float *output, float *log_sum_exp,
+                        float *scratch);
     /// Gradients of one head for queries [first, first + count): dq is written, dk and dv are added to; NULL: not wanted.
     /// `d` holds, for each query, the dot product of output and its gradient.
     void (*gradient)(const pilot_attention_shape *shape, size_t first, size_t count, const void *q, const void *kt,
@@ -137,6 +149,8 @@ typedef struct {
     size_t (*packed_keys)(size_t keys);
     /// The largest block of queries that attention takes.
     size_t query_block;
+    /// How many keys it takes at a time.
+    size_t key_block;
 
     // Convolutions of kernel 3 and stride 1 by Winograd.
     /// Channels of a panel.

@@ -37,6 +37,7 @@ const pilot_vector_kernels KERNELS = {
         .pack_rows = pack_rows,
         .pack_transposed = pack_transposed,
         .forward = attention,
+        .forward_run = attention_run,
         .gradient = attention_gradient,
     },
 #ifdef BFLOAT16_PRODUCTS
@@ -46,6 +47,7 @@ const pilot_vector_kernels KERNELS = {
         .pack_rows = pack_pairs,
         .pack_transposed = pack_transposed_bfloat16,
         .forward = attention_bfloat16,
+        .forward_run = attention_run_bfloat16,
         .gradient = attention_gradient_bfloat16,
     },
 #endif
@@ -55,6 +57,7 @@ const pilot_vector_kernels KERNELS = {
     .packed_width = packed_width,
     .packed_keys = packed_keys,
     .query_block = QUERY_BLOCK,
+    .key_block = KEY_BLOCK,
     .winograd_panel_width = winograd_panel_width,
     .winograd = {
         .kernels = winograd_kernels,

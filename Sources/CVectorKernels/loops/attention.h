@@ -113,9 +113,10 @@ typedef void weights_store(float *row, size_t j, vf weights);
 
 INLINE void weights_store_floats(float *row, size_t j, vf weights) { vector_store(row + j, weights); }
 
-/// Turns a query's scores of the keys [key, key + valid) into weights, and scales down what `out` has of the keys before.
+/// Turns a query's scores of the keys [key, key + valid) into weights, and scales down what `out` has of the keys before,
+/// where there are any.
 INLINE void softmax_row(const pilot_attention_shape *shape, softmax_state *state, size_t query, size_t i, size_t key,
-                        size_t valid, power_of_2 *power, weights_store *store, float *row, float *out) {
+                        size_t valid, int adds, power_of_2 *power, weights_store *store, float *row, float *out) {
     size_t padded = packed_keys(valid), columns = product_columns(shape->width);
     float scale = shape->scale * LOG2_E;
     blank_unseen(shape, query, key, valid, row);
@@ -132,14 +133,16 @@ INLINE void softmax_row(const pilot_attention_shape *shape, softmax_state *state
         sum += p;
         store(row, j, p);
     }
+    float sums = vector_sum(sum);
     if (maximum > before) {
         float correction = vector_power_of_2(vector_of(before * scale - base))[0];
-        state->sums[i] *= correction;
+        sums += state->sums[i] * correction;
         state->maxima[i] = maximum;
-        if (key > 0)
+        if (adds)
             for (size_t c = 0; c < columns; c++) out[c] *= correction;
-    }
-    state->sums[i] += vector_sum(sum);
+    } else
+        sums += state->sums[i];
+    state->sums[i] = sums;
 }
 
 INLINE void softmax_end(const pilot_attention_shape *shape, const softmax_state *state, size_t count, float *output,
@@ -152,22 +155,55 @@ INLINE void softmax_end(const pilot_attention_shape *shape, const softmax_state 
     }
 }
 
-static void attention(const pilot_attention_shape *shape, size_t first, size_t count, const void *q, const void *kt,
-                      const void *v, float *output, float *log_sum_exp, float *scratch) {
+/// The keys of `shape`, after those that `state` and `output` have already where it `resumes`.
+INLINE void attention_keys(const pilot_attention_shape *shape, softmax_state *state, int resumes, size_t first,
+                           size_t count, const void *q, const void *kt, const void *v, float *output, float *scores) {
     size_t width = shape->width, padded_width = packed_width(width);
-    float *scores = scratch;
-    softmax_state state;
-    softmax_begin(&state, count);
     for (size_t key = 0; key < shape->keys; key += KEY_BLOCK) {
         size_t valid = shape->keys - key < KEY_BLOCK ? shape->keys - key : KEY_BLOCK, padded = packed_keys(valid);
+        int adds = resumes || key > 0;
         scores_of(q, count, width, kt, key, padded, scores);
         for (size_t i = 0; i < count; i++)
-            softmax_row(shape, &state, first + i, i, key, valid, vector_power_of_2, weights_store_floats,
+            softmax_row(shape, state, first + i, i, key, valid, adds, vector_power_of_2, weights_store_floats,
                         scores + i * KEY_BLOCK, output + i * padded_width);
         product(count, product_columns(width), valid, scores, KEY_BLOCK, 1, (const float *)v + key * padded_width,
-                padded_width, output, padded_width, key > 0);
+                padded_width, output, padded_width, adds);
     }
+}
+
+static void attention(const pilot_attention_shape *shape, size_t first, size_t count, const void *q, const void *kt,
+                      const void *v, float *output, float *log_sum_exp, float *scratch) {
+    softmax_state state;
+    softmax_begin(&state, count);
+    attention_keys(shape, &state, 0, first, count, q, kt, v, output, scratch);
     softmax_end(shape, &state, count, output, log_sum_exp);
+}
+
+/// What a block of queries has of the keys so far.
+INLINE void softmax_resume(softmax_state *state, const pilot_attention_progress *progress, size_t count) {
+    if (!progress->resumes) {
+        softmax_begin(state, count);
+        return;
+    }
+    memcpy(state->maxima, progress->maxima, count * sizeof(float));
+    memcpy(state->sums, progress->sums, count * sizeof(float));
+}
+
+INLINE void softmax_pause(const softmax_state *state, const pilot_attention_progress *progress, size_t count) {
+    memcpy(progress->maxima, state->maxima, count * sizeof(float));
+    memcpy(progress->sums, state->sums, count * sizeof(float));
+}
+
+static void attention_run(const pilot_attention_shape *shape, const pilot_attention_progress *progress, size_t first,
+                          size_t count, const void *q, const void *kt, const void *v, float *output,
+                          float *log_sum_exp, float *scratch) {
+    softmax_state state;
+    softmax_resume(&state, progress, count);
+    attention_keys(shape, &state, progress->resumes, first, count, q, kt, v, output, scratch);
+    if (log_sum_exp)
+        softmax_end(shape, &state, count, output, log_sum_exp);
+    else
+        softmax_pause(&state, progress, count);
 }
 
 /// The weights of some keys from their scores.

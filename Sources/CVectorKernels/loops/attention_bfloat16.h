@@ -145,22 +145,41 @@ INLINE void pair_scores_of(const void *x, size_t count, size_t width, const void
                      PANEL, scores + panel, KEY_BLOCK, 0);
 }
 
-static void attention_bfloat16(const pilot_attention_shape *shape, size_t first, size_t count, const void *q,
-                               const void *kt, const void *v, float *output, float *log_sum_exp, float *scratch) {
+/// `attention_keys` of pairs.
+INLINE void pair_attention_keys(const pilot_attention_shape *shape, softmax_state *state, int resumes, size_t first,
+                                size_t count, const void *q, const void *kt, const void *v, float *output,
+                                float *scores) {
     size_t width = shape->width, padded_width = packed_width(width);
-    float *scores = scratch;
-    softmax_state state;
-    softmax_begin(&state, count);
     for (size_t key = 0; key < shape->keys; key += KEY_BLOCK) {
         size_t valid = shape->keys - key < KEY_BLOCK ? shape->keys - key : KEY_BLOCK, padded = packed_keys(valid);
+        int adds = resumes || key > 0;
         pair_scores_of(q, count, width, kt, key, padded, scores);
         for (size_t i = 0; i < count; i++)
-            softmax_row(shape, &state, first + i, i, key, valid, rounded_power_of_2, weights_store_bfloat16,
+            softmax_row(shape, state, first + i, i, key, valid, adds, rounded_power_of_2, weights_store_bfloat16,
                         scores + i * KEY_BLOCK, output + i * padded_width);
         pair_product(count, product_columns(width), (valid + 1) / 2, (const uint32_t *)scores, KEY_BLOCK, 1,
-                     (const uint32_t *)v + key / 2 * padded_width, padded_width, output, padded_width, key > 0);
+                     (const uint32_t *)v + key / 2 * padded_width, padded_width, output, padded_width, adds);
     }
+}
+
+static void attention_bfloat16(const pilot_attention_shape *shape, size_t first, size_t count, const void *q,
+                               const void *kt, const void *v, float *output, float *log_sum_exp, float *scratch) {
+    softmax_state state;
+    softmax_begin(&state, count);
+    pair_attention_keys(shape, &state, 0, first, count, q, kt, v, output, scratch);
     softmax_end(shape, &state, count, output, log_sum_exp);
+}
+
+static void attention_run_bfloat16(const pilot_attention_shape *shape, const pilot_attention_progress *progress,
+                                   size_t first, size_t count, const void *q, const void *kt, const void *v,
+                                   float *output, float *log_sum_exp, float *scratch) {
+    softmax_state state;
+    softmax_resume(&state, progress, count);
+    pair_attention_keys(shape, &state, progress->resumes, first, count, q, kt, v, output, scratch);
+    if (log_sum_exp)
+        softmax_end(shape, &state, count, output, log_sum_exp);
+    else
+        softmax_pause(&state, progress, count);
 }
 
 /// Numbers of two rows, in bfloat16: those of the first, then those of the second.

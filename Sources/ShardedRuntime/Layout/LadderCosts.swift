@@ -200,6 +200,7 @@ extension Work {
         work.exchanges *= times
         work.borderElements *= Double(times)
         work.gatheredElements *= Double(times)
+        work.gatheringLinear *= Double(times)
         return work
     }
 

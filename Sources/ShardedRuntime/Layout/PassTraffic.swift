@@ -172,10 +172,17 @@ private final class CountingExchange: StripExchange {
 
     var bytes: Int { given.withLock { $0 } }
 
-    func exchange(
+    func begin(
         _ outgoing: [(strip: Int, bytes: StripBytes)],
         _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
-    ) {
+    ) -> any StripTransfer {
         given.withLock { $0 += outgoing.reduce(0) { $0 + $1.bytes.count } }
+        return Nothing()
+    }
+
+    private struct Nothing: StripTransfer {
+        func wait(for strip: Int) {}
+        func hasCome(from strip: Int) -> Bool { true }
+        func finish() {}
     }
 }

@@ -294,6 +294,6 @@ public struct TaskTimes: Sendable {
         let counted = costs.pictures.work(of: work)
         let seconds = speed.pictures.seconds(counted)
         guard let strips, work == .encode || work == .decode else { return seconds }
-        return strips.pictureSeconds(seconds, of: counted)
+        return strips.pictureSeconds(seconds, of: counted, rates: speed.pictures)
     }
 }

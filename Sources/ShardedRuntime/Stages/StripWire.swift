@@ -24,6 +24,8 @@ public final class StripWire: StripExchange {
     private let inbox = Monitor(Inbox())
     private let counts = Mutex(StripCounts())
     private let memory = Mutex<StripMemory?>(nil)
+    /// Whether an exchange is under way.
+    private let isBusy = Mutex(false)
 
     /// The way of this rank to others; nil where there are none, or it is none of them.
     ///
@@ -51,23 +53,80 @@ public final class StripWire: StripExchange {
     /// From now on reaches the strips on this machine through memory.
     public func share(_ memory: StripMemory) { self.memory.withLock { $0 = memory } }
 
-    public func exchange(
+    public func begin(
         _ outgoing: [(strip: Int, bytes: StripBytes)],
         _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
-    ) throws {
+    ) throws -> any StripTransfer {
+        try isBusy.withLock { isBusy in
+            guard !isBusy else {
+                throw Failure.internalFault("an exchange between strips was begun before the last one was finished")
+            }
+            isBusy = true
+        }
         let memory = memory.withLock { $0 }
         let near = memory?.others ?? []
         for (other, bytes) in outgoing where !near.contains(other) { send(bytes, to: ranks[other]) }
-        let start = MonotonicTime.now()
         // What is given by messages is under way by itself, so nobody waits for this rank meanwhile.
         let nearby = outgoing.filter { near.contains($0.strip) }
-        memory?.exchange(nearby, incoming.filter { near.contains($0.strip) })
-        for (other, target) in incoming where !near.contains(other) { try receive(target, from: ranks[other]) }
-        let waited = MonotonicTime.now() - start
-        counts.withLock {
-            $0.sharedBytes += nearby.reduce(0) { $0 + $1.bytes.count }
-            $0.waitedNanoseconds += waited
+        counts.withLock { $0.sharedBytes += nearby.reduce(0) { $0 + $1.bytes.count } }
+        return Transfer(
+            self, near: countingTime { memory?.begin(nearby, incoming.filter { near.contains($0.strip) }) },
+            far: incoming.filter { !near.contains($0.strip) })
+    }
+
+    /// An exchange under way. Messages come into memory of their own, and are copied to their targets here.
+    private final class Transfer: StripTransfer {
+        private let wire: StripWire
+        private let near: StripMemory.Transfer?
+        /// What was not taken yet.
+        private var far: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
+
+        init(
+            _ wire: StripWire, near: StripMemory.Transfer?,
+            far: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
+        ) {
+            self.wire = wire
+            self.near = near
+            self.far = far
         }
+
+        func wait(for strip: Int) throws {
+            try wire.countingTime {
+                // All of it: those on this machine can't go on with theirs while this thread computes.
+                near?.finish()
+                try take { $0 == strip }
+            }
+        }
+
+        func hasCome(from strip: Int) -> Bool {
+            near?.isFinished != false && wire.hasMessages(far.count { $0.strip == strip }, from: wire.ranks[strip])
+        }
+
+        func finish() throws {
+            try wire.countingTime {
+                near?.finish()
+                try take { _ in true }
+            }
+            wire.isBusy.withLock { $0 = false }
+        }
+
+        private func take(_ isWanted: (_ strip: Int) -> Bool) throws {
+            for (strip, target) in far where isWanted(strip) { try wire.receive(target, from: wire.ranks[strip]) }
+            far.removeAll { isWanted($0.strip) }
+        }
+    }
+
+    /// Counts the time of `body` as that in which the compute thread could do nothing.
+    private func countingTime<Result>(_ body: () throws -> Result) rethrows -> Result {
+        let start = MonotonicTime.now()
+        let result = try body()
+        let waited = MonotonicTime.now() - start
+        counts.withLock { $0.waitedNanoseconds += waited }
+        return result
+    }
+
+    private func hasMessages(_ count: Int, from rank: Int) -> Bool {
+        count == 0 || inbox.withLock { $0.messages[rank].map { $0.count >= count } ?? false }
     }
 
     private func send(_ bytes: StripBytes, to rank: Int) {

@@ -24,7 +24,7 @@ public struct StripWires: Sendable {
     public var all: [StripWire] { [stage, pictures === stage ? nil : pictures].compactMap { $0 } }
 
     /// The rank for which the compute thread waits.
-    var awaited: Int? { all.lazy.compactMap(\.awaited).first }
+    package var awaited: Int? { all.lazy.compactMap(\.awaited).first }
     /// Bytes through memory, which the communicator knows nothing of.
     var sharedBytes: Int { all.reduce(0) { $0 + $1.counted.sharedBytes } }
     /// In which the compute thread could do nothing.

@@ -46,7 +46,7 @@ public struct ScaledDotProductAttention: Sendable {
     /// What the gradient needs beside q, k, v and y: log sum exp of each head's and query's scores.
     public struct Saved: Sendable {
         /// A head's after another's.
-        let logSumExp: [Float]
+        package let logSumExp: [Float]
     }
 
     /// - Parameter firstQuery: the position of the first query in the whole picture, by which the mask is read.
@@ -60,7 +60,7 @@ public struct ScaledDotProductAttention: Sendable {
     }
 
     /// Multiplications and additions of so many products of queries and keys.
-    private func operations(_ products: Int, _ q: Tensor, _ k: Tensor) -> Double {
+    func operations(_ products: Int, _ q: Tensor, _ k: Tensor) -> Double {
         2 * Double(products) * Double(q.rows) * Double(k.rows) * Double(q.columns)
     }
 

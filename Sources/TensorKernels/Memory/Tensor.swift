@@ -82,6 +82,13 @@ public struct Tensor: Sendable {
         return Tensor(shape: shape, elementType: elementType, buffer: buffer)
     }
 
+    /// Some positions of a picture, or rows of a matrix, as a matrix in the same memory.
+    func positions(_ range: Range<Int>) -> Tensor {
+        precondition(range.lowerBound >= 0 && range.upperBound <= rows, "positions \(range) of \(rows)")
+        return Tensor(
+            sharing: pointer(at: range.lowerBound * columns), shape: [range.count, columns], elementType, owner: buffer)
+    }
+
     var pointer: UnsafeRawPointer { UnsafeRawPointer(buffer.pointer) }
     func pointer(at element: Int) -> UnsafeRawPointer { pointer + element * elementType.byteCount }
 

@@ -1,52 +1,79 @@
 // Columns in place of rows: where a rank is to have some channels of the whole picture, and not all channels of its rows.
 extension ComputeContext {
-    /// Some columns of the whole picture of which `x` is this rank's part, for each rank its own: `[height, width, own
-    /// columns]`.
-    func dealt(_ x: Tensor, columns: (_ strip: Int) -> Range<Int>) throws -> Tensor {
+    /// Some columns of a picture, for each rank others.
+    typealias Columns = (_ strip: Int) -> Range<Int>
+
+    /// Begins to deal out columns of whole pictures, in one exchange: `[height, width, own columns]` of each.
+    ///
+    /// - Parameter parts: this rank's rows of each, `[rows, width, channels]` of equal rows and widths.
+    func dealing(_ parts: [(x: Tensor, columns: Columns)]) throws -> StripArrivals {
+        let cut = cut(of: parts[0].x)
+        guard let strips, !cut.isShared else {
+            return StripArrivals(parts.map { $0.x.channels($0.columns(ownStrip), in: self) }, cut, own: 0, nil)
+        }
+        var parcels = StripParcels()
+        let wholes = parts.map { dealt($0.x, $0.columns, cut, strips, adding: &parcels) }
+        return StripArrivals(
+            wholes, cut, own: strips.own, try strips.exchange.begin(parcels.outgoing, parcels.incoming))
+    }
+
+    /// A picture of which the own rows are here, and the others are asked for in `parcels`.
+    private func dealt(
+        _ x: Tensor, _ columns: Columns, _ cut: StripCut, _ strips: Strips, adding parcels: inout StripParcels
+    ) -> Tensor {
         let own = columns(ownStrip)
-        let cut = cut(of: x)
-        guard let strips, !cut.isShared else { return x.channels(own, in: self) }
         var whole = TensorDraft(uninitialized: [cut.height, x.shape[1], own.count], as: x.elementType, in: self)
         let target = whole.elements
         let row = x.shape[1] * own.count
         let kept = x.channels(own, in: self)
         target.copy(kept.pointer(at: 0), count: kept.count, at: cut.rows[strips.own].lowerBound * row)
-        try strips.exchange.exchange(
-            strips.others.map { ($0, StripBytes(0..<x.shape[0], of: x.channels(columns($0), in: self))) },
-            strips.others.map { other in
-                let rows = cut.rows[other]
-                let start = target.pointer(at: rows.lowerBound * row)
-                return (
+        for other in strips.others {
+            let rows = cut.rows[other]
+            let theirs = StripBytes(0..<x.shape[0], of: x.channels(columns(other), in: self))
+            parcels.outgoing.append((other, theirs))
+            parcels.incoming.append(
+                (
                     other,
-                    UnsafeMutableRawBufferPointer(start: start, count: rows.count * row * x.elementType.byteCount)
-                )
-            })
+                    UnsafeMutableRawBufferPointer(
+                        start: target.pointer(at: rows.lowerBound * row),
+                        count: rows.count * row * x.elementType.byteCount)
+                ))
+        }
         return whole.finished()
     }
 
-    /// The way back from `dealt`: this rank's rows `[rows, width, all columns]` of what every rank has some columns of.
-    func collected(_ x: Tensor, columns: (_ strip: Int) -> Range<Int>) throws -> Tensor {
-        guard let strips else { return x }
-        let cut = cut(width: x.shape[1], height: x.shape[0])
+    /// The way back from `dealing`, in one exchange: this rank's rows `[rows, width, all columns]` of what every rank has
+    /// some columns of.
+    func collected(_ parts: [Tensor], columns: Columns) throws -> [Tensor] {
+        guard let strips else { return parts }
+        let cut = cut(width: parts[0].shape[1], height: parts[0].shape[0])
         let rows = cut.rows[strips.own]
-        let positions = rows.count * x.shape[1]
-        let size = x.elementType.byteCount
-        let received = strips.others.map { other in
-            (strip: other, buffer: Buffer(byteCount: positions * columns(other).count * size, pool: pool))
+        var parcels = StripParcels()
+        let received = parts.map { part in
+            strips.others.map { other in
+                let count = rows.count * part.shape[1] * columns(other).count * part.elementType.byteCount
+                let buffer = Buffer(byteCount: count, pool: pool)
+                parcels.outgoing.append((other, StripBytes(cut.rows[other], of: part)))
+                parcels.incoming.append((other, UnsafeMutableRawBufferPointer(start: buffer.pointer, count: count)))
+                return (strip: other, buffer: buffer)
+            }
         }
-        try strips.exchange.exchange(
-            strips.others.map { ($0, StripBytes(cut.rows[$0], of: x)) },
-            received.map { strip, buffer in
-                (
-                    strip,
-                    UnsafeMutableRawBufferPointer(
-                        start: buffer.pointer, count: positions * columns(strip).count * size)
-                )
-            })
-        let own = x.rows(rows, in: self)
+        try strips.exchange.exchange(parcels.outgoing, parcels.incoming)
         let width = columns(strips.grid.strips - 1).upperBound
-        var result = TensorDraft(uninitialized: [rows.count, x.shape[1], width], as: x.elementType, in: self)
+        return zip(parts, received).map { part, received in
+            joined(part.rows(rows, in: self), received, columns: columns, width: width)
+        }
+    }
+
+    /// - Parameters:
+    ///   - own: the own columns.
+    ///   - received: the others.
+    private func joined(
+        _ own: Tensor, _ received: [(strip: Int, buffer: Buffer)], columns: Columns, width: Int
+    ) -> Tensor {
+        var result = TensorDraft(uninitialized: own.shape.dropLast() + [width], as: own.elementType, in: self)
         let target = result.elements
+        let (positions, size) = (own.rows, own.elementType.byteCount)
         func place(_ source: UnsafeRawPointer, _ columns: Range<Int>) {
             parallel(positions, of: columns.count) { part in
                 for position in part {
@@ -56,7 +83,7 @@ extension ComputeContext {
                 }
             }
         }
-        place(own.pointer(at: 0), columns(strips.own))
+        place(own.pointer(at: 0), columns(ownStrip))
         for (strip, buffer) in received { place(buffer.pointer, columns(strip)) }
         return result.finished()
     }

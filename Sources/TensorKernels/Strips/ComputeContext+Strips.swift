@@ -96,7 +96,7 @@ extension ComputeContext {
     }
 
     /// What `fetch` gives and gets.
-    private func parcels(
+    func parcels(
         _ x: Tensor, of cut: StripCut, _ strips: Strips, _ wanted: (_ strip: Int) -> [Range<Int>],
         to place: (_ row: Int) -> UnsafeMutableRawPointer
     ) -> StripParcels {
@@ -155,11 +155,16 @@ extension ComputeContext {
 }
 
 /// What one rank gives others, and gets from them, in one exchange.
-private struct StripParcels {
+struct StripParcels {
     var outgoing: [(strip: Int, bytes: StripBytes)] = []
     var incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)] = []
 
     var isEmpty: Bool { outgoing.isEmpty && incoming.isEmpty }
+
+    static func += (parcels: inout StripParcels, others: StripParcels) {
+        parcels.outgoing += others.outgoing
+        parcels.incoming += others.incoming
+    }
 }
 
 /// The rows beside a strip, on their way into memory of their own.

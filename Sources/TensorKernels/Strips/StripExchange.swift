@@ -5,12 +5,40 @@ public protocol StripExchange: Sendable {
     /// Which strip is here, 0 at the top.
     var strip: Int { get }
 
-    /// Gives each of `outgoing` to its strip, and waits for what the strips of `incoming` give: as many bytes as the
-    /// target has; of several from one strip, in the order in which it gives them.
-    func exchange(
+    /// Begins to give each of `outgoing` to its strip, and to take what the strips of `incoming` give: as many bytes as the
+    /// target has; of several from one strip, in the order in which it gives them. Waits for nobody.
+    ///
+    /// One exchange is under way at a time. After one that was begun and not finished there can be no other, since what was
+    /// given in it would be taken for theirs.
+    func begin(
         _ outgoing: [(strip: Int, bytes: StripBytes)],
         _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
-    ) throws
+    ) throws -> any StripTransfer
+}
+
+extension StripExchange {
+    /// Gives and takes, and waits for all of it.
+    public func exchange(
+        _ outgoing: [(strip: Int, bytes: StripBytes)],
+        _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
+    ) throws {
+        try begin(outgoing, incoming).finish()
+    }
+}
+
+/// An exchange that was begun, on the thread that began it.
+///
+/// Targets are written in `begin` and in these calls alone, so whoever drops it, after an error, may free them.
+public protocol StripTransfer {
+    /// Waits until all that `strip` gives is here; for this rank's own strip, and for all others too, until nobody waits
+    /// for something that moves only while this thread looks after it.
+    func wait(for strip: Int) throws
+
+    /// Whether `wait(for:)` would return at once.
+    func hasCome(from strip: Int) -> Bool
+
+    /// Waits until all is given and taken.
+    func finish() throws
 }
 
 /// Memory that nobody writes to any more, on its way from strip to strip.

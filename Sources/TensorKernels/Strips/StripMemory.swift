@@ -75,39 +75,87 @@ public final class StripMemory: Sendable {
         return strip < 0 ? nil : strip
     }
 
+    /// Begins to give and to take: as much as there is room for, and as has come.
+    ///
+    /// - Precondition: the exchange before is finished.
+    public func begin(
+        _ outgoing: [(strip: Int, bytes: StripBytes)],
+        _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
+    ) -> Transfer {
+        let transfer = Transfer(self, outgoing, incoming)
+        while transfer.move() {}
+        return transfer
+    }
+
     /// Gives and takes until all is given and taken.
     public func exchange(
         _ outgoing: [(strip: Int, bytes: StripBytes)],
         _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
     ) {
-        guard let bell = bells[own] else { return }
-        var given = [Int](repeating: 0, count: outgoing.count)
-        var taken = [Int](repeating: 0, count: incoming.count)
-        while true {
-            let rings = pilot_bell_count(bell)
+        begin(outgoing, incoming).finish()
+    }
+
+    /// An exchange under way, on the thread that began it. Bytes move in its calls alone.
+    public final class Transfer {
+        private let memory: StripMemory
+        private let outgoing: [(strip: Int, bytes: StripBytes)]
+        private let incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
+        private var given: [Int]
+        private var taken: [Int]
+
+        fileprivate init(
+            _ memory: StripMemory, _ outgoing: [(strip: Int, bytes: StripBytes)],
+            _ incoming: [(strip: Int, target: UnsafeMutableRawBufferPointer)]
+        ) {
+            self.memory = memory
+            self.outgoing = outgoing
+            self.incoming = incoming
+            given = [Int](repeating: 0, count: outgoing.count)
+            taken = [Int](repeating: 0, count: incoming.count)
+        }
+
+        /// Whether all is given and taken.
+        public var isFinished: Bool {
+            zip(outgoing, given).allSatisfy { $0.bytes.count == $1 } && awaited == nil
+        }
+
+        /// Waits until it is.
+        public func finish() {
+            guard let bell = memory.bells[memory.own] else { return }
+            while true {
+                let rings = pilot_bell_count(bell)
+                let moves = move()
+                if isFinished { return }
+                guard !moves else { continue }
+                memory.awaitedStrip.store(awaited ?? -1, ordering: .relaxed)
+                pilot_bell_wait(bell, rings, StripMemory.spinNanoseconds)
+                memory.awaitedStrip.store(-1, ordering: .relaxed)
+            }
+        }
+
+        /// The first strip of which something has not come.
+        private var awaited: Int? { zip(incoming, taken).first { $0.target.count > $1 }?.0.strip }
+
+        /// Gives and takes what can be without waiting; returns whether that was anything.
+        fileprivate func move() -> Bool {
             var moves = false
             // Of several to one strip, and of several from one, the next begins when the one before is done.
             var (busyTargets, busySources): (Set<Int>, Set<Int>) = ([], [])
             for (index, parcel) in outgoing.enumerated()
             where given[index] < parcel.bytes.count && !busyTargets.contains(parcel.strip) {
-                let count = put(parcel.bytes, from: given[index], to: parcel.strip)
+                let count = memory.put(parcel.bytes, from: given[index], to: parcel.strip)
                 given[index] += count
                 moves = moves || count > 0
                 if given[index] < parcel.bytes.count { busyTargets.insert(parcel.strip) }
             }
             for (index, parcel) in incoming.enumerated()
             where taken[index] < parcel.target.count && !busySources.contains(parcel.strip) {
-                let count = take(parcel.target, from: taken[index], of: parcel.strip)
+                let count = memory.take(parcel.target, from: taken[index], of: parcel.strip)
                 taken[index] += count
                 moves = moves || count > 0
                 if taken[index] < parcel.target.count { busySources.insert(parcel.strip) }
             }
-            if busyTargets.isEmpty && busySources.isEmpty { return }
-            guard !moves else { continue }
-            let late = zip(incoming, taken).first { $0.target.count > $1 }?.0.strip
-            awaitedStrip.store(late ?? -1, ordering: .relaxed)
-            pilot_bell_wait(bell, rings, Self.spinNanoseconds)
-            awaitedStrip.store(-1, ordering: .relaxed)
+            return moves
         }
     }
 
