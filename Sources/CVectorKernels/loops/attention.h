@@ -171,14 +171,6 @@ INLINE void attention_keys(const pilot_attention_shape *shape, softmax_state *st
     }
 }
 
-static void attention(const pilot_attention_shape *shape, size_t first, size_t count, const void *q, const void *kt,
-                      const void *v, float *output, float *log_sum_exp, float *scratch) {
-    softmax_state state;
-    softmax_begin(&state, count);
-    attention_keys(shape, &state, 0, first, count, q, kt, v, output, scratch);
-    softmax_end(shape, &state, count, output, log_sum_exp);
-}
-
 /// What a block of queries has of the keys so far.
 INLINE void softmax_resume(softmax_state *state, const pilot_attention_progress *progress, size_t count) {
     if (!progress->resumes) {
@@ -204,6 +196,12 @@ static void attention_run(const pilot_attention_shape *shape, const pilot_attent
         softmax_end(shape, &state, count, output, log_sum_exp);
     else
         softmax_pause(&state, progress, count);
+}
+
+static void attention(const pilot_attention_shape *shape, size_t first, size_t count, const void *q, const void *kt,
+                      const void *v, float *output, float *log_sum_exp, float *scratch) {
+    const pilot_attention_progress begins = {NULL, NULL, 0};
+    attention_run(shape, &begins, first, count, q, kt, v, output, log_sum_exp, scratch);
 }
 
 /// The weights of some keys from their scores.

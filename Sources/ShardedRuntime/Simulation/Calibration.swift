@@ -132,7 +132,7 @@ public struct Calibration: Sendable, Equatable {
     public static let builtIn: Calibration = {
         // Weights are read while what was read before is multiplied, so next to nothing of that is left to see.
         let float = Rates(convolution: 1 / 98e9, linear: 1 / 95e9, attention: 1 / 89e9, weight: 4 / 140e9)
-        let half = Rates(convolution: 1 / 210e9, linear: 1 / 195e9, attention: 1 / 145e9, weight: 2 / 140e9)
+        let half = Rates(convolution: 1 / 210e9, linear: 1 / 205e9, attention: 1 / 145e9, weight: 2 / 140e9)
         func speed(_ type: ElementType, _ rates: Rates) -> Speed {
             Speed(
                 elementType: type.rawValue, backend: BackendName.oneDNN.rawValue, threads: 1, network: rates,
