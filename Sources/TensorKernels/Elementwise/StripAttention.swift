@@ -1,10 +1,9 @@
 /// Attention of the positions of a picture to each other, wherever its rows are.
 ///
 /// A query's row needs the keys and values of all rows, which are gathered, and gone through while others are on their way
-/// still. The gradient of a key is a sum over the queries
-/// of all rows, in their order. So heads are dealt out, each with all its rows, which is the work of one rank shared out;
-/// or, where there are too few heads for that, a rank goes through all queries for the keys of its own rows, and computes
-/// two products of five once more. The bits are the same.
+/// still. The gradient of a key is a sum over the queries of all rows, in their order. So heads are dealt out, each with all
+/// its rows, which is the work of one rank shared out; or, where there are too few heads for that, a rank goes through all
+/// queries for the keys of its own rows, and computes two products of five once more. The bits are the same.
 extension ScaledDotProductAttention {
     /// Seven products for five.
     fileprivate static let workOfRows = 1.4

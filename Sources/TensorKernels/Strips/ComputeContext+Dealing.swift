@@ -9,12 +9,11 @@ extension ComputeContext {
     func dealing(_ parts: [(x: Tensor, columns: Columns)]) throws -> StripArrivals {
         let cut = cut(of: parts[0].x)
         guard let strips, !cut.isShared else {
-            return StripArrivals(parts.map { $0.x.channels($0.columns(ownStrip), in: self) }, cut, own: 0, nil)
+            return StripArrivals(parts.map { $0.x.channels($0.columns(ownStrip), in: self) }, cut, nil)
         }
         var parcels = StripParcels()
         let wholes = parts.map { dealt($0.x, $0.columns, cut, strips, adding: &parcels) }
-        return StripArrivals(
-            wholes, cut, own: strips.own, try strips.exchange.begin(parcels.outgoing, parcels.incoming))
+        return StripArrivals(wholes, cut, try strips.exchange.begin(parcels.outgoing, parcels.incoming))
     }
 
     /// A picture of which the own rows are here, and the others are asked for in `parcels`.

@@ -5,14 +5,12 @@ public struct StripArrivals {
     /// All of them, of which those rows may be read that are here.
     private let wholes: [Tensor]
     private let cut: StripCut
-    private let own: Int
     /// Nil where all is here.
     private let transfer: (any StripTransfer)?
 
-    init(_ wholes: [Tensor], _ cut: StripCut, own: Int, _ transfer: (any StripTransfer)?) {
+    init(_ wholes: [Tensor], _ cut: StripCut, _ transfer: (any StripTransfer)?) {
         self.wholes = wholes
         self.cut = cut
-        self.own = own
         self.transfer = transfer
     }
 
@@ -49,7 +47,7 @@ extension ComputeContext {
     /// - Parameter parts: this rank's rows of each, `[rows, width, channels]` of equal rows and widths.
     public func gathering(_ parts: [Tensor]) throws -> StripArrivals {
         let cut = cut(of: parts[0])
-        guard let strips, !cut.isShared else { return StripArrivals(parts, cut, own: 0, nil) }
+        guard let strips, !cut.isShared else { return StripArrivals(parts, cut, nil) }
         let own = cut.rows[strips.own]
         var parcels = StripParcels()
         let wholes = parts.map { part in
@@ -62,7 +60,6 @@ extension ComputeContext {
             parcels += self.parcels(part, of: cut, strips, { _ in [0..<cut.height] }) { target.pointer(at: $0 * row) }
             return whole.finished()
         }
-        return StripArrivals(
-            wholes, cut, own: strips.own, try strips.exchange.begin(parcels.outgoing, parcels.incoming))
+        return StripArrivals(wholes, cut, try strips.exchange.begin(parcels.outgoing, parcels.incoming))
     }
 }
