@@ -155,7 +155,11 @@ INLINE void softmax_end(const pilot_attention_shape *shape, const softmax_state 
     }
 }
 
-/// The keys of `shape`, after those that `state` and `output` have already where it `resumes`.
+/// Goes through the keys of `shape`, after those that `state` and `output` have already where it `resumes`.
+typedef void attention_keys_loop(const pilot_attention_shape *shape, softmax_state *state, int resumes, size_t first,
+                                 size_t count, const void *q, const void *kt, const void *v, float *output,
+                                 float *scores);
+
 INLINE void attention_keys(const pilot_attention_shape *shape, softmax_state *state, int resumes, size_t first,
                            size_t count, const void *q, const void *kt, const void *v, float *output, float *scores) {
     size_t width = shape->width, padded_width = packed_width(width);
@@ -186,22 +190,30 @@ INLINE void softmax_pause(const softmax_state *state, const pilot_attention_prog
     memcpy(progress->sums, state->sums, count * sizeof(float));
 }
 
-static void attention_run(const pilot_attention_shape *shape, const pilot_attention_progress *progress, size_t first,
-                          size_t count, const void *q, const void *kt, const void *v, float *output,
-                          float *log_sum_exp, float *scratch) {
+INLINE void attention_over(attention_keys_loop *keys, const pilot_attention_shape *shape,
+                           const pilot_attention_progress *progress, size_t first, size_t count, const void *q,
+                           const void *kt, const void *v, float *output, float *log_sum_exp, float *scratch) {
     softmax_state state;
     softmax_resume(&state, progress, count);
-    attention_keys(shape, &state, progress->resumes, first, count, q, kt, v, output, scratch);
+    keys(shape, &state, progress->resumes, first, count, q, kt, v, output, scratch);
     if (log_sum_exp)
         softmax_end(shape, &state, count, output, log_sum_exp);
     else
         softmax_pause(&state, progress, count);
 }
 
+static void attention_run(const pilot_attention_shape *shape, const pilot_attention_progress *progress, size_t first,
+                          size_t count, const void *q, const void *kt, const void *v, float *output,
+                          float *log_sum_exp, float *scratch) {
+    attention_over(attention_keys, shape, progress, first, count, q, kt, v, output, log_sum_exp, scratch);
+}
+
+/// Of all keys at once, none before.
+static const pilot_attention_progress no_progress = {NULL, NULL, 0};
+
 static void attention(const pilot_attention_shape *shape, size_t first, size_t count, const void *q, const void *kt,
                       const void *v, float *output, float *log_sum_exp, float *scratch) {
-    const pilot_attention_progress begins = {NULL, NULL, 0};
-    attention_run(shape, &begins, first, count, q, kt, v, output, log_sum_exp, scratch);
+    attention_run(shape, &no_progress, first, count, q, kt, v, output, log_sum_exp, scratch);
 }
 
 /// The weights of some keys from their scores.

@@ -165,19 +165,12 @@ INLINE void pair_attention_keys(const pilot_attention_shape *shape, softmax_stat
 static void attention_run_bfloat16(const pilot_attention_shape *shape, const pilot_attention_progress *progress,
                                    size_t first, size_t count, const void *q, const void *kt, const void *v,
                                    float *output, float *log_sum_exp, float *scratch) {
-    softmax_state state;
-    softmax_resume(&state, progress, count);
-    pair_attention_keys(shape, &state, progress->resumes, first, count, q, kt, v, output, scratch);
-    if (log_sum_exp)
-        softmax_end(shape, &state, count, output, log_sum_exp);
-    else
-        softmax_pause(&state, progress, count);
+    attention_over(pair_attention_keys, shape, progress, first, count, q, kt, v, output, log_sum_exp, scratch);
 }
 
 static void attention_bfloat16(const pilot_attention_shape *shape, size_t first, size_t count, const void *q,
                                const void *kt, const void *v, float *output, float *log_sum_exp, float *scratch) {
-    const pilot_attention_progress begins = {NULL, NULL, 0};
-    attention_run_bfloat16(shape, &begins, first, count, q, kt, v, output, log_sum_exp, scratch);
+    attention_run_bfloat16(shape, &no_progress, first, count, q, kt, v, output, log_sum_exp, scratch);
 }
 
 /// Numbers of two rows, in bfloat16: those of the first, then those of the second.

@@ -1,11 +1,10 @@
 import COneDNN
-import Failures
 import Synchronization
 
 /// Products and convolutions by oneDNN.
 final class OneDNNBackend: ProductBackend {
     let library: OneDNNLibrary
-    private let products = Mutex<[Problem: OneDNNPrimitive]>([:])
+    private let products = Mutex<[Problem: Product]>([:])
 
     var name: BackendName { .oneDNN }
 
@@ -25,6 +24,12 @@ final class OneDNNBackend: ProductBackend {
         var accumulating = false
     }
 
+    private struct Product {
+        let primitive: OneDNNPrimitive
+        /// How the weight is to be copied; nil where it is read as it is, row-major.
+        let packing: (layout: OneDNNLayout, form: String)?
+    }
+
     func multiply(
         _ x: Tensor, by weight: Weight, transposed: Bool, bias: [Float]?, into y: inout TensorDraft,
         accumulating: Bool, in context: ComputeContext
@@ -34,16 +39,16 @@ final class OneDNNBackend: ProductBackend {
         let problem = Problem(
             size: size, type: x.elementType, outputType: y.elementType, hasBias: bias != nil,
             accumulating: accumulating)
-        let primitive = try product(problem)
-        let weights = try elements(of: weight, for: problem, primitive, in: context)
+        let product = try product(problem)
+        let weights = try elements(of: weight, for: problem, product, in: context)
         var arguments: [(OneDNNArgument, UnsafeRawPointer)] = [
             (.source, x.pointer), (.weights, weights.pointer), (.destination, UnsafeRawPointer(y.elements.pointer)),
         ]
-        guard let bias else { return try primitive.run(arguments, in: context) }
+        guard let bias else { return try product.primitive.run(arguments, in: context) }
         try bias.withUnsafeBytes { bias in
             guard let pointer = bias.baseAddress else { return }
             arguments.append((.bias, pointer))
-            try primitive.run(arguments, in: context)
+            try product.primitive.run(arguments, in: context)
         }
     }
 
@@ -52,41 +57,36 @@ final class OneDNNBackend: ProductBackend {
         _ = try elements(of: weight, for: problem, product(problem), in: context)
     }
 
-    /// The weight as the product reads it: in the library's own layout where it has one and a copy pays, else row-major.
+    /// The weight as the product reads it.
     private func elements(
-        of weight: Weight, for problem: Problem, _ product: OneDNNPrimitive, in context: ComputeContext
+        of weight: Weight, for problem: Problem, _ product: Product, in context: ComputeContext
     ) throws -> Tensor {
-        let plain = try plainLayout(problem.size, problem.type.oneDNN)
-        guard let layout = product.layouts[.weights] else {
-            throw Failure.internalFault("oneDNN: a product without weights")
-        }
-        guard let form = layout.text, form != plain.text else { return try weight.tensor(in: context) }
-        let way = problem.size.transposed ? "transposed product" : "product"
-        let copy = try weight.copy(as: "oneDNN \(way) \(form)", byteCount: layout.byteCount, in: context) {
-            values, target, _ in
+        guard let (layout, form) = product.packing else { return try weight.tensor(in: context) }
+        let copy = try weight.copy(as: form, byteCount: layout.byteCount, in: context) { values, target, _ in
             try layout.fill(target, from: values, in: plainLayout(problem.size, dnnl_f32), library)
         }
         return Tensor(sharing: copy.pointer, shape: weight.shape, problem.type, owner: copy)
     }
 
-    private func product(_ problem: Problem) throws -> OneDNNPrimitive {
+    private func product(_ problem: Problem) throws -> Product {
         try products.withLock { products in
-            if let primitive = products[problem] { return primitive }
-            let primitive = try makeProduct(problem)
-            products[problem] = primitive
-            return primitive
+            if let product = products[problem] { return product }
+            let product = try makeProduct(problem)
+            products[problem] = product
+            return product
         }
     }
 
-    private func makeProduct(_ problem: Problem) throws -> OneDNNPrimitive {
+    private func makeProduct(_ problem: Problem) throws -> Product {
         let (size, type) = (problem.size, problem.type.oneDNN)
         let source = try OneDNNLayout([size.rows, size.inputs], type, dnnl_ab)
+        let plain = try plainLayout(size, type)
         let weights =
             PackedWeights.pay(rows: size.rows, in: problem.type)
-            ? try OneDNNLayout([size.inputs, size.outputs], type, dnnl_format_tag_any) : try plainLayout(size, type)
+            ? try OneDNNLayout([size.inputs, size.outputs], type, dnnl_format_tag_any) : plain
         let bias = problem.hasBias ? try OneDNNLayout([1, size.outputs], dnnl_f32, dnnl_ab) : nil
         let destination = try OneDNNLayout([size.rows, size.outputs], problem.outputType.oneDNN, dnnl_ab)
-        return try OneDNNPrimitive(
+        let primitive = try OneDNNPrimitive(
             "product \(size.rows) x \(size.inputs) x \(size.outputs)",
             arguments: [.source, .weights, .destination] + (problem.hasBias ? [.bias] : []), library: library
         ) {
@@ -94,6 +94,12 @@ final class OneDNNBackend: ProductBackend {
                 &$0, library.engine, source.handle, weights.handle, bias?.handle, destination.handle,
                 problem.accumulating ? 1 : 0)
         }
+        // A library without a layout of its own says the plain one.
+        guard let layout = primitive.layouts[.weights], let text = layout.text, text != plain.text else {
+            return Product(primitive: primitive, packing: nil)
+        }
+        let form = "oneDNN \(size.transposed ? "transposed product" : "product") \(text)"
+        return Product(primitive: primitive, packing: (layout, form))
     }
 
     /// Of a row-major weight, seen as `[inputs, outputs]`.
